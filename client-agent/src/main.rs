@@ -1,0 +1,3 @@
+//! forewarn-agent
+
+fn main() {}

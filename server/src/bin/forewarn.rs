@@ -1,0 +1,3 @@
+//! forewarn
+
+fn main() {}

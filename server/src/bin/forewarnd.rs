@@ -1,0 +1,3 @@
+//! forewarnd
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! forewarnd, the AAA server that warns before it fails, and the operator's tool.

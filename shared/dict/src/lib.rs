@@ -1,0 +1,1 @@
+//! RADIUS dictionaries: names to numbers and back.

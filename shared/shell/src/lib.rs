@@ -1,0 +1,1 @@
+//! Sockets, clock, randomness, configuration, control socket, privilege.

@@ -1,0 +1,1 @@
+//! RADIUS packets and forewarn notices: bytes to types and back.
