@@ -1,0 +1,47 @@
+# forewarn: what people and CI call. `make help` lists it.
+SHELL := /bin/bash
+CARGO ?= cargo
+PACKAGES := freeradius-utils freeradius-common iproute2
+AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: run
+run: ## build everything, then the demo: two servers, an agent, real traffic, four failovers, a summary
+	$(CARGO) build --release --workspace --bins
+	target/release/forewarn demo
+
+.PHONY: test
+test: test-packages ## install what the tests need (as root, from Debian's packages) and run them all
+	$(CARGO) build --workspace --all-targets
+	$(CARGO) test --workspace --doc --quiet
+	@if $(CARGO) nextest --version >/dev/null 2>&1; \
+	then $(CARGO) nextest run --workspace --no-fail-fast; \
+	else $(CARGO) test --workspace --lib --bins --tests --no-fail-fast; fi
+
+.PHONY: test-packages
+test-packages:
+	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$(AS_ROOT)" = yes ]; then \
+		echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+	else echo "the tests need$$missing: apt-get install$$missing" >&2; exit 1; fi
+
+.PHONY: lint
+lint: ## formatting and lints, every warning an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+.PHONY: bench
+bench: ## the figures: requests per second, CPU per request, latency, memory (release build)
+	$(CARGO) build --release --workspace --bins
+	target/release/forewarn-bench
+
+.PHONY: agent-static
+agent-static: ## forewarn-agent as one static binary
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release -p forewarn-agent --target "$$(rustc -vV | sed -n 's/^host: //p')"
