@@ -1,0 +1,3 @@
+//! The house itself: who may import whom, and what must not stand in the tree.
+
+mod floors;
