@@ -1,1 +1,6 @@
 //! forewarn's state machines: no I/O, no clock, no randomness of their own.
+//!
+//! What arrives enters by `handle_*`, with the time as an argument; what leaves comes out of
+//! `poll_transmit`, `poll_event` and `poll_timeout`. After any mutation, drain until `poll_timeout` answers.
+
+pub mod time;
