@@ -1,1 +1,4 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
+
+pub mod vitals;
+pub mod workers;

@@ -25,7 +25,11 @@ fn imports_go_down_only() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> =
         FLOORS.into_iter().map(|(room, below)| (room, below.iter().copied().collect())).collect();
     let members: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
-    assert_eq!(members, allowed.keys().copied().collect(), "a room was added or taken away: draw it here too");
+    assert_eq!(
+        members,
+        allowed.keys().copied().collect(),
+        "a room was added or taken away: draw it here too"
+    );
 
     let mut climbing = Vec::new();
     for package in &metadata.packages {
