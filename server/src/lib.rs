@@ -1,4 +1,5 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
+pub mod config;
 pub mod vitals;
 pub mod workers;

@@ -1,0 +1,418 @@
+//! The server's configuration (SPEC 1), resolved: every name looked up, every text parsed, nothing left to go wrong.
+//!
+//! The structs here are what the rest of the server codes against. A [`Config`] is immutable: a reload makes a new
+//! one and swaps it in whole.
+
+mod secret;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+pub use secret::Secret;
+
+/// A whole server configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// The configuration file's folder: relative paths were resolved against it, and checks run in it.
+    pub folder: PathBuf,
+    /// Who this server is.
+    pub server: Server,
+    /// The sockets to open, in the order of the file.
+    pub listens: Vec<Listen>,
+    /// The clients, in the order of the file. No two have the same name or the same network.
+    pub clients: Vec<Client>,
+    /// The users, in the order of the file. No two have the same name.
+    pub users: Vec<User>,
+    /// The policies, in the order they are evaluated in.
+    pub policies: Vec<Policy>,
+    /// Bounds of the work done at one time.
+    pub workers: Workers,
+    /// When this server is well, and when it is not.
+    pub health: Health,
+    /// What this server needs to do its job.
+    pub services: Vec<Service>,
+    /// Where clients and servers are.
+    pub topology: Vec<Node>,
+    /// How, and to whom, notices go.
+    pub notice: Notice,
+    /// How clients come back.
+    pub reconnect: Reconnect,
+    /// How this server leaves.
+    pub drain: Drain,
+}
+
+/// `[server]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Its name, for people.
+    pub name: String,
+    /// The address by which clients know it; signed into every notice.
+    pub identity: IpAddr,
+    /// What it remembers over a restart; absolute.
+    pub state_dir: PathBuf,
+    /// Listener cores: one thread and one socket of each `[[listen]]` apiece.
+    pub cores: usize,
+}
+
+/// `[[listen]]`: one UDP address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Listen {
+    /// What is asked there.
+    pub kind: ListenKind,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// What a socket is for. Either kind answers Status-Server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenKind {
+    /// Access-Requests.
+    Auth,
+    /// Accounting-Requests.
+    Acct,
+}
+
+/// `[[client]]`: a device, or a network of devices, that may ask.
+#[derive(Debug, Clone)]
+pub struct Client {
+    /// Its name, for people and policies.
+    pub name: Arc<str>,
+    /// Where its requests come from: one address (a full-length prefix) or a network.
+    pub network: IpNet,
+    /// Its RADIUS secret.
+    pub secret: Secret,
+    /// Network device group: a path such as `wifi/branch-3`; empty: none.
+    pub group: Arc<str>,
+    /// Whether its Access-Requests must carry a Message-Authenticator (RFC 3579 section 3.2, CVE-2024-3596).
+    pub message_authenticator: RequireMessageAuthenticator,
+    /// Whether an Access-Request with Proxy-State and without Message-Authenticator is refused. Consulted only while
+    /// Message-Authenticator isn't required.
+    pub limit_proxy_state: bool,
+    /// The keys of its notices; empty: it gets none. Ids differ; exactly one has `send`.
+    pub notice_keys: Vec<NoticeKeyEntry>,
+}
+
+impl Client {
+    /// Whether this is a single device rather than a network of them.
+    pub fn is_single(&self) -> bool {
+        self.network.prefix_len() == self.network.max_prefix_len()
+    }
+}
+
+/// `require_message_authenticator`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum RequireMessageAuthenticator {
+    /// Without one an Access-Request is dropped.
+    #[default]
+    Yes,
+    /// Verified where it is present, not missed where it isn't.
+    No,
+    /// As `No` until this client was seen to send it; as `Yes` from then on. Never on a network of clients.
+    Auto,
+}
+
+/// One entry of `notice_keys`; `notice_key = "..."` is short for one with id 1.
+#[derive(Debug, Clone)]
+pub struct NoticeKeyEntry {
+    /// The number notices carry to name this key.
+    pub id: u8,
+    /// 32 octets or more.
+    pub key: Secret,
+    /// How notices are signed with it.
+    pub mac: NoticeMac,
+    /// Whether this server signs with it (the others are only accepted).
+    pub send: bool,
+}
+
+/// `mac` of a notice key (SPEC 5.2). Configured at both ends, never the packet's choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NoticeMac {
+    /// HMAC-SHA-256, truncated to 128 bits, with a key derived per pair.
+    #[default]
+    HmacSha256,
+    /// HMAC-MD5.
+    HmacMd5,
+    /// Keyed MD5.
+    Md5,
+}
+
+/// `[[user]]`
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The User-Name, octet for octet.
+    pub name: Arc<str>,
+    /// How they prove it.
+    pub credential: Credential,
+    /// For policies.
+    pub groups: Vec<Arc<str>>,
+    /// What goes into their Access-Accept.
+    pub reply: Vec<ReplyAttribute>,
+}
+
+/// What a password is compared with.
+#[derive(Debug, Clone)]
+pub enum Credential {
+    /// The password itself: good for PAP and CHAP.
+    ClearText(Secret),
+    /// `$6$...`, `$2b$...`, `$argon2id$...`, `{SSHA}...` and so on: good for PAP only. Of a form the server knows.
+    Hash(Secret),
+}
+
+/// One attribute of a reply, encoded when the configuration was loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplyAttribute {
+    /// The dictionary's name.
+    pub name: Arc<str>,
+    /// The vendor's number; 0: the standard space. With `numbers`, what tells attributes apart: a later source
+    /// (a policy) replaces what an earlier one (the user) set under the same.
+    pub vendor: u32,
+    /// The attribute's number, and below it those of extended and TLV attributes.
+    pub numbers: Vec<u32>,
+    /// Its octets.
+    pub value: ReplyValue,
+}
+
+/// The octets of a [`ReplyAttribute`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplyValue {
+    /// One or more whole attributes as they stand in a packet, headers included.
+    Encoded(Box<[u8]>),
+    /// Hidden anew in each reply (RFC 2868 section 3.5, RFC 2548 section 2.4.2): salt, then the value encrypted with
+    /// the client's secret and the request authenticator.
+    Hidden {
+        /// The tag in front of the salt, where the attribute has one.
+        tag: Option<u8>,
+        /// What to hide.
+        value: Secret,
+    },
+}
+
+/// `[[policy]]`: as written; compiled by `policy`.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// Its name, for people and for the reason of an outcome.
+    pub name: Arc<str>,
+    /// The condition, a CEL expression; absent: always.
+    pub when: Option<Expression>,
+    /// What it decides; absent: it only adds to the reply.
+    pub action: Option<PolicyAction>,
+    /// What it puts into the reply.
+    pub reply: Vec<ReplyAttribute>,
+}
+
+/// A CEL expression as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expression {
+    /// The text.
+    pub source: String,
+    /// Where it stands: `file:line:column`.
+    pub position: String,
+}
+
+/// `action` of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PolicyAction {
+    /// Accept, and look at no further policy.
+    Accept,
+    /// Reject, and look at no further policy.
+    Reject,
+}
+
+/// `[workers]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workers {
+    /// Threads for work that blocks or burns CPU.
+    pub max: usize,
+    /// Jobs that may wait for one of them.
+    pub queue: usize,
+    /// Requests in flight, over all cores.
+    pub in_flight: usize,
+}
+
+/// `[health]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Health {
+    /// Time between readings.
+    pub interval: Duration,
+    /// Load worse than this, `failover_after` readings running: warn. 0..=1
+    pub failover_threshold: f64,
+    /// See `failover_threshold`; at least 1.
+    pub failover_after: u32,
+    /// Load better than this, `connection_after` readings running: invite back. At most `failover_threshold`.
+    pub connection_threshold: f64,
+    /// See `connection_threshold`; at least 1.
+    pub connection_after: u32,
+    /// At least this long away after a FAILOVER.
+    pub away_min: Duration,
+    /// What load 1.0 is.
+    pub limits: HealthLimits,
+}
+
+/// `[health.limits]`: the value of each parameter at which load is 1.0. `None`: off (measured and shown, not counted).
+#[derive(Debug, Clone, PartialEq)]
+pub struct HealthLimits {
+    /// Busy / max, the worse of the pool and the listener cores. 0..=1
+    pub workers_busy: Option<f64>,
+    /// Age of the oldest request that waits.
+    pub queue_delay: Option<Duration>,
+    /// Of the cgroup's limit where there is one, else of the machine. 0..=1
+    pub memory: Option<f64>,
+    /// 0..=1
+    pub cpu: Option<f64>,
+    /// Whether a listened-on link or the gateway lost counts (as 1.0).
+    pub network: bool,
+    /// How many processes the machine runs.
+    pub processes: Option<u64>,
+}
+
+/// `[[service]]`: something this server needs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Service {
+    /// Its name; unique.
+    pub name: Arc<str>,
+    /// How much it is needed.
+    pub role: Role,
+    /// How it is looked at.
+    pub check: Check,
+    /// Time between checks.
+    pub interval: Duration,
+    /// A check that takes longer has failed.
+    pub timeout: Duration,
+    /// Failures running that put it into HOLD_DOWN.
+    pub fall: u32,
+    /// Successes running that clear it.
+    pub rise: u32,
+    /// How long it isn't checked once in HOLD_DOWN.
+    pub hold_down: Duration,
+}
+
+/// `role` and `weight` of a service.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Role {
+    /// Without it the server can't do its job: load 1.0.
+    Mandatory,
+    /// Needed for logging and the like: adds its weight to the load. 0..=1
+    Dependent {
+        /// Share of load 1.0.
+        weight: f64,
+    },
+}
+
+/// `check` of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Check {
+    /// A TCP connection opens.
+    Tcp {
+        /// To there.
+        address: SocketAddr,
+    },
+    /// An echo request is answered.
+    Icmp {
+        /// By this host.
+        address: IpAddr,
+    },
+    /// A process of this name runs.
+    Process {
+        /// As in `/proc/PID/comm`, or the file name of the program.
+        name: String,
+    },
+    /// The process named in this file runs.
+    PidFile {
+        /// Absolute.
+        path: PathBuf,
+    },
+    /// A command exits 0, run in the configuration's folder, without a shell.
+    Command {
+        /// Program and arguments; at least the program.
+        command: Vec<String>,
+    },
+}
+
+/// One entry of `[topology] nodes`: a place. `campus/north` lies in `campus`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// Its path; unique.
+    pub name: Arc<str>,
+    /// Who is there.
+    pub networks: Vec<IpNet>,
+}
+
+/// `[notice]`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// In the order they are tried in; without one there are no notices at all.
+    pub transports: Vec<NoticeTransport>,
+    /// Who is told.
+    pub audience: Audience,
+    /// Where agents' receipts and requests come in by UDP; `None`: not by UDP.
+    pub listen: Option<SocketAddr>,
+    /// The UDP port of agents that notices go to.
+    pub port: u16,
+    /// The share of the audience to move per step while overloaded. 0..=1, above 0
+    pub shed: f64,
+    /// Time between such steps.
+    pub shed_every: Duration,
+    /// Servers to fail over to, best first; empty: clients use their own list.
+    pub alternates: Vec<Alternate>,
+    /// Whether the alternates are ordered for each client by distance in the topology.
+    pub alternates_by_distance: bool,
+    /// How long a notice is in force unless repeated.
+    pub validity: Duration,
+    /// Notices per second, at most.
+    pub rate: u32,
+}
+
+/// How notices travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NoticeTransport {
+    /// ICMP Echo Requests.
+    Icmp,
+    /// The same signed bytes by UDP.
+    Udp,
+}
+
+/// `audience` of notices.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Audience {
+    /// Every client with a notice key.
+    All,
+    /// Those of these names.
+    Clients(Vec<Arc<str>>),
+    /// Those whose group matches one of these globs.
+    Groups(Vec<String>),
+    /// Those in this place or below it.
+    Topology(Arc<str>),
+    /// This share of them, the farthest from this server first. 0..=1
+    Farthest(f64),
+    /// This share of them, the nearest to this server first. 0..=1
+    Nearest(f64),
+}
+
+/// A server to fail over to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Alternate {
+    /// Its identity.
+    pub address: IpAddr,
+    /// Its weight among the alternates; 0: none given.
+    pub weight: u8,
+}
+
+/// `[reconnect]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconnect {
+    /// Returning clients are spread evenly over this.
+    pub window: Duration,
+    /// Clients admitted back per second, at most.
+    pub rate: u32,
+}
+
+/// `[drain]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drain {
+    /// For receipts and conversations; then the server stops taking requests.
+    pub deadline: Duration,
+}
