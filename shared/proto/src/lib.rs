@@ -3,4 +3,5 @@
 //! What arrives enters by `handle_*`, with the time as an argument; what leaves comes out of
 //! `poll_transmit`, `poll_event` and `poll_timeout`. After any mutation, drain until `poll_timeout` answers.
 
+pub mod dedup;
 pub mod time;
