@@ -1,5 +1,6 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
 pub mod config;
+pub mod process;
 pub mod vitals;
 pub mod workers;

@@ -1,0 +1,3 @@
+//! The life of one request: from verified bytes to an answer and its cause.
+
+pub mod password;
