@@ -4,4 +4,7 @@
 //! `poll_transmit`, `poll_event` and `poll_timeout`. After any mutation, drain until `poll_timeout` answers.
 
 pub mod dedup;
+pub mod gauge;
+pub mod holddown;
+pub mod stagger;
 pub mod time;
