@@ -4,6 +4,7 @@
 //! `poll_transmit`, `poll_event` and `poll_timeout`. After any mutation, drain until `poll_timeout` answers.
 
 pub mod dedup;
+pub mod exchange;
 pub mod gauge;
 pub mod holddown;
 pub mod stagger;

@@ -139,6 +139,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 /// The same semantics, written as a list that is searched.
+#[allow(clippy::type_complexity, reason = "a model is best seen whole")]
 struct Model {
     entries: Vec<(Key, [u8; 16], Option<Vec<u8>>, Instant, Slot)>,
 }
