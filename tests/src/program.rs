@@ -1,0 +1,288 @@
+//! forewarnd and forewarn-agent as a test runs them: the built programs, a folder of their own, gone at the end.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::wait::eventually;
+
+/// The folder that holds the built programs: that of the test binary, two levels up.
+///
+/// # Panics
+/// When `name` isn't there: `cargo build --workspace` makes it.
+pub fn built(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a program file");
+    let program = test.ancestors().nth(2).map(|folder| folder.join(name)).unwrap_or_default();
+    assert!(program.is_file(), "{} isn't built: cargo build --workspace", program.display());
+    program
+}
+
+/// Runs the operator's tool to its end.
+///
+/// # Panics
+/// When it can't be started.
+pub fn forewarn(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(built("forewarn"))
+        .current_dir(folder)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("forewarn starts")
+}
+
+/// A temporary folder that is removed at the end of the test.
+#[derive(Debug)]
+pub struct Folder(tempfile::TempDir);
+
+impl Folder {
+    /// A new one.
+    ///
+    /// # Panics
+    /// When there is no room for one.
+    pub fn new() -> Folder {
+        Folder(tempfile::Builder::new().prefix("forewarn-test-").tempdir().expect("a temporary folder"))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Writes a file into it that only its owner may read, making folders on the way; gives its path.
+    ///
+    /// # Panics
+    /// When it can't.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("folders can be made");
+        fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&path)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .expect("the file can be written");
+        path
+    }
+}
+
+impl Default for Folder {
+    fn default() -> Self {
+        Folder::new()
+    }
+}
+
+/// A running forewarnd.
+#[derive(Debug)]
+pub struct Server(Running);
+
+/// A running forewarn-agent.
+#[derive(Debug)]
+pub struct Agent(Running);
+
+impl Server {
+    /// Starts it on `config` (as `server.toml` of a folder of its own) and waits until it answers on its control
+    /// socket.
+    ///
+    /// # Panics
+    /// When it doesn't, with its log.
+    pub fn start(config: &str) -> Server {
+        Server::start_in(Folder::new(), config, &[])
+    }
+
+    /// The same in a folder that has things in it already, with environment variables.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Server {
+        Server(Running::start("forewarnd", "server.toml", folder, config, environment))
+    }
+}
+
+impl Agent {
+    /// As [`Server::start`], with `agent.toml`.
+    ///
+    /// # Panics
+    /// When it doesn't come up, with its log.
+    pub fn start(config: &str) -> Agent {
+        Agent::start_in(Folder::new(), config, &[])
+    }
+
+    /// As [`Server::start_in`].
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Agent {
+        Agent(Running::start("forewarn-agent", "agent.toml", folder, config, environment))
+    }
+}
+
+impl std::ops::Deref for Server {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Server {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.0
+    }
+}
+
+impl std::ops::Deref for Agent {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Agent {
+    fn deref_mut(&mut self) -> &mut Running {
+        &mut self.0
+    }
+}
+
+/// A process with its folder; killed when dropped.
+#[derive(Debug)]
+pub struct Running {
+    folder: Option<Folder>,
+    file: &'static str,
+    child: Child,
+}
+
+impl Running {
+    fn start(
+        program: &str,
+        file: &'static str,
+        folder: Folder,
+        config: &str,
+        environment: &[(&str, &str)],
+    ) -> Running {
+        let path = folder.write(file, config);
+        let log = fs::File::create(folder.path().join("log")).expect("a log file");
+        let child = Command::new(built(program))
+            .arg("-c")
+            .arg(path)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log file"))
+            .stderr(log)
+            .spawn()
+            .expect("the program starts");
+        let mut running = Running { folder: Some(folder), file, child };
+        running.wait_until_ready();
+        running
+    }
+
+    fn wait_until_ready(&mut self) {
+        let ready = eventually("the control socket answers", || {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked") {
+                return Some(Err(status));
+            }
+            self.try_status().map(|_| Ok(()))
+        });
+        if let Err(status) = ready {
+            panic!("{} ended at its start ({status}):\n{}", self.file, self.log());
+        }
+    }
+
+    /// Its folder.
+    ///
+    /// # Panics
+    /// Never while it runs.
+    pub fn folder(&self) -> &Folder {
+        self.folder.as_ref().expect("the folder stays until the end")
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What `forewarn status --json` prints for it.
+    ///
+    /// # Panics
+    /// When it doesn't answer.
+    pub fn status(&self) -> Value {
+        self.try_status().unwrap_or_else(|| panic!("no status:\n{}", self.log()))
+    }
+
+    /// Its status, when it answers.
+    pub fn try_status(&self) -> Option<Value> {
+        let output = forewarn(self.folder().path(), &["status", "--json"]);
+        if !output.status.success() {
+            return None;
+        }
+        let value: Value = serde_json::from_slice(&output.stdout).ok()?;
+        // One program, one entry.
+        match value {
+            Value::Array(mut list) if list.len() == 1 => list.pop(),
+            Value::Array(_) => None,
+            value => Some(value),
+        }
+    }
+
+    /// Runs the operator's tool beside it.
+    pub fn forewarn(&self, arguments: &[&str]) -> Output {
+        forewarn(self.folder().path(), arguments)
+    }
+
+    /// Everything it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().path().join("log")).unwrap_or_default()
+    }
+
+    /// Writes its configuration anew, for a reload.
+    pub fn rewrite(&self, config: &str) {
+        self.folder().write(self.file, config);
+    }
+
+    /// Sends a signal by its name: `"HUP"`, `"TERM"`, `"KILL"`, `"STOP"`, `"CONT"`.
+    ///
+    /// # Panics
+    /// When the process is gone.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "signal {name}");
+    }
+
+    /// Waits until it has ended by itself.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn ended(&mut self) -> ExitStatus {
+        eventually("the process ends", || self.child.try_wait().expect("a child can be asked"))
+    }
+
+    /// Ends it at once, and gives its folder for the next one.
+    ///
+    /// # Panics
+    /// Never.
+    pub fn kill(mut self) -> Folder {
+        self.end();
+        self.folder.take().expect("the folder stays until the end")
+    }
+
+    fn end(&mut self) {
+        // Already gone is as good as killed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() && self.folder.is_some() {
+            eprintln!("--- log of {} ---\n{}", self.file, self.log());
+        }
+    }
+}
