@@ -3,9 +3,11 @@
 //! What arrives enters by `handle_*`, with the time as an argument; what leaves comes out of
 //! `poll_transmit`, `poll_event` and `poll_timeout`. After any mutation, drain until `poll_timeout` answers.
 
+pub mod audience;
 pub mod dedup;
 pub mod exchange;
 pub mod gauge;
 pub mod holddown;
 pub mod stagger;
 pub mod time;
+pub mod watch;

@@ -1,0 +1,1 @@
+//! Scenarios, then invariants under any sequence.
