@@ -1,0 +1,159 @@
+//! The control socket: one JSON request on a line, one or more JSON replies, each on a line.
+//!
+//! It lies in the state folder and belongs to the program's user alone (mode 0600).
+
+mod client;
+mod server;
+mod status;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{ask, discover};
+pub use server::{Asked, Listener};
+pub use status::{
+    AgentStatus, ClientStatus, Counts, LoadStatus, ParameterStatus, Program, ServerStatus, ServiceStatus,
+    Status, SwitchStatus, ToldStatus, UpstreamStatus, WatchStatus,
+};
+
+/// The longest request, in octets: anything longer is refused.
+pub const MAX_REQUEST: u64 = 4096;
+/// The longest reply that is read, in octets.
+pub const MAX_REPLY: u64 = 64 * 1024 * 1024;
+
+/// What an operator can ask of a running program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Request {
+    /// How are you?
+    Status,
+    /// Send your clients away, then stop taking requests. Replies come as it proceeds when `wait`.
+    Drain {
+        /// Reply once the drain has ended, rather than at once.
+        wait: bool,
+    },
+    /// Take requests again, and invite your clients back.
+    Resume,
+    /// Take no new clients; keep your own.
+    Quiesce,
+    /// Read your configuration again.
+    Reload,
+}
+
+/// One line of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "kebab-case")]
+pub enum Reply {
+    /// The status that was asked for.
+    Status {
+        /// It.
+        status: Status,
+    },
+    /// Not finished yet; more lines follow.
+    Progress {
+        /// How far it is.
+        message: String,
+    },
+    /// Done.
+    Done {
+        /// What was done, for people.
+        message: String,
+    },
+    /// Not done.
+    Refused {
+        /// Why, each for people.
+        errors: Vec<String>,
+    },
+}
+
+impl Reply {
+    /// Whether no line follows this one.
+    pub fn is_last(&self) -> bool {
+        !matches!(self, Reply::Progress { .. })
+    }
+}
+
+/// Where the control socket of a program with this state folder is.
+pub fn path(state_dir: &Path) -> PathBuf {
+    state_dir.join("control.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::time::Duration;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn running(folder: &Path, answer: impl Fn(Asked) + Send + 'static) -> std::thread::JoinHandle<()> {
+        let path = path(folder);
+        let (ready, wait) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let listener = Listener::bind(&path).unwrap();
+                ready.send(()).unwrap();
+                let (asked, mut requests) = tokio::sync::mpsc::channel(1);
+                tokio::select! {
+                    () = listener.serve(asked) => {}
+                    Some(request) = requests.recv() => {
+                        answer(request);
+                        // The answer leaves in a task of its own.
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                }
+            });
+        });
+        wait.recv().unwrap();
+        thread
+    }
+
+    #[test]
+    fn an_answer_of_several_lines_arrives_in_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let thread = running(folder.path(), |asked| {
+            assert_eq!(asked.request, Request::Drain { wait: true });
+            asked.reply(Reply::Progress { message: "2 of 3 told".to_owned() });
+            asked.reply(Reply::Done { message: "drained".to_owned() });
+        });
+        let mut replies = Vec::new();
+        ask(&path(folder.path()), &Request::Drain { wait: true }, PATIENCE, |reply| replies.push(reply))
+            .unwrap();
+        assert_eq!(replies.len(), 2);
+        assert!(replies[1].is_last());
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_socket_is_its_owners_and_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state/aaa-east");
+        std::fs::create_dir_all(&state).unwrap();
+        let thread = running(&state, |asked| asked.reply(Reply::Done { message: String::new() }));
+        let socket = path(&state).canonicalize().unwrap();
+        assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(discover(&[folder.path().to_path_buf()]), [socket.clone()]);
+        ask(&socket, &Request::Status, PATIENCE, drop).unwrap();
+        thread.join().unwrap();
+        assert!(!socket.exists(), "removed at the end");
+    }
+
+    #[test]
+    fn nonsense_is_refused_with_a_reason() {
+        use std::io::{Read as _, Write as _};
+        let folder = tempfile::tempdir().unwrap();
+        let thread = running(folder.path(), |_| {});
+        let socket = path(folder.path());
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        stream.write_all(b"{\"do\":\"explode\"}\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        assert!(text.contains("refused") && text.contains("explode"), "{text}");
+        // A conversation that is dropped without an answer is an error of the client's call, not a hang.
+        assert!(ask(&socket, &Request::Status, PATIENCE, drop).is_err());
+        thread.join().unwrap();
+    }
+}
