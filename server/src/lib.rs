@@ -1,6 +1,7 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
 pub mod config;
+pub mod log;
 pub mod process;
 pub mod vitals;
 pub mod workers;

@@ -3,16 +3,21 @@
 //! The structs here are what the rest of the server codes against. A [`Config`] is immutable: a reload makes a new
 //! one and swaps it in whole.
 
-mod secret;
+mod difference;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_wire::RadiusKey;
+use forewarn_wire::notice::NoticeKey;
 use ipnet::IpNet;
 
-pub use secret::Secret;
+use crate::process::password::Password;
+
+pub use difference::needs_restart;
+pub use forewarn_shell::config::Secret;
 
 /// A whole server configuration.
 #[derive(Debug)]
@@ -84,7 +89,7 @@ pub struct Client {
     /// Where its requests come from: one address (a full-length prefix) or a network.
     pub network: IpNet,
     /// Its RADIUS secret.
-    pub secret: Secret,
+    pub key: RadiusKey,
     /// Network device group: a path such as `wifi/branch-3`; empty: none.
     pub group: Arc<str>,
     /// Whether its Access-Requests must carry a Message-Authenticator (RFC 3579 section 3.2, CVE-2024-3596).
@@ -120,24 +125,10 @@ pub enum RequireMessageAuthenticator {
 pub struct NoticeKeyEntry {
     /// The number notices carry to name this key.
     pub id: u8,
-    /// 32 octets or more.
-    pub key: Secret,
-    /// How notices are signed with it.
-    pub mac: NoticeMac,
+    /// The key, with the MAC it is used for.
+    pub key: NoticeKey,
     /// Whether this server signs with it (the others are only accepted).
     pub send: bool,
-}
-
-/// `mac` of a notice key (SPEC 5.2). Configured at both ends, never the packet's choice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum NoticeMac {
-    /// HMAC-SHA-256, truncated to 128 bits, with a key derived per pair.
-    #[default]
-    HmacSha256,
-    /// HMAC-MD5.
-    HmacMd5,
-    /// Keyed MD5.
-    Md5,
 }
 
 /// `[[user]]`
@@ -146,20 +137,11 @@ pub struct User {
     /// The User-Name, octet for octet.
     pub name: Arc<str>,
     /// How they prove it.
-    pub credential: Credential,
+    pub password: Password,
     /// For policies.
     pub groups: Vec<Arc<str>>,
     /// What goes into their Access-Accept.
     pub reply: Vec<ReplyAttribute>,
-}
-
-/// What a password is compared with.
-#[derive(Debug, Clone)]
-pub enum Credential {
-    /// The password itself: good for PAP and CHAP.
-    ClearText(Secret),
-    /// `$6$...`, `$2b$...`, `$argon2id$...`, `{SSHA}...` and so on: good for PAP only. Of a form the server knows.
-    Hash(Secret),
 }
 
 /// One attribute of a reply, encoded when the configuration was loaded.
