@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod log;
+pub mod policy;
 pub mod process;
 pub mod vitals;
 pub mod workers;
