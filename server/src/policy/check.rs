@@ -1,6 +1,7 @@
 //! Types of conditions, checked at load: what the interpreter would only find out request by request.
 
 use std::fmt;
+use std::thread;
 
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, LiteralValue, SelectExpr, SourceInfo, operators};
@@ -14,12 +15,26 @@ const LENGTH_MAX: usize = 4096;
 /// How deep a condition may nest: parser and interpreter are recursive.
 const DEPTH_MAX: u16 = 24;
 
+/// The generated parser takes some 100 kB of stack for each level, unoptimized: more than a thread has.
+const STACK_OCTETS: usize = 32 << 20;
+
 /// Parses a condition and checks that it gives a truth value.
 pub(super) fn compile(source: &str) -> Result<IdedExpr, Vec<Fault>> {
     if let Some(fault) = too_big(source) {
         return Err(vec![fault]);
     }
-    let parser = Parser::new().max_recursion_depth(DEPTH_MAX);
+    thread::scope(|scope| {
+        let parsing = thread::Builder::new().stack_size(STACK_OCTETS).spawn_scoped(scope, || parse(source));
+        let parsed = parsing.ok().and_then(|parsing| parsing.join().ok());
+        parsed.unwrap_or_else(|| {
+            let what = String::from("the parser failed on this condition");
+            Err(vec![Fault { offset: 0, what, hint: "a simpler condition".into() }])
+        })
+    })
+}
+
+fn parse(source: &str) -> Result<IdedExpr, Vec<Fault>> {
+    let parser = Parser::new().max_recursion_depth(DEPTH_MAX * 2);
     let (expression, info) = parser.parse_with_source_info(source).map_err(|errors| {
         errors.errors.iter().map(|error| syntax(source, error.pos, &error.msg)).collect::<Vec<_>>()
     })?;
