@@ -1,1 +1,13 @@
 //! A local RADIUS front door that acts on a server's warning in milliseconds.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`cli`] | the command line |
+//! | [`config`] | `agent.toml`, resolved |
+//! | [`hook`] | commands that are run when the agent moves |
+//! | [`run`] | the assembly |
+
+pub mod cli;
+pub mod config;
+pub mod hook;
+pub mod run;

@@ -1,3 +1,7 @@
-//! forewarn-agent
+//! forewarn-agent: a local RADIUS front door that acts on a server's warning in milliseconds.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forewarn_agent::cli::main()
+}

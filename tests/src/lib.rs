@@ -4,11 +4,22 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
 pub mod address;
+pub mod home;
+pub mod nas;
+pub mod notices;
 pub mod program;
 pub mod radclient;
 pub mod scripted;
 pub mod wait;
 
 pub use address::Hosts;
+pub use home::HomeServer;
+pub use nas::Nas;
+pub use notices::NoticeDesk;
 pub use program::{Agent, Folder, Server};
 pub use wait::{eventually, within};
+
+/// The secret between an agent and its scripted home servers.
+pub const HOME_SECRET: &str = "testing123testing123";
+/// The secret between a scripted NAS and its agent.
+pub const LOCAL_SECRET: &str = "localsecretlocalsecret";

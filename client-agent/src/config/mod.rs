@@ -1,0 +1,228 @@
+//! The agent's configuration, resolved: what `agent.toml` means, with defaults filled in and secrets prepared.
+//!
+//! Reading is in [`resolve`]: it walks the merged document, collects every error and only then hands out a
+//! [`Config`]. Nothing past this module looks at text.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use forewarn_wire::RadiusKey;
+use forewarn_wire::notice::{Identity, NoticeKey};
+use ipnet::IpNet;
+
+mod keys;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub use resolve::{load, resolve};
+
+/// The port of forewarn's UDP notices.
+pub const NOTICE_PORT: u16 = forewarn_wire::notice::UDP_PORT;
+
+/// Most servers one agent may be given.
+pub const SERVERS_MAX: usize = 32;
+/// Most listeners one agent may open.
+pub const LISTENERS_MAX: usize = 32;
+/// Most hooks one agent may run.
+pub const HOOKS_MAX: usize = 32;
+
+/// Everything `agent.toml` says.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The agent's name, for people.
+    pub name: String,
+    /// The address by which the servers know this agent; requests leave from it.
+    pub identity: IpAddr,
+    /// Where the epoch, the marks, the lock and the control socket live.
+    pub state_dir: PathBuf,
+    /// The front door.
+    pub listeners: Vec<Listener>,
+    /// The servers, in order of preference.
+    pub servers: Vec<Server>,
+    /// Where notices come in.
+    pub inbox: Inbox,
+    /// What a warning does.
+    pub failover: Failover,
+    /// How the agent comes back.
+    pub reconnect: Reconnect,
+    /// How a server that died without a word is found out.
+    pub dead_server: DeadServer,
+    /// Commands that are run when something happens.
+    pub hooks: Vec<Hook>,
+    /// The configuration file's folder: hooks run in it.
+    pub folder: PathBuf,
+}
+
+/// One socket of the front door.
+#[derive(Clone)]
+pub struct Listener {
+    /// Which requests are expected here.
+    pub kind: Kind,
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// Who may send here; everybody else meets silence.
+    pub clients: Vec<IpNet>,
+    /// The secret shared with the NAS software.
+    pub key: RadiusKey,
+    /// Whether an Access-Request without EAP must carry a Message-Authenticator here. By default it must as soon
+    /// as one of `clients` lies outside the loopback networks: on loopback there is nobody in between.
+    pub require_message_authenticator: bool,
+}
+
+/// What a listener takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Access-Request and Status-Server.
+    Auth,
+    /// Accounting-Request and Status-Server.
+    Acct,
+}
+
+/// One home server.
+#[derive(Clone)]
+pub struct Server {
+    /// Its name, for people and for hooks.
+    pub name: String,
+    /// Its address, which is also its identity in notices.
+    pub address: IpAddr,
+    /// Where it takes Access-Requests.
+    pub auth_port: u16,
+    /// Where it takes Accounting-Requests.
+    pub acct_port: u16,
+    /// Where it takes receipts and challenges by UDP.
+    pub notice_port: u16,
+    /// The secret shared with it.
+    pub key: RadiusKey,
+    /// Whether its replies to Access-Requests must carry a Message-Authenticator.
+    pub require_message_authenticator: bool,
+    /// The keys its notices may be signed with, at most one for each key id; empty: it sends none.
+    pub notice_keys: Vec<NoticeKeyEntry>,
+}
+
+impl Server {
+    /// The server's identity in notices.
+    #[must_use]
+    pub fn identity(&self) -> Identity {
+        Identity::from(self.address)
+    }
+}
+
+/// One key of a server's notice key ring.
+#[derive(Debug, Clone)]
+pub struct NoticeKeyEntry {
+    /// The key id in the notice's header.
+    pub id: u8,
+    /// The key with the MAC it is used for.
+    pub key: NoticeKey,
+    /// Whether our own messages are signed with it.
+    pub send: bool,
+}
+
+/// Where notices come in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbox {
+    /// A raw ICMP socket behind a kernel filter.
+    pub icmp: bool,
+    /// The UDP twin's socket.
+    pub udp: Option<SocketAddr>,
+    /// Which of the two carries a message of the agent's own first.
+    pub icmp_first: bool,
+}
+
+/// What a warning does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failover {
+    /// Which list of alternates counts.
+    pub alternates: Alternates,
+    /// Conversations in progress stay with the old server this long.
+    pub drain_conversations: Duration,
+}
+
+/// Which list of alternates counts. A notice's list only ever selects among the configured servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alternates {
+    /// The agent's own list.
+    Configured,
+    /// The notice's list, and nothing else.
+    Notice,
+    /// The notice's list, then the agent's own.
+    NoticeThenConfigured,
+}
+
+/// How the agent comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconnect {
+    /// Ask to come back this long after a switch.
+    pub after: Duration,
+    /// From 10 % to 100 % of the traffic over this long.
+    pub ramp: Duration,
+}
+
+/// How a server that died without a word is found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeadServer {
+    /// Requests outstanding and nothing at all heard for this long: probe.
+    pub quiet: Duration,
+    /// Time between two Status-Server probes.
+    pub probe_interval: Duration,
+    /// Probes unanswered in a row that make it dead.
+    pub probes: u32,
+}
+
+/// A command that is run when something happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    /// The occasion.
+    pub on: Occasion,
+    /// Program and arguments; run without a shell, in the configuration file's folder.
+    pub command: Vec<String>,
+    /// Killed after this long.
+    pub timeout: Duration,
+}
+
+/// When a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Occasion {
+    /// The server that new requests go to has changed.
+    Switch,
+    /// A notice was accepted, whatever it did.
+    Notice,
+}
+
+impl Occasion {
+    /// The word in the file and in `FWN_EVENT`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Occasion::Switch => "switch",
+            Occasion::Notice => "notice",
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener")
+            .field("kind", &self.kind)
+            .field("address", &self.address)
+            .field("clients", &self.clients)
+            .field("require_message_authenticator", &self.require_message_authenticator)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("name", &self.name)
+            .field("address", &self.address)
+            .field("auth_port", &self.auth_port)
+            .field("acct_port", &self.acct_port)
+            .field("notice_port", &self.notice_port)
+            .field("require_message_authenticator", &self.require_message_authenticator)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,359 @@
+//! The walk over the merged document: text to [`Config`], every error collected.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Value, Wrong};
+use forewarn_wire::{ACCT_PORT, AUTH_PORT, RadiusKey};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+use super::{
+    Alternates, Config, DeadServer, Failover, HOOKS_MAX, Hook, Inbox, Kind, LISTENERS_MAX, Listener,
+    NOTICE_PORT, Occasion, Reconnect, SERVERS_MAX, Server, keys,
+};
+
+/// Loads and resolves `file` with everything that overrides it. The diagnostics of a good configuration hold its
+/// warnings.
+pub fn load(file: &Path, overrides: &[(String, String)]) -> Result<(Config, Diagnostics), Diagnostics> {
+    let mut layers = Layers::file(file).process_environment();
+    for (key, value) in overrides {
+        layers = layers.override_with(key, value);
+    }
+    resolve(&Document::load(&layers)?)
+}
+
+/// Resolves a document; on failure everything that is wrong with it.
+pub fn resolve(document: &Document) -> Result<(Config, Diagnostics), Diagnostics> {
+    let config = walk(document);
+    let found = document.diagnostics();
+    match config {
+        Some(config) if found.is_usable() => Ok((config, found)),
+        _ => Err(found),
+    }
+}
+
+fn walk(document: &Document) -> Option<Config> {
+    let root = document.root();
+    let agent = root.table("agent");
+    let name = agent.text("name").required();
+    let identity = agent.address("identity").required();
+    let state_dir = agent.path("state_dir").required();
+    agent.finish();
+
+    let listeners = listeners(&root);
+    let servers = servers(&root, identity);
+    let inbox = inbox(&root, identity);
+    let failover = failover(&root);
+    let reconnect = reconnect(&root);
+    let dead_server = dead_server(&root);
+    let hooks = hooks(&root);
+    root.not_available_yet(&["spool", "radsec"]);
+    root.finish();
+
+    Some(Config {
+        name: name?,
+        identity: identity?,
+        state_dir: state_dir?,
+        listeners: listeners?,
+        servers: servers?,
+        inbox: inbox?,
+        failover,
+        reconnect,
+        dead_server,
+        hooks: hooks?,
+        folder: document.folder().to_path_buf(),
+    })
+}
+
+fn listeners(root: &Table<'_>) -> Option<Vec<Listener>> {
+    let tables = bounded(root, "listen", LISTENERS_MAX)?;
+    if tables.is_empty() {
+        root.error("listen", Wrong::new("no [[listen]]", "say where the NAS software sends its RADIUS to"));
+    }
+    let mut all = Some(Vec::with_capacity(tables.len()));
+    let mut taken: Vec<(SocketAddr, Place)> = Vec::new();
+    for table in tables {
+        let kind = table.choice("kind", &[("auth", Kind::Auth), ("acct", Kind::Acct)], &["coa"]).required();
+        let _ = table.choice("transport", &[("udp", ())], &["tcp", "tls", "dtls"]).optional();
+        let address = table.socket("address").then(asked_address).required();
+        let place = table.place_of("address");
+        let clients = clients(&table);
+        let key = secret(&table);
+        let everybody_local = clients.iter().all(is_loopback);
+        let required = table
+            .choice("require_message_authenticator", &[("yes", true), ("no", false)], &["auto"])
+            .or(!everybody_local);
+        table.finish();
+        if let Some(address) = address {
+            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == address) {
+                let first = root.document().locate(*first);
+                root.document().error(
+                    place,
+                    Wrong::new(format!("{address} is listened on twice"), format!("the first is at {first}")),
+                );
+            }
+            taken.push((address, place));
+        }
+        let listener = kind.zip(address).zip(key).map(|((kind, address), key)| Listener {
+            kind,
+            address,
+            clients,
+            key,
+            require_message_authenticator: required,
+        });
+        gather(&mut all, listener);
+    }
+    all
+}
+
+fn clients(table: &Table<'_>) -> Vec<IpNet> {
+    let given = table.list("clients", Value::prefix).with_place();
+    match given {
+        Some((clients, place)) if clients.is_empty() => {
+            table.document().error(
+                place,
+                Wrong::new(
+                    "`clients`: nobody may send here",
+                    "name prefixes, or remove the key for loopback only",
+                ),
+            );
+            clients
+        }
+        Some((clients, _)) => clients,
+        None => loopback(),
+    }
+}
+
+/// The loopback networks of both families.
+fn loopback() -> Vec<IpNet> {
+    let v4 = Ipv4Net::new(Ipv4Addr::new(127, 0, 0, 0), 8).map(IpNet::V4);
+    let v6 = Ipv6Net::new(Ipv6Addr::LOCALHOST, 128).map(IpNet::V6);
+    v4.into_iter().chain(v6).collect()
+}
+
+fn is_loopback(network: &IpNet) -> bool {
+    loopback().iter().any(|local| local.contains(network))
+}
+
+fn servers(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Vec<Server>> {
+    let tables = bounded_named(root, "server", SERVERS_MAX)?;
+    if tables.is_empty() {
+        root.error(
+            "server",
+            Wrong::new("no [[server]]", "name at least one, better two, in order of preference"),
+        );
+    }
+    let mut all = Some(Vec::with_capacity(tables.len()));
+    let mut taken: Vec<(IpAddr, Place)> = Vec::new();
+    for table in tables {
+        let server = server(&table);
+        if let (Some(server), Some(identity)) = (&server, identity)
+            && server.address.is_ipv4() != identity.is_ipv4()
+        {
+            table.error(
+                "address",
+                Wrong::new(
+                    format!("{} can't be called from {identity}", server.address),
+                    "server and `identity` must both be IPv4 or both be IPv6",
+                ),
+            );
+        }
+        if let Some(server) = &server {
+            let place = table.place_of("address");
+            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == server.address) {
+                let first = root.document().locate(*first);
+                root.document().error(
+                    place,
+                    Wrong::new(
+                        format!("two servers have the address {}", server.address),
+                        format!("the first is at {first}; notices name a server by its address"),
+                    ),
+                );
+            }
+            taken.push((server.address, place));
+        }
+        table.finish();
+        gather(&mut all, server);
+    }
+    all
+}
+
+fn server(table: &Table<'_>) -> Option<Server> {
+    let name = table.text("name").required();
+    let address = table.address("address").then(called_address).required();
+    let auth_port = table.integer("auth_port").within(1, u16::MAX).or(AUTH_PORT);
+    let acct_port = table.integer("acct_port").within(1, u16::MAX).or(ACCT_PORT);
+    let notice_port = table.integer("notice_port").within(1, u16::MAX).or(NOTICE_PORT);
+    let key = secret(table);
+    let required =
+        table.choice("require_message_authenticator", &[("yes", true), ("no", false)], &["auto"]).or(true);
+    let notice_keys = keys::ring(table);
+    Some(Server {
+        name: name?,
+        address: address?,
+        auth_port,
+        acct_port,
+        notice_port,
+        key: key?,
+        require_message_authenticator: required,
+        notice_keys: notice_keys?,
+    })
+}
+
+/// A RADIUS secret in one of its three forms.
+fn secret(table: &Table<'_>) -> Option<RadiusKey> {
+    let secret = table.secret("secret").required()?;
+    // An empty secret was reported on reading.
+    let key = RadiusKey::new(secret.octets()).ok()?;
+    if key.is_short() {
+        let place = ["secret", "secret_file", "secret_env"].into_iter().find(|key| table.has(key));
+        table.warning(
+            place.unwrap_or("secret"),
+            Wrong::new("a secret of 12 octets or fewer can be guessed", "give one of at least 16 characters"),
+        );
+    }
+    Some(key)
+}
+
+fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
+    let table = root.table("inbox");
+    let transports = [("icmp", Transport::Icmp), ("udp", Transport::Udp)];
+    let wanted = table
+        .list("transports", |value| value.choice(&transports, &[]))
+        .or(vec![Transport::Icmp, Transport::Udp]);
+    let given = table.socket("udp").then(asked_address).optional();
+    table.finish();
+    let udp = wanted.contains(&Transport::Udp);
+    if given.is_some() && !udp {
+        table_hint(root, "`udp` is given, but transports doesn't name it");
+    }
+    let own = identity.map(|identity| SocketAddr::new(identity, NOTICE_PORT));
+    Some(Inbox {
+        icmp: wanted.contains(&Transport::Icmp),
+        udp: if udp { Some(given.or(own)?) } else { None },
+        icmp_first: wanted.first() == Some(&Transport::Icmp),
+    })
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transport {
+    Icmp,
+    Udp,
+}
+
+fn table_hint(root: &Table<'_>, what: &str) {
+    root.warning("inbox", Wrong::new(what, "add \"udp\" to transports, or remove the key"));
+}
+
+fn failover(root: &Table<'_>) -> Failover {
+    let table = root.table("failover");
+    let choices = [
+        ("configured", Alternates::Configured),
+        ("notice", Alternates::Notice),
+        ("notice-then-configured", Alternates::NoticeThenConfigured),
+    ];
+    let failover = Failover {
+        alternates: table.choice("alternates", &choices, &[]).or(Alternates::NoticeThenConfigured),
+        drain_conversations: table
+            .duration("drain_conversations")
+            .within(Duration::ZERO, HOUR)
+            .or(Duration::from_secs(10)),
+    };
+    table.finish();
+    failover
+}
+
+fn reconnect(root: &Table<'_>) -> Reconnect {
+    let table = root.table("reconnect");
+    let reconnect = Reconnect {
+        after: table.duration("after").within(Duration::from_millis(100), 24 * HOUR).or(5 * MINUTE),
+        ramp: table.duration("ramp").within(Duration::ZERO, HOUR).or(Duration::from_secs(30)),
+    };
+    table.finish();
+    reconnect
+}
+
+fn dead_server(root: &Table<'_>) -> DeadServer {
+    let table = root.table("dead_server");
+    let least = Duration::from_millis(10);
+    let dead_server = DeadServer {
+        quiet: table.duration("quiet").within(least, MINUTE).or(Duration::from_millis(300)),
+        probe_interval: table.duration("probe_interval").within(least, MINUTE).or(Duration::from_millis(200)),
+        probes: table.integer("probes").within(1_u32, 100).or(3),
+    };
+    table.finish();
+    dead_server
+}
+
+fn hooks(root: &Table<'_>) -> Option<Vec<Hook>> {
+    let tables = bounded(root, "hook", HOOKS_MAX)?;
+    let mut all = Some(Vec::with_capacity(tables.len()));
+    for table in tables {
+        let occasions = [("switch", Occasion::Switch), ("notice", Occasion::Notice)];
+        let on = table.choice("on", &occasions, &[]).required();
+        let command = table
+            .texts("command")
+            .then(|words| {
+                if words.is_empty() {
+                    return Err(Wrong::new("an empty command", "write [\"program\", \"argument\"]"));
+                }
+                Ok(words)
+            })
+            .required();
+        let timeout = table
+            .duration("timeout")
+            .within(Duration::from_millis(10), 10 * MINUTE)
+            .or(Duration::from_secs(10));
+        table.finish();
+        gather(&mut all, on.zip(command).map(|(on, command)| Hook { on, command, timeout }));
+    }
+    all
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// An address that can be bound and named in a message: not the unspecified one, since a reply has to leave from
+/// where the request arrived, and the front door is for one address at a time.
+fn asked_address(address: SocketAddr) -> Result<SocketAddr, Wrong> {
+    if address.ip().is_multicast() {
+        return Err(Wrong::new(
+            format!("{address} is a multicast address"),
+            "give an address of this machine",
+        ));
+    }
+    Ok(address)
+}
+
+fn called_address(address: IpAddr) -> Result<IpAddr, Wrong> {
+    if address.is_unspecified() || address.is_multicast() {
+        return Err(Wrong::new(format!("{address} is nobody's address"), "give the server's own"));
+    }
+    Ok(address)
+}
+
+fn bounded<'d>(root: &Table<'d>, key: &str, most: usize) -> Option<Vec<Table<'d>>> {
+    at_most(root, key, most, root.tables(key))
+}
+
+fn bounded_named<'d>(root: &Table<'d>, key: &str, most: usize) -> Option<Vec<Table<'d>>> {
+    at_most(root, key, most, root.named_tables(key))
+}
+
+fn at_most<'d>(root: &Table<'d>, key: &str, most: usize, tables: Vec<Table<'d>>) -> Option<Vec<Table<'d>>> {
+    if tables.len() > most {
+        let what = format!("{} [[{key}]]; one agent takes at most {most}", tables.len());
+        root.error(key, Wrong::new(what, "split them over several agents"));
+        return None;
+    }
+    Some(tables)
+}
+
+/// Adds what resolved; a part that didn't makes the whole unresolved, but the walk goes on.
+fn gather<T>(all: &mut Option<Vec<T>>, item: Option<T>) {
+    match (all.as_mut(), item) {
+        (Some(list), Some(item)) => list.push(item),
+        _ => *all = None,
+    }
+}
