@@ -8,6 +8,7 @@ pub mod dedup;
 pub mod exchange;
 pub mod gauge;
 pub mod holddown;
+pub mod notice;
 pub mod stagger;
 pub mod time;
 pub mod watch;
