@@ -9,6 +9,8 @@ pub mod exchange;
 pub mod gauge;
 pub mod holddown;
 pub mod notice;
+pub mod pool;
 pub mod stagger;
+pub mod switch;
 pub mod time;
 pub mod watch;
