@@ -5,9 +5,11 @@
 //! | [`clock`] | the two clocks, as [`forewarn_proto::time`] |
 //! | [`random`] | generators seeded by the kernel |
 //! | [`control`] | the control socket and the types that cross it |
+//! | [`udp`] | batches of datagrams with both addresses and the kernel's stamp (the one unsafe module) |
 //! | [`config`] | values that remember file, line and column; all errors at once |
 
 pub mod clock;
 pub mod config;
 pub mod control;
 pub mod random;
+pub mod udp;
