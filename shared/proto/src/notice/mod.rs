@@ -2,6 +2,7 @@
 //!
 //! The bytes are `forewarn_wire::notice`'s; here is what to say, how often, and what to believe.
 
+mod error;
 pub mod issue;
 mod keys;
 #[cfg(test)]
@@ -14,6 +15,7 @@ use crate::gauge::Parameter;
 use crate::time::Utc;
 use crate::watch::Cause;
 
+pub use error::{Counts, Refusal};
 pub use keys::{KeyEntry, KeyRing};
 
 /// How a notice travels. The order of preference is the configuration's.

@@ -1,1 +1,599 @@
-//! (being built) The server's half.
+//! The server's half: what is in force for each client, and telling it until it acknowledges (SPEC 5.3).
+//!
+//! Each notice states all that is in force for the pair, so there is never more than one on its way to a client: a
+//! later one takes the place of the earlier. It is sent at 0, 0.2, 0.6, 1.4 and 3 s by the transport acknowledged
+//! last, joined by the next transport at 0.2 s; then the client is "not told".
+
+mod client;
+mod pace;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use forewarn_wire::Verified;
+use forewarn_wire::notice::{self, Flags, Header, Identity, Kind, MAX_OCTETS, Notice, Outcome, Reason, Tlv};
+
+use super::verify::Disposition;
+use super::{Counts, KeyEntry, KeyRing, Mark, Refusal, Transport};
+use crate::time::{Instant, Utc};
+use client::{Client, Current, Refused, Registered};
+use pace::Pace;
+
+pub use client::{ALTERNATES_MAX, Alternate, ClientId, Invitation, Leave, Origin, Path, Standing, Told};
+
+/// When a notice is sent, counted from its first datagram.
+pub const REPEATS: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+    Duration::from_millis(1_400),
+    Duration::from_millis(3_000),
+];
+
+/// How long after the last of [`REPEATS`] a receipt is still waited for.
+pub const GRACE: Duration = Duration::from_secs(1);
+
+/// How long a HELLO's path is used: three of the agent's intervals of 20 s.
+pub const REGISTRATION: Duration = Duration::from_secs(60);
+
+/// Clients that can be told, unless configured otherwise: a bound for prefixes, whose addresses are heard, not named.
+pub const CLIENTS_MAX: usize = 65_536;
+
+/// How this server issues.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its identity, signed into every notice.
+    pub server: Identity,
+    /// Its number.
+    pub sender: u32,
+    /// See [`super::epoch_at_start`].
+    pub epoch: u32,
+    /// In order of preference; without any, nobody is told anything.
+    pub transports: Vec<Transport>,
+    /// The agents' port for notices.
+    pub udp_port: u16,
+    /// Datagrams a second, at most.
+    pub rate: u32,
+    /// Clients, at most.
+    pub clients_max: usize,
+}
+
+/// What an agent said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Heard {
+    /// A receipt. For the notice in force it is the first time `is_news`; anything else changes nothing.
+    Receipt {
+        /// Of this client.
+        client: ClientId,
+        /// What it did.
+        outcome: Outcome,
+        /// From the decision to this receipt.
+        took: Duration,
+        /// It hadn't said so before.
+        is_news: bool,
+    },
+    /// It registered a way to be told.
+    Hello {
+        /// This client.
+        client: ClientId,
+    },
+    /// It asks to come back: [`Issuer::set`] an invitation, or [`Issuer::refuse`].
+    ReconnectRequest {
+        /// This client.
+        client: ClientId,
+    },
+    /// It asked what is in force; the answer is on its way.
+    Challenge {
+        /// This client.
+        client: ClientId,
+    },
+    /// The message before once more, by another transport.
+    Repeated {
+        /// From this client.
+        client: ClientId,
+    },
+}
+
+/// Something that happened with time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// All attempts went without a receipt.
+    NotTold {
+        /// This client.
+        client: ClientId,
+    },
+}
+
+/// A datagram to send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// To this client.
+    pub client: ClientId,
+    /// This way.
+    pub to: Path,
+    /// Octets in the buffer.
+    pub len: usize,
+    /// It is the first datagram of its notice.
+    pub is_first: bool,
+}
+
+/// What went out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// Notices issued.
+    pub issued: u64,
+    /// Datagrams, the first of each notice included.
+    pub datagrams: u64,
+    /// Notices acknowledged.
+    pub acknowledged: u64,
+    /// Notices given up.
+    pub not_told: u64,
+    /// Clients that found no place in the table.
+    pub no_place: u64,
+}
+
+/// A client can't be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// It has no notice key.
+    #[error("the client has no notice key")]
+    NoKey,
+    /// There are as many as the limit allows.
+    #[error("there is no place for another client that can be told")]
+    Full,
+}
+
+/// A client for status.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// Its number.
+    pub id: ClientId,
+    /// Its identity.
+    pub identity: Identity,
+    /// What is in force for it.
+    pub standing: &'a Standing,
+    /// Whether it knows.
+    pub told: Told,
+}
+
+/// The machine of one server: all its clients.
+#[derive(Debug)]
+pub struct Issuer {
+    config: Config,
+    /// The last notice's place.
+    mark: Mark,
+    clients: Vec<Option<Client>>,
+    free: Vec<u32>,
+    by_identity: BTreeMap<Identity, ClientId>,
+    /// Who has a datagram due, or a receipt to give up, and when.
+    queue: BTreeSet<(Instant, ClientId)>,
+    pace: Pace,
+    pending: usize,
+    events: VecDeque<Event>,
+    received: Counts,
+    sent: Sent,
+}
+
+impl Issuer {
+    /// An issuer that knows nobody yet.
+    pub fn new(config: Config) -> Issuer {
+        Issuer {
+            mark: Mark::start_of(config.epoch),
+            pace: Pace::new(config.rate),
+            config,
+            clients: Vec::new(),
+            free: Vec::new(),
+            by_identity: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            pending: 0,
+            events: VecDeque::new(),
+            received: Counts::default(),
+            sent: Sent::default(),
+        }
+    }
+
+    /// Other transports, port, rate and bound, from the next datagram on.
+    pub fn reconfigure(&mut self, transports: Vec<Transport>, udp_port: u16, rate: u32, clients_max: usize) {
+        self.pace.set_rate(rate);
+        self.config = Config { transports, udp_port, rate, clients_max, ..self.config.clone() };
+    }
+
+    /// A client that can be told. One of this identity that is known already gets these keys and keeps the rest.
+    pub fn add(&mut self, identity: Identity, keys: &[KeyEntry]) -> Result<ClientId, AddError> {
+        let keys = KeyRing::new(keys, self.config.server, identity).ok_or(AddError::NoKey)?;
+        if let Some(&id) = self.by_identity.get(&identity) {
+            if let Some(client) = self.client_mut(id) {
+                client.keys = keys;
+            }
+            return Ok(id);
+        }
+        if self.by_identity.len() >= self.config.clients_max {
+            self.sent.no_place += 1;
+            return Err(AddError::Full);
+        }
+        let index = self.free.pop().unwrap_or(self.clients.len() as u32);
+        let id = ClientId(index);
+        if index as usize == self.clients.len() {
+            self.clients.push(None);
+        }
+        self.clients[index as usize] = Some(Client::new(keys));
+        self.by_identity.insert(identity, id);
+        Ok(id)
+    }
+
+    /// A client that isn't told any more.
+    pub fn remove(&mut self, id: ClientId) {
+        self.unqueue(id);
+        if let Some(client) = self.clients.get_mut(id.0 as usize).and_then(Option::take) {
+            self.by_identity.remove(&client.identity);
+            self.free.push(id.0);
+        }
+    }
+
+    /// The client of this identity.
+    pub fn find(&self, identity: Identity) -> Option<ClientId> {
+        self.by_identity.get(&identity).copied()
+    }
+
+    /// The identity of a client.
+    pub fn identity(&self, id: ClientId) -> Option<Identity> {
+        Some(self.client(id)?.identity)
+    }
+
+    /// All clients, in order of identity.
+    pub fn clients(&self) -> impl Iterator<Item = View<'_>> {
+        self.by_identity.values().filter_map(|&id| self.view(id))
+    }
+
+    /// One client.
+    pub fn view(&self, id: ClientId) -> Option<View<'_>> {
+        let client = self.client(id)?;
+        Some(View { id, identity: client.identity, standing: &client.standing, told: client.told })
+    }
+
+    /// Clients that are being told at present: what a drain waits for.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// What came in, by what became of it.
+    pub fn received(&self) -> &Counts {
+        &self.received
+    }
+
+    /// What went out.
+    pub fn sent(&self) -> &Sent {
+        &self.sent
+    }
+
+    /// The place of the last notice issued.
+    pub fn mark(&self) -> Mark {
+        self.mark
+    }
+
+    /// From now on this is in force for a client, and it is told so. False when it knows already, or is being told.
+    pub fn set(&mut self, now: Instant, id: ClientId, standing: Standing) -> bool {
+        let Some(client) = self.client_mut(id) else { return false };
+        let refused = client.current.as_ref().is_some_and(|current| current.refused.is_some());
+        let knows = matches!(client.told, Told::Told { .. } | Told::Telling { .. });
+        if client.standing == standing && knows && !refused {
+            return false;
+        }
+        client.standing = standing;
+        self.issue(now, id, None, None);
+        true
+    }
+
+    /// Nothing is in force for a client any more, and there is no need to say so: it knows its slot, and the slot has
+    /// passed. One that doesn't know stays invited, for the day it asks.
+    pub fn settle(&mut self, id: ClientId) {
+        if let Some(client) = self.client_mut(id)
+            && matches!(client.told, Told::Told { .. })
+        {
+            client.standing = Standing::Clear;
+        }
+    }
+
+    /// A client may not come back yet: it may ask again after `retry`. What is in force stays so.
+    pub fn refuse(&mut self, now: Instant, id: ClientId, retry: Duration, reason: Reason, load: u8) {
+        self.issue(now, id, Some(Refused { until: now + retry, reason, load }), None);
+    }
+
+    /// A payload came from an agent. What is refused is counted.
+    pub fn handle_message(&mut self, now: Instant, origin: Origin, payload: &[u8]) -> Result<Heard, Refusal> {
+        let judged = self.judge(payload);
+        match judged {
+            Ok((client, disposition, message)) => {
+                self.received.accept(disposition);
+                match disposition {
+                    Disposition::Accepted => Ok(self.hear(now, client, origin, &message)),
+                    Disposition::Duplicate => Ok(Heard::Repeated { client }),
+                }
+            }
+            Err(refusal) => {
+                self.received.refuse(refusal);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// By MAC and by the agent's own mark, not by time.
+    fn judge<'a>(
+        &mut self,
+        payload: &'a [u8],
+    ) -> Result<(ClientId, Disposition, Verified<Notice<'a>>), Refusal> {
+        let unverified = Notice::parse(payload).map_err(Refusal::Malformed)?;
+        let header = *unverified.peek().header();
+        let known = self.find(header.client).filter(|_| header.server == self.config.server);
+        let id = known.ok_or(Refusal::UnknownSender)?;
+        let client = self.client_mut(id).ok_or(Refusal::UnknownSender)?;
+        let key = client.keys.find(header.key_id).ok_or(Refusal::UnknownKey { id: header.key_id })?;
+        if !header.kind.is_from_agent() {
+            return Err(Refusal::WrongKind { kind: header.kind });
+        }
+        let message = unverified.verify(key).map_err(Refusal::BadMac)?;
+        let mark = Mark { epoch: header.epoch, sequence: header.sequence };
+        match client.mark {
+            Some(last) if mark < last => Err(Refusal::Replay { mark }),
+            Some(last) if mark == last => Ok((id, Disposition::Duplicate, message)),
+            _ => {
+                client.mark = Some(mark);
+                Ok((id, Disposition::Accepted, message))
+            }
+        }
+    }
+
+    fn hear(&mut self, now: Instant, id: ClientId, origin: Origin, message: &Verified<Notice<'_>>) -> Heard {
+        match message.header().kind {
+            Kind::Ack => self.hear_receipt(now, id, origin, message),
+            Kind::Hello => {
+                self.register(now, id, origin);
+                Heard::Hello { client: id }
+            }
+            Kind::Challenge => {
+                if let Some(client) = self.client_mut(id) {
+                    client.preferred = Some(origin.transport());
+                }
+                self.received.challenges += 1;
+                self.issue(now, id, None, message.nonce());
+                Heard::Challenge { client: id }
+            }
+            _ => Heard::ReconnectRequest { client: id },
+        }
+    }
+
+    fn hear_receipt(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        origin: Origin,
+        receipt: &Verified<Notice<'_>>,
+    ) -> Heard {
+        let (epoch, sequence, outcome) = receipt.acked().unwrap_or((0, 0, Outcome::Noted));
+        let old = Heard::Receipt { client: id, outcome, took: Duration::ZERO, is_news: false };
+        let Some(client) = self.client_mut(id) else { return old };
+        let Some(current) = &client.current else { return old };
+        if current.mark != (Mark { epoch, sequence }) || matches!(client.told, Told::Told { .. }) {
+            return old;
+        }
+        let took = now.since(current.issued);
+        client.told = Told::Told { at: now, took, outcome, by: origin.transport() };
+        client.preferred = Some(origin.transport());
+        self.unqueue(id);
+        self.sent.acknowledged += 1;
+        Heard::Receipt { client: id, outcome, took, is_news: true }
+    }
+
+    /// A HELLO: this way in is a way out. Whoever couldn't be told before is told now.
+    fn register(&mut self, now: Instant, id: ClientId, origin: Origin) {
+        let until = now + REGISTRATION;
+        let Some(client) = self.client_mut(id) else { return };
+        match origin {
+            Origin::Icmp { from, id } => {
+                let path = Path::IcmpReply { to: from, id };
+                client.icmp_registered = Some(Registered { path, until });
+            }
+            Origin::Udp { from } => {
+                client.udp_registered = Some(Registered { path: Path::Udp(from), until });
+            }
+        }
+        if let Told::NotTold { .. } = client.told {
+            self.start(now, id);
+        }
+    }
+
+    /// The next datagram that is due, written into `out`.
+    pub fn poll_transmit(&mut self, now: Instant, utc: Utc, out: &mut [u8; MAX_OCTETS]) -> Option<Transmit> {
+        loop {
+            let &(due, id) = self.queue.first()?;
+            if due > now {
+                return None;
+            }
+            let attempt = self.client(id)?.current.as_ref()?.attempt;
+            if attempt >= REPEATS.len() || self.config.transports.is_empty() {
+                self.give_up(now, id);
+                continue;
+            }
+            if self.pace.ready() > now {
+                return None;
+            }
+            self.pace.take(now);
+            if let Some(transmit) = self.transmit(now, utc, id, out) {
+                return Some(transmit);
+            }
+        }
+    }
+
+    /// When [`Issuer::poll_transmit`] has something next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let &(due, _) = self.queue.first()?;
+        Some(due.max(self.pace.ready()))
+    }
+
+    /// The next thing that happened; ask after [`Issuer::poll_transmit`] has nothing left.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// A new notice takes the place of whatever was being told.
+    fn issue(&mut self, now: Instant, id: ClientId, refused: Option<Refused>, nonce: Option<[u8; 16]>) {
+        if self.client(id).is_none() {
+            return;
+        }
+        self.unqueue(id);
+        let mark = self.mark.next();
+        let Some(client) = self.client_mut(id) else { return };
+        client.current = Some(Current {
+            mark,
+            issued: now,
+            refused,
+            nonce,
+            started: None,
+            attempt: 0,
+            used: 0,
+            due: None,
+        });
+        self.mark = mark;
+        self.sent.issued += 1;
+        self.start(now, id);
+    }
+
+    /// The current notice is told, from the first attempt on.
+    fn start(&mut self, now: Instant, id: ClientId) {
+        self.unqueue(id);
+        let Some(client) = self.client_mut(id) else { return };
+        client.told = Told::Telling { since: now };
+        let Some(current) = &mut client.current else { return };
+        (current.started, current.attempt, current.used, current.due) = (None, 0, 0, Some(now));
+        self.queue.insert((now, id));
+        self.pending += 1;
+    }
+
+    fn give_up(&mut self, now: Instant, id: ClientId) {
+        self.unqueue(id);
+        if let Some(client) = self.client_mut(id) {
+            client.told = Told::NotTold { since: now };
+        }
+        self.sent.not_told += 1;
+        self.events.push_back(Event::NotTold { client: id });
+    }
+
+    fn unqueue(&mut self, id: ClientId) {
+        let current = self.client_mut(id).and_then(|client| client.current.as_mut());
+        if let Some(due) = current.and_then(|current| current.due.take()) {
+            self.queue.remove(&(due, id));
+            self.pending -= 1;
+        }
+    }
+
+    /// One datagram of a client whose turn it is; moves it on to its next transport or its next attempt.
+    fn transmit(
+        &mut self,
+        now: Instant,
+        utc: Utc,
+        id: ClientId,
+        out: &mut [u8; MAX_OCTETS],
+    ) -> Option<Transmit> {
+        let transports = self.config.transports.len();
+        let (server, sender, udp_port) = (self.config.server, self.config.sender, self.config.udp_port);
+        let client = self.clients.get_mut(id.0 as usize)?.as_mut()?;
+        let (attempt, used) = client.current.as_ref().map(|current| (current.attempt, current.used))?;
+        let transport = client.transport(&self.config.transports, used);
+        let to = client.path(transport, udp_port, now);
+        let written = write(client, server, sender, now, utc, out);
+        let current = client.current.as_mut()?;
+        let is_first = current.started.is_none() && attempt == 0;
+        let started = *current.started.get_or_insert(now);
+        current.used += 1;
+        if current.used >= transports.min(attempt + 1) {
+            current.attempt += 1;
+            current.used = 0;
+            let after = REPEATS.get(current.attempt).copied().unwrap_or(REPEATS[REPEATS.len() - 1] + GRACE);
+            let due = current.due.replace(started + after)?;
+            self.queue.remove(&(due, id));
+            self.queue.insert((started + after, id));
+        }
+        let len = written?;
+        self.sent.datagrams += 1;
+        Some(Transmit { client: id, to, len, is_first })
+    }
+
+    fn client(&self, id: ClientId) -> Option<&Client> {
+        self.clients.get(id.0 as usize)?.as_ref()
+    }
+
+    fn client_mut(&mut self, id: ClientId) -> Option<&mut Client> {
+        self.clients.get_mut(id.0 as usize)?.as_mut()
+    }
+}
+
+/// Writes a client's current notice as of now: what was in force when it was issued, with the time that is left.
+fn write(
+    client: &Client,
+    server: Identity,
+    sender: u32,
+    now: Instant,
+    utc: Utc,
+    out: &mut [u8; MAX_OCTETS],
+) -> Option<usize> {
+    let current = client.current.as_ref()?;
+    let (key_id, key) = client.keys.sending();
+    let is_again = current.attempt > 0 || current.used > 0;
+    let flags = if is_again { Flags::ACK_WANTED | Flags::RETRANSMISSION } else { Flags::ACK_WANTED };
+    let mut header = Header {
+        flags,
+        key_id,
+        sender,
+        epoch: current.mark.epoch,
+        sequence: current.mark.sequence,
+        utc_ms: utc.as_millis(),
+        ..Header::new(Kind::Failover, server, client.identity)
+    };
+    let (slot, alternates) = state(current.refused.as_ref(), &client.standing, now, &mut header);
+    let tlvs = alternates
+        .iter()
+        .take(ALTERNATES_MAX)
+        .map(|alternate| Tlv::alternate(alternate.weight, alternate.address))
+        .chain(slot.map(|slot| Tlv::Slot { ms: u32::try_from(slot.as_millis()).unwrap_or(u32::MAX) }))
+        .chain(current.nonce.map(Tlv::Nonce));
+    notice::write(out, &header, tlvs, key).ok()
+}
+
+/// Puts what is to be said into `header`; answers the slot and the alternates that go with it.
+fn state<'c>(
+    refused: Option<&Refused>,
+    standing: &'c Standing,
+    now: Instant,
+    header: &mut Header,
+) -> (Option<Duration>, &'c [Alternate]) {
+    if let Some(refused) = refused {
+        header.kind = Kind::Refused;
+        header.reason = refused.reason;
+        header.load_percent = refused.load.min(100);
+        return (Some(refused.until.since(now)), &[]);
+    }
+    match standing {
+        Standing::Clear => (None, &[]),
+        Standing::Leave(leave) => {
+            header.flags = if leave.hard { header.flags | Flags::HARD } else { header.flags };
+            header.reason = leave.reason;
+            header.validity_s = seconds(leave.validity).max(1);
+            header.reduction_percent = leave.reduction.min(100);
+            header.load_percent = leave.load.min(100);
+            (None, &leave.alternates)
+        }
+        Standing::Invited(invitation) => {
+            header.kind = Kind::Reconnect;
+            header.reason = invitation.reason;
+            header.load_percent = invitation.load.min(100);
+            header.stagger_s = seconds(invitation.window);
+            (Some(invitation.at.since(now)), &[])
+        }
+    }
+}
+
+fn seconds(duration: Duration) -> u16 {
+    u16::try_from(duration.as_secs()).unwrap_or(u16::MAX)
+}

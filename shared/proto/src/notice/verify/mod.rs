@@ -10,7 +10,6 @@
 //! nonce of our own CHALLENGE is accepted whatever its time and the mark, once, and sets the mark.
 
 mod challenge;
-mod error;
 #[cfg(test)]
 mod tests;
 
@@ -26,8 +25,8 @@ use super::{KeyEntry, KeyRing, Mark, Transport};
 use crate::time::{Instant, Utc};
 use challenge::Challenge;
 
+pub use super::error::{Counts, Refusal};
 pub use challenge::{CHALLENGE_EVERY, CHALLENGE_TRIES};
-pub use error::{Counts, Refusal};
 
 /// A notice's time may differ from ours by this much.
 pub const WINDOW: Duration = Duration::from_secs(30);

@@ -3,8 +3,8 @@
 use forewarn_wire::notice::{BadMac, Kind, NoticeError};
 use thiserror::Error;
 
-use super::Disposition;
-use crate::notice::Mark;
+use super::Mark;
+use super::verify::Disposition;
 
 /// Why a notice wasn't believed. It moved nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
