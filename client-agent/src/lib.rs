@@ -5,9 +5,11 @@
 //! | [`cli`] | the command line |
 //! | [`config`] | `agent.toml`, resolved |
 //! | [`hook`] | commands that are run when the agent moves |
+//! | [`local`] | the front door |
 //! | [`run`] | the assembly |
 
 pub mod cli;
 pub mod config;
 pub mod hook;
+pub mod local;
 pub mod run;
