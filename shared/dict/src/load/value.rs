@@ -143,7 +143,8 @@ fn number_max(data_type: DataType) -> Option<u64> {
     match data_type {
         DataType::Byte => Some(0xff),
         DataType::Short => Some(0xffff),
-        DataType::Integer | DataType::Signed | DataType::Date => Some(0xffff_ffff),
+        // For octets they are notes for readers (CableLabs): neither written nor shown by name.
+        DataType::Integer | DataType::Signed | DataType::Date | DataType::Octets { .. } => Some(0xffff_ffff),
         DataType::Integer64 => Some(u64::MAX),
         _ => None,
     }
