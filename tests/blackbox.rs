@@ -3,3 +3,4 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
 mod house;
+mod scenarios;

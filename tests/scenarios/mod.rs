@@ -1,0 +1,3 @@
+//! The programs as their users see them.
+
+mod ordinary;
