@@ -1,3 +1,4 @@
 //! The programs as their users see them.
 
+mod failover;
 mod ordinary;

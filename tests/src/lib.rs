@@ -10,7 +10,7 @@ pub mod nas;
 pub mod notices;
 pub mod program;
 pub mod radclient;
-pub mod scripted;
+pub mod stream;
 pub mod wait;
 
 pub use address::Hosts;
