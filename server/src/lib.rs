@@ -1,7 +1,7 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
 pub mod config;
-pub mod log;
+pub use forewarn_shell::log;
 pub mod policy;
 pub mod process;
 pub mod vitals;

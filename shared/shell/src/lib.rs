@@ -7,9 +7,11 @@
 //! | [`control`] | the control socket and the types that cross it |
 //! | [`udp`] | batches of datagrams with both addresses and the kernel's stamp (the one unsafe module) |
 //! | [`config`] | values that remember file, line and column; all errors at once |
+//! | [`log`] | the log, in which nothing from outside can pass for something else |
 
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod log;
 pub mod random;
 pub mod udp;
