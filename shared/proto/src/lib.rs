@@ -13,4 +13,5 @@ pub mod pool;
 pub mod stagger;
 pub mod switch;
 pub mod time;
+pub mod upstream;
 pub mod watch;

@@ -1,0 +1,72 @@
+//! The limits and times of an [`Upstream`](super::Upstream).
+
+use std::time::Duration;
+
+use crate::exchange::Timing;
+use crate::switch;
+
+/// All that is configured about the way to the servers, but the servers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// When Access-Requests are sent again and given up.
+    pub auth: Timing,
+    /// When Accounting-Requests are. No limit on transmissions (RFC 5080 section 2.2.1).
+    pub acct: Timing,
+    /// When a silent server is taken for dead.
+    pub dead_server: DeadServer,
+    /// When and how servers are changed.
+    pub switch: switch::Config,
+    /// Requests in flight, at most; more are refused.
+    pub in_flight: usize,
+    /// Source ports to call from, 256 identifiers each: the caller has that many sockets, numbered from 0.
+    pub ports: u16,
+    /// Conversations whose server is remembered by their State; the oldest is forgotten first.
+    pub conversations: usize,
+    /// How long the next round of a conversation may take.
+    pub conversation_age: Duration,
+    /// Octets of packet buffers kept for reuse. Below it nothing is allocated or freed in steady state.
+    pub retain: usize,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            auth: Timing::default(),
+            acct: Timing { transmissions: 0, ..Timing::default() },
+            dead_server: DeadServer::default(),
+            switch: switch::Config::default(),
+            in_flight: 4096,
+            ports: 16,
+            conversations: 4096,
+            conversation_age: Duration::from_secs(60),
+            retain: 2 << 20,
+        }
+    }
+}
+
+/// `[dead_server]`: what a notice can't foresee (after RFC 3539 section 3.4, but faster).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DeadServer {
+    /// Requests outstanding and nothing at all heard from the server for this long: probe it.
+    pub quiet: Duration,
+    /// Between one Status-Server and the next; how long one may take to be answered.
+    pub probe_interval: Duration,
+    /// This many unanswered: dead.
+    pub probes: u32,
+    /// Between probes of a dead server that answers none, ± 10 %.
+    pub revive_interval: Duration,
+    /// This many answered running: alive.
+    pub revive_answers: u32,
+}
+
+impl Default for DeadServer {
+    fn default() -> DeadServer {
+        DeadServer {
+            quiet: Duration::from_millis(300),
+            probe_interval: Duration::from_millis(200),
+            probes: 3,
+            revive_interval: Duration::from_secs(1),
+            revive_answers: 3,
+        }
+    }
+}
