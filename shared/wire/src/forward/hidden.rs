@@ -107,9 +107,12 @@ const BLOCK: usize = 16;
 const STANDARD: VendorFormat = VendorFormat::STANDARD;
 const CONTINUED: VendorFormat = VendorFormat { continuation: true, ..VendorFormat::STANDARD };
 
-/// Vendors with hidden attributes: number, format, and which are hidden how. Facts from the vendors' dictionaries; all
-/// of them have one octet of type and one of length. WiMAX's hidden TLVs (86.3, 87.3) aren't among them.
-const VENDORS: &[(u32, VendorFormat, &[(u8, Hiding)])] = &[
+/// A vendor with hidden attributes: its number, its format, and which of its attributes are hidden how.
+type Vendor = (u32, VendorFormat, &'static [(u8, Hiding)]);
+
+/// Facts from the vendors' dictionaries; all of these have one octet of type and one of length. WiMAX's hidden TLVs
+/// (86.3, 87.3) aren't among them.
+const VENDORS: &[Vendor] = &[
     // Motorola: the mobile IP key.
     (161, STANDARD, &[(11, Hiding::Salted)]),
     // Microsoft: MS-CHAP-MPPE-Keys, MS-MPPE-Send-Key, MS-MPPE-Recv-Key (RFC 2548 section 2.4).
