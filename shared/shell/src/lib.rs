@@ -6,12 +6,18 @@
 //! | [`random`] | generators seeded by the kernel |
 //! | [`control`] | the control socket and the types that cross it |
 //! | [`udp`] | batches of datagrams with both addresses and the kernel's stamp (the one unsafe module) |
+//! | [`icmp`] | Echo messages as a carrier of notices, and pings |
 //! | [`config`] | values that remember file, line and column; all errors at once |
 //! | [`log`] | the log, in which nothing from outside can pass for something else |
+//! | [`state`] | the state folder: its lock, its files, the epoch |
+//! | [`privilege`] | what this process may do |
 
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod icmp;
 pub mod log;
+pub mod privilege;
 pub mod random;
+pub mod state;
 pub mod udp;

@@ -135,7 +135,7 @@ mod tests {
         let thread = running(&state, |asked| asked.reply(Reply::Done { message: String::new() }));
         let socket = path(&state).canonicalize().unwrap();
         assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(discover(&[folder.path().to_path_buf()]), [socket.clone()]);
+        assert_eq!(discover(&[folder.path().to_path_buf()]), std::slice::from_ref(&socket));
         ask(&socket, &Request::Status, PATIENCE, drop).unwrap();
         thread.join().unwrap();
         assert!(!socket.exists(), "removed at the end");

@@ -194,6 +194,11 @@ impl Socket {
         Ok(Socket { socket: sys::register(bound.into_socket())?, local, drops: AtomicU64::new(0) })
     }
 
+    /// A raw socket, to be read in the same batches.
+    pub(crate) fn raw(socket: socket2::Socket, local: SocketAddr) -> io::Result<Socket> {
+        Ok(Socket { socket: sys::register(socket)?, local, drops: AtomicU64::new(0) })
+    }
+
     /// The address it is bound to.
     pub fn local_addr(&self) -> SocketAddr {
         self.local

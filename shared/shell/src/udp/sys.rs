@@ -415,6 +415,12 @@ pub(crate) fn register(socket: socket2::Socket) -> io::Result<AsyncFd<socket2::S
     unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
 }
 
+/// The descriptor of a surge-ping socket, which lends it only as a number.
+pub(crate) fn descriptor(socket: &surge_ping::AsyncSocket) -> BorrowedFd<'_> {
+    // SAFETY: the descriptor is open as long as the socket lives, which the borrow outlasts.
+    unsafe { BorrowedFd::borrow_raw(socket.get_native_sock()) }
+}
+
 /// Sets a socket option that is a C integer.
 pub(crate) fn set_option(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     set_raw(socket, level, name, &value)

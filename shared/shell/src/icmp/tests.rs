@@ -1,0 +1,137 @@
+//! These need CAP_NET_RAW. Run without it they check that its absence is said, and how to grant it.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::*;
+use crate::udp::Inbound;
+use crate::{clock, privilege};
+
+const MAGIC: [u8; 4] = *b"FWN1";
+const SECOND: Duration = Duration::from_secs(1);
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(test);
+}
+
+/// Whether this process may open raw sockets. Root always may, so that for root nothing is left out.
+fn privileged() -> bool {
+    let privileged = privilege::may_use_raw_sockets();
+    if !privileged {
+        let error = Receiver::open(ip("127.0.0.1"), Kind::Request, MAGIC).unwrap_err();
+        assert!(matches!(error, IcmpError::NotPermitted { .. }), "{error:?}");
+        assert!(error.to_string().contains("setcap cap_net_raw+ep"), "{error}");
+    }
+    privileged
+}
+
+async fn one(receiver: &Receiver) -> (IpAddr, IpAddr, u16, u16, Vec<u8>) {
+    let mut batch = Inbound::new();
+    tokio::time::timeout(5 * SECOND, receiver.receive(&mut batch)).await.expect("arrives").unwrap();
+    let echo = receiver.echoes(&batch).next().expect("an echo");
+    assert!(clock::now().since(echo.arrived) < 5 * SECOND);
+    (echo.from, echo.to, echo.identifier, echo.sequence, echo.payload.to_vec())
+}
+
+#[test]
+fn a_notice_goes_from_address_to_address() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        for (server, agent) in [("127.0.0.11", "127.0.0.21"), ("::1", "::1")] {
+            let receiver = Receiver::open(ip(agent), Kind::Request, MAGIC).unwrap();
+            let sender = Sender::new(ip(server)).unwrap();
+            let mut payload = MAGIC.to_vec();
+            payload.extend((0..500).map(|n: u32| n.to_be_bytes()[3]));
+            sender.request(ip(agent), &payload).await.unwrap();
+            let (from, to, _, sequence, received) = one(&receiver).await;
+            assert_eq!((from, to, received), (ip(server), ip(agent), payload.clone()));
+            sender.request(ip(agent), &payload).await.unwrap();
+            assert_eq!(one(&receiver).await.3, sequence + 1);
+        }
+    });
+}
+
+#[test]
+fn pings_other_payloads_and_other_addresses_wake_nobody() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        for (server, agent, other) in [("127.0.0.11", "127.0.0.22", Some("127.0.0.23")), ("::1", "::1", None)]
+        {
+            let receiver = Receiver::open(ip(agent), Kind::Request, MAGIC).unwrap();
+            let sender = Sender::new(ip(server)).unwrap();
+            sender.request(ip(agent), b"an ordinary ping").await.unwrap();
+            sender.request(ip(agent), b"FWN").await.unwrap();
+            sender.request(ip(agent), b"").await.unwrap();
+            sender.reply(ip(agent), 1, 2, b"FWN1 but a reply").await.unwrap();
+            if let Some(other) = other {
+                sender.request(ip(other), b"FWN1 to another address").await.unwrap();
+            }
+            sender.request(ip(agent), b"FWN1 at last").await.unwrap();
+            assert_eq!(one(&receiver).await.4, b"FWN1 at last");
+        }
+    });
+}
+
+#[test]
+fn replies_are_received_by_those_who_want_them() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        for (server, agent) in [("127.0.0.11", "127.0.0.24"), ("::1", "::1")] {
+            let receiver = Receiver::open(ip(agent), Kind::Reply, MAGIC).unwrap();
+            let sender = Sender::new(ip(server)).unwrap();
+            sender.reply(ip(agent), 0x1234, 0x5678, b"FWN1 by reply").await.unwrap();
+            let (from, to, identifier, sequence, payload) = one(&receiver).await;
+            assert_eq!((from, to), (ip(server), ip(agent)));
+            assert_eq!((identifier, sequence), (0x1234, 0x5678));
+            assert_eq!(payload, b"FWN1 by reply");
+        }
+    });
+}
+
+#[test]
+fn what_is_not_ours_or_too_long_is_an_error() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        assert!(matches!(Sender::new(ip("203.0.113.7")), Err(IcmpError::Io(_))));
+        assert!(matches!(Receiver::open(ip("203.0.113.7"), Kind::Request, MAGIC), Err(IcmpError::Io(_))));
+        let sender = Sender::new(ip("127.0.0.11")).unwrap();
+        assert!(sender.request(ip("127.0.0.21"), &[0; PAYLOAD + 1]).await.is_err());
+        sender.request(ip("127.0.0.21"), &[0; PAYLOAD]).await.unwrap();
+    });
+}
+
+#[test]
+fn a_host_that_answers_is_told_from_one_that_does_not() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        let mut pinger = Pinger::new();
+        assert!(pinger.ping(ip("127.0.0.1"), SECOND).await.unwrap() < SECOND);
+        assert!(pinger.ping(ip("::1"), SECOND).await.unwrap() < SECOND);
+        // Nobody answers a ping to a group (icmp_echo_ignore_broadcasts): silence, or no route to it.
+        pinger.ping(ip("224.0.0.251"), SECOND / 10).await.unwrap_err();
+        // A broadcast address isn't sent to.
+        let error = pinger.ping(ip("255.255.255.255"), SECOND).await.unwrap_err();
+        assert!(matches!(error, PingError::Unreachable(_)), "{error:?}");
+    });
+}
+
+#[test]
+fn the_checksum_is_that_of_rfc_1071() {
+    // The example of RFC 1071 section 3: the sum is ddf2.
+    assert_eq!(send::checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
+    assert_eq!(send::checksum(&[0xff]), !0xff00);
+}
