@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // only tests here, helpers included
 
+mod allocations;
 mod oracle;
 mod properties;
 mod script;
