@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{MAX_REPLY, Reply, Request};
+use super::{MAX_REPLY, Reachable, Reply, Request};
 
 /// How deep below a folder sockets are looked for.
 const DEPTH: usize = 6;
@@ -25,7 +25,7 @@ pub fn ask(
     patience: Duration,
     mut on_reply: impl FnMut(Reply),
 ) -> io::Result<()> {
-    let stream = UnixStream::connect(socket)?;
+    let stream = UnixStream::connect(&Reachable::new(socket)?.path)?;
     stream.set_read_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');

@@ -6,6 +6,9 @@ mod client;
 mod server;
 mod status;
 
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +82,26 @@ pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
+/// A path to a socket that fits into a socket address, whose room is 108 octets: a longer one is taken by way of its open folder.
+struct Reachable {
+    path: PathBuf,
+    _folder: Option<File>,
+}
+
+impl Reachable {
+    fn new(path: &Path) -> io::Result<Reachable> {
+        const ROOM: usize = 107;
+        let (Some(folder), Some(name), true) =
+            (path.parent(), path.file_name(), path.as_os_str().len() > ROOM)
+        else {
+            return Ok(Reachable { path: path.to_path_buf(), _folder: None });
+        };
+        let folder = File::open(folder)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(name);
+        Ok(Reachable { path, _folder: Some(folder) })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
@@ -139,6 +162,19 @@ mod tests {
         ask(&socket, &Request::Status, PATIENCE, drop).unwrap();
         thread.join().unwrap();
         assert!(!socket.exists(), "removed at the end");
+    }
+
+    #[test]
+    fn a_long_path_is_no_obstacle() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("a".repeat(120));
+        std::fs::create_dir_all(&state).unwrap();
+        let thread = running(&state, |asked| asked.reply(Reply::Done { message: String::new() }));
+        let mut replies = 0;
+        ask(&path(&state), &Request::Status, PATIENCE, |_| replies += 1).unwrap();
+        assert_eq!(replies, 1);
+        assert_eq!(discover(&[folder.path().to_path_buf()]).len(), 1);
+        thread.join().unwrap();
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The program's half, on its current-thread runtime.
 
+use std::fs::{File, Permissions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,12 +11,14 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, Buf
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 
-use super::{MAX_REQUEST, Reply, Request};
+use super::{MAX_REQUEST, Reachable, Reply, Request};
 
 /// Operators who are served at once; more are closed unanswered.
 const CONVERSATIONS: usize = 16;
 /// How long an operator may take to say what is wanted.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Connections that may wait to be accepted.
+const BACKLOG_OF_CONNECTIONS: i32 = 16;
 /// Lines of an answer that may wait for a slow reader.
 const BACKLOG: usize = 64;
 
@@ -48,17 +52,25 @@ pub struct Listener {
 
 impl Listener {
     /// Binds `path`, in the place of a socket that an earlier process left. The caller holds the state folder's lock,
-    /// so nobody else listens there.
+    /// so nobody else listens there. At no moment may anybody but the owner connect.
     ///
     /// # Errors
-    /// When the folder can't be written to, or the path is too long for a Unix socket (107 octets).
+    /// When the folder can't be written to.
     pub fn bind(path: &Path) -> io::Result<Listener> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let socket = UnixListener::bind(path)?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        // The socket's own mode, before it has a name, is what its name will have (unix(7)): later would be too late.
+        let socket = File::from(OwnedFd::from(socket));
+        socket.set_permissions(Permissions::from_mode(0o600))?;
+        let socket = socket2::Socket::from(OwnedFd::from(socket));
+        let reachable = Reachable::new(path)?;
+        socket.bind(&socket2::SockAddr::unix(&reachable.path)?)?;
+        socket.listen(BACKLOG_OF_CONNECTIONS)?;
+        let socket = UnixListener::from_std(std::os::unix::net::UnixListener::from(OwnedFd::from(socket)))?;
         Ok(Listener { socket, path: path.to_path_buf() })
     }
 
