@@ -4,12 +4,14 @@
 //! one and swaps it in whole.
 
 mod difference;
+mod load;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_dict::Dictionary;
 use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::NoticeKey;
 use ipnet::IpNet;
@@ -18,6 +20,7 @@ use crate::process::password::Password;
 
 pub use difference::needs_restart;
 pub use forewarn_shell::config::Secret;
+pub use load::{Loaded, load, resolve};
 
 /// A whole server configuration.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// The policies, in the order they are evaluated in.
     pub policies: Vec<Policy>,
+    /// The attributes there are, by name: ours, and those of `[dictionary] files`.
+    pub dictionary: Arc<Dictionary>,
     /// Bounds of the work done at one time.
     pub workers: Workers,
     /// When this server is well, and when it is not.
@@ -173,6 +178,17 @@ pub enum ReplyValue {
     },
 }
 
+impl ReplyValue {
+    /// Octets it takes of a packet; a hidden one at most.
+    pub fn octets(&self) -> usize {
+        match self {
+            ReplyValue::Encoded(octets) => octets.len(),
+            // Type, length, vendor's header, tag, salt, length octet, and whole blocks.
+            ReplyValue::Hidden { value, .. } => 12 + (1 + value.octets().len()).next_multiple_of(16),
+        }
+    }
+}
+
 /// `[[policy]]`: as written; compiled by `policy`.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -248,7 +264,7 @@ pub struct HealthLimits {
     /// Whether a listened-on link or the gateway lost counts (as 1.0).
     pub network: bool,
     /// How many processes the machine runs.
-    pub processes: Option<u64>,
+    pub processes: Option<u32>,
 }
 
 /// `[[service]]`: something this server needs.

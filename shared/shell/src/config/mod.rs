@@ -116,6 +116,12 @@ impl Document {
         if line == 0 { file.display().to_string() } else { format!("{}:{line}:{column}", file.display()) }
     }
 
+    /// The place `octets` into the text of the string at `place`; that of the string itself where its text isn't
+    /// written as it reads (escapes, the environment).
+    pub fn within(&self, place: Place, octets: usize) -> Place {
+        self.sources.within(place, octets).unwrap_or(place)
+    }
+
     /// Everything found wrong so far, in the order of files, lines and columns.
     pub fn diagnostics(&self) -> Diagnostics {
         let mut findings = self.findings.borrow().clone();

@@ -36,6 +36,13 @@ pub struct Entry<'d> {
     pub value: Value<'d>,
 }
 
+impl Entry<'_> {
+    /// Reports what is wrong with the key.
+    pub fn error(&self, wrong: Wrong) {
+        self.value.document.report(Severity::Error, self.key_place, wrong);
+    }
+}
+
 impl<'d> Table<'d> {
     pub(super) fn new(document: &'d Document, node: &'d Node, name: &str) -> Table<'d> {
         let entries = match &node.shape {
@@ -374,6 +381,15 @@ impl<'t, 'd, T> Field<'t, 'd, T> {
             Found::Value(read, value) => Some((read, value.place())),
             Found::Nothing | Found::Wrong => None,
         }
+    }
+
+    /// The value and its place; its absence is reported.
+    pub fn required_with_place(self) -> Option<(T, Place)> {
+        let place = match &self.found {
+            Found::Value(_, value) => value.place(),
+            Found::Nothing | Found::Wrong => self.table.place,
+        };
+        self.required().map(|value| (value, place))
     }
 
     /// Turns the value into another, or says what is wrong with it.

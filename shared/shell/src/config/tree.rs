@@ -93,6 +93,21 @@ impl Sources {
         (source.name.clone(), count(line), count(column))
     }
 
+    /// The place `octets` into the text of the string at `place`; None where its text isn't written as it reads.
+    pub(super) fn within(&self, place: Place, octets: usize) -> Option<Place> {
+        let written = self.0.get(place.source as usize)?.text.as_ref()?.get(place.offset as usize..)?;
+        let quote = written.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let mut quotes = written.len() - written.trim_start_matches(quote).len();
+        if quotes >= 3 {
+            // A line end right after the quotes is no part of the text.
+            let rest = &written[3..];
+            quotes = 3 + if rest.starts_with("\r\n") { 2 } else { usize::from(rest.starts_with('\n')) };
+        }
+        let before = written.get(quotes..quotes + octets)?;
+        let escapes = quote == '"' && before.contains('\\');
+        (!escapes).then_some(Place { offset: place.offset + u32::try_from(quotes + octets).ok()?, ..place })
+    }
+
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }

@@ -1,0 +1,115 @@
+//! `forewarn`, the operator's tool.
+//!
+//! Exit codes: 0 done, 1 not (what was asked for is wrong, refused or away), 2 the command line isn't understood.
+
+mod check;
+mod command;
+pub mod demo;
+mod dict;
+mod status;
+mod target;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Looks at, and steers, forewarn's servers and agents.
+#[derive(Debug, Parser)]
+#[command(name = "forewarn", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show two servers and an agent failing over under load, on this machine
+    Demo(demo::Args),
+    /// Check configuration files of servers and agents: every error, with file, line and column
+    Check(CheckArgs),
+    /// Show running servers and agents
+    Status(StatusArgs),
+    /// Have a server leave without loss: notices to all its clients, then it stops taking requests
+    Drain(DrainArgs),
+    /// Have a server take its clients back after drain or quiesce
+    Resume(TargetArgs),
+    /// Have a server keep the clients it has and invite no others
+    Quiesce(TargetArgs),
+    /// Have a server or agent read its configuration again
+    Reload(TargetArgs),
+    /// Look at RADIUS dictionaries
+    #[command(subcommand)]
+    Dict(DictCommand),
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// Configuration files, of servers or agents
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct TargetArgs {
+    /// A control socket, a folder that holds one, or the name of a server or agent; without it, the only one that runs
+    #[arg(value_name = "SOCKET|DIR|NAME")]
+    target: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct StatusArgs {
+    /// A control socket, a folder that holds one, or the name of a server or agent; without it, every one found below
+    /// the working directory, /run and /var/lib/forewarn
+    #[arg(value_name = "SOCKET|DIR|NAME")]
+    target: Option<PathBuf>,
+    /// Print JSON: an object per line
+    #[arg(long)]
+    json: bool,
+    /// Show it again every second
+    #[arg(long, short)]
+    watch: bool,
+}
+
+#[derive(Debug, Args)]
+struct DrainArgs {
+    #[command(flatten)]
+    target: TargetArgs,
+    /// Return only when the drain has ended
+    #[arg(long, short)]
+    wait: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum DictCommand {
+    /// Load dictionary files or folders and report what they define
+    Check {
+        /// Dictionary files, or folders that hold a file named `dictionary`
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+    },
+}
+
+/// Runs the tool with this process's arguments.
+pub fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Check(args) => check::run(&args.files, args.json),
+        Command::Status(args) => status::run(args.target.as_deref(), args.json, args.watch),
+        Command::Drain(args) => command::drain(args.target.target.as_deref(), args.target.json, args.wait),
+        Command::Resume(args) => command::resume(args.target.as_deref(), args.json),
+        Command::Quiesce(args) => command::quiesce(args.target.as_deref(), args.json),
+        Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
+        Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
+    }
+}
+
+/// How long an answer on a control socket may take.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,0 +1,106 @@
+//! From the text of a configuration to a [`Config`]: a walk that collects everything wrong and only then gives up.
+
+mod client;
+mod health;
+mod notice;
+mod reply;
+mod server;
+#[cfg(test)]
+mod tests;
+mod user;
+
+use forewarn_shell::config::{Diagnostics, Document, Layers, Table, Wrong};
+
+use super::Config;
+
+/// A configuration that can be used, and what its operator should know all the same.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Warnings only.
+    pub warnings: Diagnostics,
+}
+
+/// Reads and resolves a server's configuration.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place; warnings are among them.
+pub fn load(layers: &Layers) -> Result<Loaded, Diagnostics> {
+    resolve(&Document::load(layers)?)
+}
+
+/// Resolves a document that was read.
+///
+/// # Errors
+/// As [`load`].
+pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
+    let (config, elsewhere) = walk(document);
+    let mut found = document.diagnostics();
+    found.extend(elsewhere);
+    match config {
+        Some(config) if found.is_usable() => Ok(Loaded { config, warnings: found }),
+        _ => Err(found),
+    }
+}
+
+/// What SPEC 1 to 3 have and this version hasn't.
+const LATER: &[&str] = &["eap", "sql", "ldap", "pool", "realm", "peer", "cluster", "console"];
+
+/// The configuration, unless something was reported; and what was found in a file that it names.
+fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
+    let root = document.root();
+    root.not_available_yet(LATER);
+    let server = server::server(&root);
+    let listens = server::listens(&root, server.as_ref());
+    let clients = client::clients(&root);
+    let dictionary = user::dictionary(&root);
+    let (users, elsewhere) = user::users(&root, &dictionary);
+    let policies = user::policies(&root, &dictionary);
+    let workers = server::workers(&root);
+    let health = health::health(&root);
+    let services = health::services(&root);
+    let topology = notice::topology(&root);
+    let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
+    let reconnect = server::reconnect(&root);
+    let drain = server::drain(&root);
+    root.finish();
+    let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {
+        folder,
+        server,
+        listens,
+        clients,
+        users,
+        policies,
+        dictionary,
+        workers,
+        health,
+        services,
+        topology,
+        notice,
+        reconnect,
+        drain,
+    });
+    (config, elsewhere)
+}
+
+/// The tables of an array, each resolved by `read`; those in which something was reported are missing.
+fn each<'d, T>(tables: Vec<Table<'d>>, mut read: impl FnMut(&Table<'d>) -> Option<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(tables.len());
+    for table in tables {
+        all.extend(read(&table));
+        table.finish();
+    }
+    all
+}
+
+/// Refuses a table of more than `most` entries: a limit, so that a generated file can't eat the machine.
+fn bounded<'d>(root: &Table<'d>, key: &str, tables: Vec<Table<'d>>, most: usize) -> Vec<Table<'d>> {
+    if tables.len() > most {
+        root.error(
+            key,
+            Wrong::new(format!("{} [[{key}]] are too many", tables.len()), format!("at most {most}")),
+        );
+    }
+    tables
+}

@@ -1,0 +1,304 @@
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::super::{
+    Alternate, Audience, Check, ListenKind, NoticeTransport, ReplyValue, RequireMessageAuthenticator, Role,
+};
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../docs/examples/server.toml");
+
+/// Loads `text` as a file of its own.
+fn loaded(text: &str) -> Result<Loaded, Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    loaded_in(folder.path(), text)
+}
+
+fn loaded_in(folder: &Path, text: &str) -> Result<Loaded, Vec<String>> {
+    load(&Layers::file(written(folder, "server.toml", text))).map_err(|found| shown(&found))
+}
+
+fn written(folder: &Path, name: &str, text: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt as _;
+    let file = folder.join(name);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    file
+}
+
+/// Each finding without its folder.
+fn shown(found: &Diagnostics) -> Vec<String> {
+    let line = |found: &forewarn_shell::config::Diagnostic| {
+        let text = found.to_string();
+        text.split_once("server.toml:").map_or(text.clone(), |(_, rest)| rest.to_owned())
+    };
+    found.0.iter().map(line).collect()
+}
+
+/// The example with one line exchanged.
+fn with(line: &str, other: &str) -> String {
+    assert!(EXAMPLE.contains(line), "the example has the line {line}");
+    EXAMPLE.replacen(line, other, 1)
+}
+
+/// The findings of the example with one line exchanged; at least one.
+fn wrong_with(line: &str, other: &str) -> Vec<String> {
+    loaded(&with(line, other)).expect_err("it is wrong")
+}
+
+fn loopback(last: u8) -> IpAddr {
+    IpAddr::from([127, 0, 0, last])
+}
+
+#[test]
+fn the_example_means_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let Loaded { config, warnings } = loaded_in(folder.path(), EXAMPLE).unwrap();
+    assert_eq!(shown(&warnings), Vec::<String>::new());
+    assert_eq!((config.server.name.as_str(), config.server.identity), ("aaa-east", loopback(11)));
+    assert_eq!(config.server.state_dir, folder.path().join("state/aaa-east"));
+    let kinds: Vec<_> = config.listens.iter().map(|listen| (listen.kind, listen.address.port())).collect();
+    assert_eq!(kinds, [(ListenKind::Auth, 1812), (ListenKind::Acct, 1813)]);
+    let [client] = config.clients.as_slice() else { panic!("one client") };
+    assert!(client.is_single() && client.network.addr() == loopback(21));
+    assert_eq!((&*client.name, &*client.group), ("ap-17", "wifi/branch-3"));
+    assert_eq!(client.message_authenticator, RequireMessageAuthenticator::Auto);
+    assert!(!client.limit_proxy_state);
+    assert_eq!(client.notice_keys.len(), 1);
+    assert!(client.notice_keys[0].id == 1 && client.notice_keys[0].send);
+    assert_eq!(config.workers.max, 16);
+    assert_eq!(config.folder, folder.path());
+}
+
+#[test]
+fn the_example_encodes_its_replies() {
+    let config = loaded(EXAMPLE).unwrap().config;
+    let [user] = config.users.as_slice() else { panic!("one user") };
+    assert_eq!(user.password.clear_text(), Some(&b"wonderland"[..]));
+    let octets = |value: &ReplyValue| match value {
+        ReplyValue::Encoded(octets) => octets.to_vec(),
+        ReplyValue::Hidden { .. } => panic!("nothing to hide"),
+    };
+    assert_eq!(octets(&user.reply[0].value), [27, 6, 0, 0, 14, 16]);
+    assert_eq!(octets(&user.reply[1].value), b"\x12\x0eHello, alice");
+    let [policy] = config.policies.as_slice() else { panic!("one policy") };
+    let reply: Vec<Vec<u8>> = policy.reply.iter().map(|attribute| octets(&attribute.value)).collect();
+    assert_eq!(reply, [&b"\x40\x06\x00\x00\x00\x0d"[..], b"\x41\x06\x00\x00\x00\x06", b"\x51\x05120"]);
+    assert!(policy.when.as_ref().unwrap().position.ends_with("server.toml:33:8"));
+}
+
+#[test]
+fn the_example_sets_health_services_and_notices() {
+    let config = loaded(EXAMPLE).unwrap().config;
+    let limits = &config.health.limits;
+    assert_eq!((limits.workers_busy, limits.memory, limits.cpu), (Some(0.95), Some(0.92), Some(0.95)));
+    assert_eq!(
+        (limits.queue_delay, limits.network, limits.processes),
+        (Some(Duration::from_millis(100)), true, None)
+    );
+    assert_eq!(
+        config.services[0].check,
+        Check::Command { command: ["test", "-w", "."].map(String::from).to_vec() }
+    );
+    assert_eq!(config.services[1].role, Role::Dependent { weight: 0.5 });
+    assert_eq!(config.topology.len(), 2);
+    let notice = &config.notice;
+    assert_eq!(notice.transports, [NoticeTransport::Icmp, NoticeTransport::Udp]);
+    assert_eq!(notice.audience, Audience::All);
+    assert_eq!(notice.listen, "127.0.0.11:3798".parse().ok());
+    assert_eq!(notice.alternates, [Alternate { address: loopback(12), weight: 0 }]);
+    assert_eq!((notice.shed, notice.rate), (1.0, 20_000));
+    assert_eq!((config.reconnect.window, config.reconnect.rate), (Duration::from_secs(30), 200));
+    assert_eq!(config.drain.deadline, Duration::from_secs(20));
+}
+
+#[test]
+fn ten_mistakes_are_ten_findings() {
+    let text = r#"
+[server]
+name = "aaa"
+identity = "127.0.0.300"
+state_dir = "state"
+
+[[listen]]
+kind = "auht"
+address = "127.0.0.1:1812"
+
+[[listen]]
+kind = "auth"
+transport = "tls"
+address = "127.0.0.1"
+
+[[client]]
+name = "nas"
+address = "192.0.2.5/24"
+secret = ""
+
+[[user]]
+name = "bob"
+reply = { Sesion-Timeout = 3600, Tunnel-Type = "VLAM" }
+
+[health]
+intervall = "1s"
+failover_threshold = 90
+
+[eap]
+methods = ["peap"]
+"#;
+    let found = loaded(text).unwrap_err();
+    let expected = [
+        "4:12: `identity`: `127.0.0.300` is not an IP address",
+        "8:8: `kind`: `auht` is not known here; write \"auth\" or \"acct\"",
+        "13:13: `transport`: `tls` is not available yet",
+        "14:11: `address`: `127.0.0.1` is not an address and a port",
+        "18:11: `address`: `192.0.2.5/24` has bits set beyond its length",
+        "19:10: `secret`: is empty",
+        "22:8: this [[user]] has no password",
+        "23:11: unknown attribute \"Sesion-Timeout\"; did you mean Session-Timeout?",
+        "23:48: Tunnel-Type: \"VLAM\"",
+        "26:1: unknown key `intervall` in [health]; did you mean `interval`?",
+        "27:22: `failover_threshold`: 90 is not from 0 to 1",
+        "29:2: `eap` is not available yet",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\nshould begin with\n{expected}");
+    }
+}
+
+#[test]
+fn what_comes_later_is_refused_by_name() {
+    for key in ["[eap]", "[sql]", "[ldap]", "[[pool]]", "[[realm]]", "[[peer]]"] {
+        let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
+        assert!(found[0].contains("is not available yet"), "{key}: {found:?}");
+    }
+    for (line, other) in [
+        ("kind = \"auth\" ", "kind = \"coa\" "),
+        ("transport = \"udp\" ", "transport = \"dtls\" "),
+        ("kind = \"process\", name", "kind = \"http\", name"),
+        ("interval = \"1s\"", "load = 'cpu'"),
+        ("kind = \"process\", name", "kind = \"sql\", name"),
+    ] {
+        let found = wrong_with(line, other);
+        assert!(found[0].contains("is not available yet"), "{other}: {found:?}");
+    }
+}
+
+#[test]
+fn one_name_or_address_twice_is_an_error_that_names_the_first() {
+    let client =
+        "\n[[client]]\nname = \"ap-18\"\naddress = \"127.0.0.21\"\nsecret = \"testing123testing123\"\n";
+    let found = loaded(&format!("{EXAMPLE}{client}")).unwrap_err();
+    assert!(found[0].contains("two [[client]] have 127.0.0.21/32; the first is at "), "{found:?}");
+    let user = "\n[[user]]\nname = \"alice\"\npassword = \"x\"\n";
+    let found = loaded(&format!("{EXAMPLE}{user}")).unwrap_err();
+    assert!(found[0].contains("two [[user]] are called \"alice\""), "{found:?}");
+}
+
+#[test]
+fn an_overlay_appends_and_overrides() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = "[[user]]\nname = \"bob\"\npassword_hash = \"$6$rounds=1000$forewarn$dK/Yn/3hQG.UNu6pYac5DYjruCpoeg09NGvd1AdJRncOPX78U9nP78LbRobIz7MZdQ7IY9Q8rdFovyTSoWSZa.\"\n\
+                   [health]\ninterval = \"100ms\"\n[health.limits]\ncpu = \"off\"\n[notice]\naudience = { clients = [] }\n";
+    written(folder.path(), "conf.d/demo.toml", overlay);
+    let config = loaded_in(folder.path(), EXAMPLE).unwrap().config;
+    assert_eq!(config.users.len(), 2);
+    assert!(config.users[1].password.is_slow());
+    assert_eq!(config.health.interval, Duration::from_millis(100));
+    assert_eq!((config.health.limits.cpu, config.health.limits.memory), (None, Some(0.92)));
+    assert_eq!(config.notice.audience, Audience::Clients(Vec::new()));
+}
+
+#[test]
+fn users_may_live_in_a_file_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    written(
+        folder.path(),
+        "users.toml",
+        "[[user]]\nname = \"carol\"\nnt_hash = \"0123456789abcdef0123456789abcdef\"\n",
+    );
+    let text = format!("{EXAMPLE}\n[users]\nfile = \"users.toml\"\n");
+    let names: Vec<_> =
+        loaded_in(folder.path(), &text).unwrap().config.users.iter().map(|u| u.name.to_string()).collect();
+    assert_eq!(names, ["alice", "carol"]);
+    written(folder.path(), "users.toml", "[[user]]\nname = \"alice\"\npassword = \"x\"\ngruops = []\n");
+    let found = loaded_in(folder.path(), &text).unwrap_err();
+    assert!(found.iter().any(|line| line.contains("keep one of them")), "{found:?}");
+    assert!(found.iter().any(|line| line.contains("users.toml:4:1: unknown key `gruops`")), "{found:?}");
+}
+
+#[test]
+fn an_audience_names_what_exists() {
+    let audience = "audience = \"all\"                   # all";
+    for (other, expected) in [
+        (
+            "audience = { clients = [\"ap-71\"] } #",
+            "there is no [[client]] called `ap-71`; did you mean `ap-17`?",
+        ),
+        ("audience = { topology = \"campus/nort\" } #", "did you mean `campus/north`?"),
+        ("audience = { farthest = 0.25, nearest = 0.1 } #", "`audience` is one subset, not 2"),
+        ("audience = \"some\" #", "`audience`: `some` is not known here"),
+    ] {
+        let found = wrong_with(audience, other);
+        assert!(found.iter().any(|line| line.contains(expected)), "{found:?}");
+    }
+    for good in ["{ groups = [\"wifi/*\"] }", "{ topology = \"campus\" }", "{ nearest = \"10%\" }"] {
+        loaded(&with(audience, &format!("audience = {good} #"))).unwrap();
+    }
+}
+
+#[test]
+fn a_ring_of_keys_has_one_that_signs() {
+    let key = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let line = format!("notice_key = \"{key}\"");
+    let ring = |first: &str, second: &str| {
+        format!(
+            "notice_keys = [{{ id = 1, key = \"{key}\", {first} }}, {{ id = 2, key = \"{key}\", {second} }}] #"
+        )
+    };
+    let good = loaded(&with(&line, &ring("mac = \"hmac-md5\"", "send = true"))).unwrap().config;
+    let sends: Vec<_> = good.clients[0].notice_keys.iter().map(|entry| (entry.id, entry.send)).collect();
+    assert_eq!(sends, [(1, false), (2, true)]);
+    let found = wrong_with(&line, &ring("send = true", "send = true"));
+    assert!(found[0].contains("2 of the `notice_keys` have send = true"), "{found:?}");
+    let found = wrong_with(&line, "notice_key = \"0f1e\" #");
+    assert!(found[0].contains("`notice_key`: 2 octets are too few"), "{found:?}");
+}
+
+#[test]
+fn a_policy_that_cannot_be_compiled_is_found_where_it_stands() {
+    let found = wrong_with("\"staff\" in user.groups'", "\"staff\" in user.gruops'");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("33:56: `when`: there is no user.gruops"), "{found:?}");
+}
+
+#[test]
+fn a_secret_never_shows() {
+    let config = loaded(EXAMPLE).unwrap().config;
+    let shown = format!("{config:?}");
+    for secret in ["testing123", "wonderland", "0f1e2d3c"] {
+        assert!(!shown.contains(secret), "{secret} shows");
+    }
+}
+
+#[test]
+fn auto_cannot_learn_about_a_network() {
+    let found = wrong_with("address = \"127.0.0.21\"             # an", "address = \"127.0.0.0/24\" # an");
+    assert!(found[0].contains("\"auto\" can't learn about a network"), "{found:?}");
+}
+
+#[test]
+fn a_short_secret_is_a_warning() {
+    let Loaded { warnings, .. } = loaded(&with("testing123testing123", "testing123")).unwrap();
+    assert!(shown(&warnings)[0].contains("warning: a secret of 10 octets"), "{warnings}");
+}
+
+#[test]
+fn without_anything_it_says_what_is_missing() {
+    let found = loaded("").unwrap_err();
+    assert!(found.iter().any(|line| line.contains("there is no [server]; add [server]")), "{found:?}");
+    assert!(found.iter().any(|line| line.contains("there is no [[listen]]")), "{found:?}");
+}

@@ -1,0 +1,160 @@
+//! `[[user]]`, `[users]`, `[[policy]]` and `[dictionary]`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use forewarn_dict::Dictionary;
+use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Secret, Table, Value, Wrong};
+
+use super::super::{Expression, Policy, PolicyAction, User};
+use super::server::plain;
+use super::{bounded, each, reply};
+use crate::policy::Condition;
+use crate::process::password::{Password, PasswordError};
+
+/// Most `[[user]]`; more belong into a database.
+const USERS_MAX: usize = 1_000_000;
+/// Most `[[policy]]`; each is evaluated for each request.
+const POLICIES_MAX: usize = 1000;
+/// The longest User-Name an attribute can carry, octets.
+const NAME_MAX: usize = 253;
+
+/// The embedded dictionary with the files of `[dictionary]` on top.
+pub(super) fn dictionary(root: &Table<'_>) -> Arc<Dictionary> {
+    let table = root.table("dictionary");
+    let files = table.list("files", |value| Ok((value.path()?, value.place()))).or(Vec::new());
+    table.finish();
+    let mut dictionary = Dictionary::embedded().clone();
+    for (file, place) in files {
+        for error in dictionary.extend(&file).err().into_iter().flatten() {
+            root.document().error(place, Wrong::new(error.to_string(), ""));
+        }
+    }
+    Arc::new(dictionary)
+}
+
+/// The users of the configuration, then those of the file that `[users]` names, with what is wrong in that file.
+pub(super) fn users(root: &Table<'_>, dictionary: &Dictionary) -> (Vec<User>, Diagnostics) {
+    let mut users =
+        each(bounded(root, "user", root.named_tables("user"), USERS_MAX), |table| user(table, dictionary));
+    let table = root.table("users");
+    let file = table.path("file").with_place();
+    table.finish();
+    let Some((path, place)) = file else { return (users, Diagnostics::default()) };
+    let document = match Document::load(&Layers::only(path)) {
+        Ok(document) => document,
+        Err(wrong) => return (users, wrong),
+    };
+    let further = document.root();
+    let tables = bounded(&further, "user", further.named_tables("user"), USERS_MAX);
+    let further_users = each(tables, |table| user(table, dictionary));
+    further.finish();
+    for twice in twice(&users, &further_users) {
+        let what = format!("the file has a [[user]] \"{twice}\", and so has the configuration");
+        root.document().error(place, Wrong::new(what, "keep one of them"));
+    }
+    users.extend(further_users);
+    (users, document.diagnostics())
+}
+
+/// The names that are in both lists.
+fn twice<'u>(first: &[User], second: &'u [User]) -> Vec<&'u str> {
+    let known: BTreeMap<&str, ()> = first.iter().map(|user| (&*user.name, ())).collect();
+    second.iter().map(|user| &*user.name).filter(|name| known.contains_key(name)).collect()
+}
+
+fn user(table: &Table<'_>, dictionary: &Dictionary) -> Option<User> {
+    let name = table.text("name").then(user_name).required();
+    let password = password(table);
+    let groups = table.texts("groups").or(Vec::new());
+    let reply = reply::reply(table, dictionary);
+    Some(User {
+        name: name?.into(),
+        password: password?,
+        groups: groups.into_iter().map(Arc::from).collect(),
+        reply: reply?,
+    })
+}
+
+fn user_name(name: String) -> Result<String, Wrong> {
+    if name.len() > NAME_MAX {
+        return Err(Wrong::new(
+            format!("{} octets are too long", name.len()),
+            format!("write at most {NAME_MAX}"),
+        ));
+    }
+    Ok(name)
+}
+
+/// The one of `password`, `password_hash` and `nt_hash` that is given, in any of its three forms.
+fn password(table: &Table<'_>) -> Option<Password> {
+    let forms = ["password", "password_hash", "nt_hash"];
+    let given: Vec<&str> = forms
+        .into_iter()
+        .filter(|form| ["", "_file", "_env"].iter().any(|suffix| table.has(&format!("{form}{suffix}"))))
+        .collect();
+    let clear = table.secret("password").then(|secret| understood(Password::clear(secret.octets())));
+    let clear = clear.optional();
+    let hash =
+        table.secret("password_hash").then(|secret| understood(Password::hash(text(&secret)?))).optional();
+    let nt = table.secret("nt_hash").then(|secret| understood(Password::nt_hash(text(&secret)?))).optional();
+    match given.as_slice() {
+        [_] => clear.or(hash).or(nt),
+        [] => {
+            let hint = "add password = \"..\", password_hash = \"$6$..\" or nt_hash = \"..\"";
+            table.error("name", Wrong::new("this [[user]] has no password", hint));
+            None
+        }
+        [first, second, ..] => {
+            table.error(
+                second,
+                Wrong::new(format!("both `{first}` and `{second}` are given"), "keep one of them"),
+            );
+            None
+        }
+    }
+}
+
+fn text(secret: &Secret) -> Result<&str, Wrong> {
+    let wrong = |_| Wrong::new("not text", "write the hash as the tool that made it printed it");
+    std::str::from_utf8(secret.octets()).map(str::trim).map_err(wrong)
+}
+
+/// The error says both halves; neither names the password.
+fn understood(password: Result<Password, PasswordError>) -> Result<Password, Wrong> {
+    password.map_err(|error| {
+        let text = error.to_string();
+        match text.split_once("; ") {
+            Some((what, hint)) => Wrong::new(what, hint),
+            None => Wrong::new(text, "write the hash as the tool that made it printed it"),
+        }
+    })
+}
+
+pub(super) fn policies(root: &Table<'_>, dictionary: &Dictionary) -> Vec<Policy> {
+    each(bounded(root, "policy", root.named_tables("policy"), POLICIES_MAX), |table| {
+        table.not_available_yet(&["realm", "route", "challenge"]);
+        let name = table.text("name").then(plain).required();
+        let when = table.field("when", Value::text).with_place();
+        let when = when.map(|(source, place)| expression(table.document(), source, place));
+        let actions = [("accept", PolicyAction::Accept), ("reject", PolicyAction::Reject)];
+        let action = table.choice("action", &actions, &["route", "challenge"]).optional();
+        let reply = reply::reply(table, dictionary);
+        if action.is_none() && !table.has("action") && !table.has("reply") {
+            let hint = "add reply = { .. }, action = \"accept\" or action = \"reject\"";
+            table.error("name", Wrong::new("this [[policy]] does nothing", hint));
+        }
+        Some(Policy { name: name?.into(), when, action, reply: reply? })
+    })
+}
+
+/// Compiled here for its errors only: `policy` compiles it anew for each core.
+fn expression(document: &Document, source: &str, place: Place) -> Expression {
+    for fault in Condition::compile(source).err().into_iter().flatten() {
+        document.error(
+            document.within(place, fault.offset),
+            Wrong::new(format!("`when`: {}", fault.what), fault.hint),
+        );
+    }
+    Expression { source: source.to_owned(), position: document.locate(place) }
+}
