@@ -3,6 +3,7 @@
 //! The filter lets through Echo Requests (or Replies) whose payload starts with the notice's magic, so that ordinary pings wake nobody.
 
 mod ping;
+mod ping_socket;
 mod receive;
 mod send;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 use std::io;
 
 pub use ping::{PingError, Pinger};
+pub use ping_socket::PingSocket;
 pub use receive::{Echo, Receiver};
 pub use send::Sender;
 
@@ -51,6 +53,15 @@ pub enum IcmpError {
     NotPermitted {
         /// The program to grant it to.
         program: String,
+    },
+    /// A ping socket is for the groups of a range that this process isn't in.
+    #[error(
+        "no ICMP: a ping socket is for the groups in net.ipv4.ping_group_range ({range}), so notices come by UDP only. \
+         Widen it with `sysctl -w net.ipv4.ping_group_range='0 2147483647'`, or grant CAP_NET_RAW"
+    )]
+    NoPingSocket {
+        /// The range now.
+        range: String,
     },
     /// Something else.
     #[error("no ICMP: {0}")]

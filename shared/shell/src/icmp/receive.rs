@@ -96,19 +96,31 @@ impl Receiver {
 
 fn read<'b>(kind: Kind, v6: bool, datagram: &Datagram<'b>) -> Option<Echo<'b>> {
     let (to, message) = if v6 { (datagram.to, datagram.bytes) } else { strip_ip_header(datagram.bytes)? };
-    let (header, payload) = message.split_at_checked(HEADER)?;
-    // The filter has seen to it; looked at again, since a filter is no parser.
-    if header[0] != kind.number(v6) || header[1] != 0 {
-        return None;
+    Echo::parse(kind.number(v6), to, message, datagram)
+}
+
+impl<'b> Echo<'b> {
+    /// The Echo message of that type; None when it is none.
+    pub(super) fn parse(
+        number: u8,
+        to: IpAddr,
+        message: &'b [u8],
+        datagram: &Datagram<'b>,
+    ) -> Option<Echo<'b>> {
+        let (header, payload) = message.split_at_checked(HEADER)?;
+        // The filter has seen to it; looked at again, since a filter is no parser.
+        if header[0] != number || header[1] != 0 {
+            return None;
+        }
+        Some(Echo {
+            from: datagram.from.ip(),
+            to,
+            identifier: u16::from_be_bytes([header[4], header[5]]),
+            sequence: u16::from_be_bytes([header[6], header[7]]),
+            payload,
+            arrived: datagram.arrived,
+        })
     }
-    Some(Echo {
-        from: datagram.from.ip(),
-        to,
-        identifier: u16::from_be_bytes([header[4], header[5]]),
-        sequence: u16::from_be_bytes([header[6], header[7]]),
-        payload,
-        arrived: datagram.arrived,
-    })
 }
 
 /// A raw IPv4 socket delivers the IP header (RFC 791 section 3.1), a raw IPv6 socket doesn't.

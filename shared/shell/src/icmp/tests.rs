@@ -135,3 +135,50 @@ fn the_checksum_is_that_of_rfc_1071() {
     assert_eq!(send::checksum(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]), !0xddf2);
     assert_eq!(send::checksum(&[0xff]), !0xff00);
 }
+
+/// Set in the network namespace that the next test makes.
+const INSIDE: &str = "FOREWARN_TEST_PING_GROUP";
+
+#[test]
+fn a_ping_socket_needs_no_privilege_but_a_group() {
+    if std::env::var_os(INSIDE).is_some() {
+        return run(without_privilege());
+    }
+    if !privilege::may(privilege::Capability::CAP_SYS_ADMIN) {
+        return;
+    }
+    // A namespace of its own, whose groups may ping; this one test again, inside it.
+    let script =
+        "ip link set lo up && echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range && exec \"$0\" \"$@\"";
+    let output = std::process::Command::new("unshare")
+        .args(["--net", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "icmp::tests::a_ping_socket_needs_no_privilege_but_a_group", "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+async fn without_privilege() {
+    for (server, agent) in [("127.0.0.11", "127.0.0.21"), ("::1", "::1")] {
+        let server_side = Receiver::open(ip(server), Kind::Request, MAGIC).unwrap();
+        let sender = Sender::new(ip(server)).unwrap();
+        let agent_side = PingSocket::open(ip(agent), MAGIC).unwrap();
+        agent_side.send(ip(server), b"FWN1 hello").unwrap();
+        let (from, _, identifier, sequence, payload) = one(&server_side).await;
+        assert_eq!((from, payload.as_slice()), (ip(agent), b"FWN1 hello".as_slice()));
+        sender.reply(ip(agent), identifier, sequence, b"an ordinary reply").await.unwrap();
+        sender.reply(ip(agent), identifier ^ 1, sequence, b"FWN1 for another program").await.unwrap();
+        sender.reply(ip(agent), identifier, sequence, b"FWN1 a notice").await.unwrap();
+        let mut batch = Inbound::new();
+        let mut seen = Vec::new();
+        while seen.len() < 2 {
+            tokio::time::timeout(5 * SECOND, agent_side.receive(&mut batch)).await.expect("arrives").unwrap();
+            seen.extend(agent_side.echoes(&batch).map(|echo| (echo.from, echo.to, echo.payload.to_vec())));
+        }
+        // The kernel's own reply, with what was sent, then the server's.
+        assert_eq!(seen[0], (ip(server), ip(agent), b"FWN1 hello".to_vec()));
+        assert_eq!(seen[1], (ip(server), ip(agent), b"FWN1 a notice".to_vec()));
+    }
+}
