@@ -18,6 +18,8 @@ pub struct Report {
     pub attributes: u32,
     /// VALUE lines taken.
     pub values: u32,
+    /// Names that meant something else before these files: an operator's definition wins over ours.
+    pub redefined: u32,
     /// Every error, in the order of reading.
     pub errors: Vec<DictError>,
 }
@@ -50,6 +52,7 @@ pub fn check(paths: &[PathBuf]) -> Report {
             total.vendors.extend(report.vendors);
             total.attributes += report.attributes;
             total.values += report.values;
+            total.redefined += report.redefined;
             total.errors.extend(report.errors);
         }
     }

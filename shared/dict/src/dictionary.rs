@@ -51,7 +51,8 @@ impl Dictionary {
         crate::embedded::dictionary()
     }
 
-    /// Reads a further file, and all it includes, on top of what is here. Nothing changes when there are errors.
+    /// Reads a further file, and all it includes, on top of what is here. Where the two contradict each other the file
+    /// wins; within the file a name has one meaning. Nothing changes when there are errors.
     ///
     /// # Errors
     /// Every error in every file, in the order of reading.

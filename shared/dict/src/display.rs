@@ -26,14 +26,16 @@ impl Dictionary {
             }
             DataType::Signed => Some(i32::from_be_bytes(value.try_into().ok()?).to_string()),
             DataType::Date => Some(u32::from_be_bytes(value.try_into().ok()?).to_string()),
-            DataType::Ipv4Address | DataType::Ipv6Address | DataType::IpAddress => address(value),
+            DataType::Ipv4Address if value.len() == 4 => address(value),
+            DataType::Ipv6Address if value.len() == 16 => address(value),
+            DataType::IpAddress => address(value),
             DataType::Ipv4Prefix => {
-                let [_, length, octets @ ..] = value else { return None };
+                let [_, length @ ..=32, octets @ ..] = value else { return None };
                 let octets: [u8; 4] = octets.try_into().ok()?;
                 Some(format!("{}/{length}", Ipv4Addr::from(octets)))
             }
             DataType::Ipv6Prefix => {
-                let [_, length, octets @ ..] = value else { return None };
+                let [_, length @ ..=128, octets @ ..] = value else { return None };
                 let mut all = [0; 16];
                 all.get_mut(..octets.len())?.copy_from_slice(octets);
                 Some(format!("{}/{length}", Ipv6Addr::from(all)))

@@ -216,4 +216,4 @@ const VALUE_OCTETS_MAX: usize = 4000;
 const VALUES_SHOWN: usize = 12;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

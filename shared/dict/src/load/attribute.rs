@@ -1,7 +1,7 @@
 //! ATTRIBUTE, BEGIN-TLV, END-TLV.
 
 use super::vendor::bad_name;
-use super::{Fault, File, Loader, TlvBlock, wrong_words};
+use super::{Fault, File, Loader, TlvBlock, VendorBlock, wrong_words};
 use crate::attribute::{Attribute, Carrier, DataType, Encrypt, Flags, Path};
 use crate::dictionary::{fold, key};
 use crate::error::DictErrorKind;
@@ -30,15 +30,15 @@ impl Loader<'_> {
         let data_type = data_type(*type_word)?;
         let (flags, vendor) = self.options(options)?;
         let (carrier, outer) = match (file.tlvs.last(), &file.vendor, vendor) {
-            (None, Some(_), Some(word)) => {
-                let what = format!("vendor {} within a BEGIN-VENDOR", word.text);
+            (None, None, Some(word)) => (Carrier::Vendor(self.known_vendor(word)?), [].as_slice()),
+            (_, _, Some(word)) => {
+                let what = format!("vendor {} within a block", word.text);
                 let hint = "remove it, or end the block first";
                 return Err(Fault::new(word, DictErrorKind::Flag, what, hint));
             }
-            (Some(block), ..) => (block.carrier, block.numbers.as_slice()),
-            (None, Some(block), None) => (block.carrier, [].as_slice()),
-            (None, None, Some(word)) => (Carrier::Vendor(self.known_vendor(word)?), [].as_slice()),
-            (None, None, None) => (Carrier::Standard, [].as_slice()),
+            (Some(TlvBlock { place: Some((carrier, numbers)), .. }), ..) => (*carrier, numbers.as_slice()),
+            (_, Some(VendorBlock { carrier: Some(carrier), .. }), _) => (*carrier, [].as_slice()),
+            _ => (Carrier::Standard, [].as_slice()),
         };
         let numbers: Box<[u32]> = outer.iter().chain(&own).copied().collect();
         self.check_place(*place, carrier, &numbers)?;
@@ -56,9 +56,19 @@ impl Loader<'_> {
         let dictionary = &mut self.dictionary;
         let place = key(attribute.path.carrier, &attribute.path.numbers);
         let folded = fold(name.text);
+        let before = self.base.attribute(name.text).map(|attribute| &attribute.path);
         let index = match dictionary.names.get(folded.as_str()).copied() {
             Some(index) if dictionary.attributes[index].path == attribute.path => {
                 dictionary.attributes[index] = attribute;
+                index
+            }
+            Some(index) if Some(&dictionary.attributes[index].path) == before => {
+                let old = std::mem::replace(&mut dictionary.attributes[index], attribute);
+                let old = key(old.path.carrier, &old.path.numbers);
+                if dictionary.places.get(&old) == Some(&index) {
+                    dictionary.places.remove(&old);
+                }
+                self.report.redefined += 1;
                 index
             }
             Some(index) => {
@@ -173,32 +183,39 @@ impl Loader<'_> {
         rest: &[Word<'_>],
     ) -> Result<(), Fault> {
         let [name] = rest else { return Err(wrong_words(keyword, rest, "BEGIN-TLV ATTRIBUTE")) };
+        let (place, result) = match self.tlv_around(file, *name) {
+            Ok(place) => (Some(place), Ok(())),
+            Err(_) if file.is_skipping() => (None, Ok(())),
+            Err(fault) => (None, Err(fault)),
+        };
+        file.tlvs.push(TlvBlock { name: name.text.to_owned(), place, line: file.line });
+        result
+    }
+
+    /// The place of a tlv that may be opened here.
+    fn tlv_around(&self, file: &File, name: Word<'_>) -> Result<(Carrier, Vec<u32>), Fault> {
         let Some(attribute) = self.dictionary.attribute(name.text) else {
             let hint = "define it first, as a tlv";
             let what = format!("unknown attribute {}", name.text);
-            return Err(Fault::new(*name, DictErrorKind::Unknown, what, hint));
+            return Err(Fault::new(name, DictErrorKind::Unknown, what, hint));
         };
         if attribute.data_type != DataType::Tlv {
             let what = format!("{} is of type {}, not tlv", attribute.name, attribute.data_type);
-            return Err(Fault::new(*name, DictErrorKind::Type, what, "make it a tlv"));
+            return Err(Fault::new(name, DictErrorKind::Type, what, "make it a tlv"));
         }
         let Path { carrier, numbers } = &attribute.path;
-        let around = match (file.tlvs.last(), &file.vendor) {
-            (Some(block), _) => carrier == &block.carrier && numbers.starts_with(&block.numbers),
-            (None, Some(block)) => carrier == &block.carrier,
+        let inside = match (file.tlvs.last(), &file.vendor) {
+            (Some(TlvBlock { place, .. }), _) => {
+                place.as_ref().is_some_and(|(around, outer)| around == carrier && numbers.starts_with(outer))
+            }
+            (None, Some(block)) => block.carrier == Some(*carrier),
             (None, None) => true,
         };
-        if !around {
+        if !inside {
             let what = format!("{} ({}) isn't inside the block that is open", attribute.name, attribute.path);
-            return Err(Fault::new(*name, DictErrorKind::Block, what, "end that block first"));
+            return Err(Fault::new(name, DictErrorKind::Block, what, "end that block first"));
         }
-        file.tlvs.push(TlvBlock {
-            name: name.text.to_owned(),
-            carrier: *carrier,
-            numbers: numbers.to_vec(),
-            line: file.line,
-        });
-        Ok(())
+        Ok((*carrier, numbers.to_vec()))
     }
 
     /// `END-TLV name`: of the innermost block.

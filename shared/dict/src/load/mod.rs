@@ -68,6 +68,8 @@ pub(crate) fn from(base: Dictionary, source: &dyn Source, path: &Path) -> (Dicti
 /// The state of one loading.
 struct Loader<'s> {
     dictionary: Dictionary,
+    /// What was known before: these definitions give way, where two of the files contradict each other.
+    base: Dictionary,
     source: &'s dyn Source,
     report: Report,
     open: Vec<PathBuf>,
@@ -85,18 +87,27 @@ struct File {
     tlvs: Vec<TlvBlock>,
 }
 
+impl File {
+    /// True within a block that couldn't be opened: its lines would only repeat that error.
+    fn is_skipping(&self) -> bool {
+        self.vendor.as_ref().is_some_and(|block| block.carrier.is_none())
+            || self.tlvs.iter().any(|block| block.place.is_none())
+    }
+}
+
 /// An open BEGIN-VENDOR.
 struct VendorBlock {
     name: String,
-    carrier: Carrier,
+    /// None when something is wrong with the line that began it.
+    carrier: Option<Carrier>,
     line: u32,
 }
 
 /// An open BEGIN-TLV.
 struct TlvBlock {
     name: String,
-    carrier: Carrier,
-    numbers: Vec<u32>,
+    /// None when something is wrong with the line that began it.
+    place: Option<(Carrier, Vec<u32>)>,
     line: u32,
 }
 
@@ -117,6 +128,7 @@ impl Fault {
 impl<'s> Loader<'s> {
     fn new(dictionary: Dictionary, source: &'s dyn Source) -> Self {
         Self {
+            base: dictionary.clone(),
             dictionary,
             source,
             report: Report::default(),
@@ -132,7 +144,7 @@ impl<'s> Loader<'s> {
             if self.is_full() {
                 break;
             }
-            self.settle(later);
+            self.settle(&later);
         }
         (self.dictionary, self.report)
     }
@@ -189,7 +201,10 @@ impl<'s> Loader<'s> {
 
     fn line(&mut self, file: &mut File, words: &[Word<'_>]) -> Result<(), Fault> {
         let Some((keyword, rest)) = words.split_first() else { return Ok(()) };
-        if keyword.is("ATTRIBUTE") {
+        let of_block = ["ATTRIBUTE", "VALUE", "VALUE-ALIAS"].iter().any(|word| keyword.is(word));
+        if of_block && file.is_skipping() {
+            Ok(())
+        } else if keyword.is("ATTRIBUTE") {
             self.attribute(file, *keyword, rest)
         } else if keyword.is("VALUE") {
             self.value(file, *keyword, rest)

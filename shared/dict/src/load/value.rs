@@ -14,9 +14,25 @@ use crate::syntax::{NAME_OCTETS_MAX, Word, is_name, number};
 pub(super) struct Later {
     file: Arc<str>,
     line: u32,
-    attribute: (String, u32),
-    name: (String, u32),
-    number: (String, u32),
+    attribute: OwnWord,
+    name: OwnWord,
+    number: OwnWord,
+}
+
+/// A word that outlives its line.
+struct OwnWord {
+    text: String,
+    column: u32,
+}
+
+impl OwnWord {
+    fn new(word: Word<'_>) -> Self {
+        Self { text: word.text.to_owned(), column: word.column }
+    }
+
+    fn word(&self) -> Word<'_> {
+        Word { text: &self.text, column: self.column }
+    }
 }
 
 impl Loader<'_> {
@@ -34,27 +50,19 @@ impl Loader<'_> {
         if !is_name(attribute.text) {
             return Err(bad_name(*attribute));
         }
-        let own = |word: &Word<'_>| (word.text.to_owned(), word.column);
         self.later.push(Later {
             file: file.name.clone(),
             line: file.line,
-            attribute: own(attribute),
-            name: own(name),
-            number: own(number),
+            attribute: OwnWord::new(*attribute),
+            name: OwnWord::new(*name),
+            number: OwnWord::new(*number),
         });
         Ok(())
     }
 
     /// All files are read: the attribute is known by now, or is an error.
-    pub(super) fn settle(&mut self, later: Later) {
-        let word = |(text, column): &(String, u32)| (text.clone(), *column);
-        let ((attribute, at), (name, name_at), (number, number_at)) =
-            (word(&later.attribute), word(&later.name), word(&later.number));
-        let result = self.add_value(
-            Word { text: &attribute, column: at },
-            Word { text: &name, column: name_at },
-            Word { text: &number, column: number_at },
-        );
+    pub(super) fn settle(&mut self, later: &Later) {
+        let result = self.add_value(later.attribute.word(), later.name.word(), later.number.word());
         if let Err(fault) = result {
             self.fault(&later.file, later.line, fault);
         }
@@ -79,13 +87,20 @@ impl Loader<'_> {
             let what = format!("{} takes its values from another attribute", attribute.text);
             return Err(Fault::new(attribute, DictErrorKind::Duplicate, what, "name the value there"));
         }
-        let values = self.dictionary.values.entry(place).or_default();
         let folded = fold(name.text);
-        if let Some(known) = values.by_name.get(folded.as_str())
-            && *known != number
-        {
-            let what = format!("{} of {} is {known} already", name.text, attribute.text);
-            return Err(Fault::new(at, DictErrorKind::Duplicate, what, "give the value another name"));
+        let before = self.base.values.get(&place).and_then(|values| values.by_name.get(folded.as_str()));
+        let values = self.dictionary.values.entry(place).or_default();
+        if let Some(known) = values.by_name.get(folded.as_str()).filter(|known| **known != number) {
+            if before == Some(known) {
+                let old = values.by_number.get(known).is_some_and(|shown| fold(shown) == folded);
+                if old {
+                    values.by_number.remove(&known.clone());
+                }
+                self.report.redefined += 1;
+            } else {
+                let what = format!("{} of {} is {known} already", name.text, attribute.text);
+                return Err(Fault::new(at, DictErrorKind::Duplicate, what, "give the value another name"));
+            }
         }
         values.by_name.insert(folded.into(), number);
         values.by_number.insert(number, name.text.into());

@@ -29,16 +29,21 @@ impl Loader<'_> {
             }
         };
         let dictionary = &mut self.dictionary;
+        let before = self.base.vendor(name.text).map(|vendor| vendor.number);
         if let Some(known) = dictionary.vendor(name.text)
             && known.number != number
+            && before != Some(known.number)
         {
             let what = format!("vendor {} is {} already, here {number}", known.name, known.number);
             return Err(Fault::new(at, DictErrorKind::Duplicate, what, "give it another name"));
         }
         let same_number = dictionary.vendor_numbers.get(&number).copied();
         if let (Some(index), Some((word, format))) = (same_number, format) {
-            let known = &dictionary.vendors[index];
-            if known.format != format {
+            let before = self.base.vendor_by_number(number).map(|vendor| vendor.format);
+            let known = &mut dictionary.vendors[index];
+            if before == Some(known.format) {
+                known.format = format;
+            } else if known.format != format {
                 let what = format!("vendor {} ({number}) has another format already", known.name);
                 let hint = "a vendor has one format: load only one of the two dictionaries";
                 return Err(Fault::new(word, DictErrorKind::Duplicate, what, hint));
@@ -67,18 +72,28 @@ impl Loader<'_> {
             [name, space] => (*name, Some(*space)),
             _ => return Err(wrong_words(keyword, rest, "BEGIN-VENDOR NAME [format=ATTRIBUTE]")),
         };
+        if let Some(block) = file.tlvs.last() {
+            let what = format!("BEGIN-TLV {} (line {}) is still open", block.name, block.line);
+            let hint = format!("end it first with END-TLV {}", block.name);
+            return Err(Fault::new(name, DictErrorKind::Block, what, hint));
+        }
         if let Some(open) = &file.vendor {
             let what = format!("BEGIN-VENDOR {} (line {}) is still open", open.name, open.line);
             let hint = format!("end it first with END-VENDOR {}", open.name);
             return Err(Fault::new(name, DictErrorKind::Block, what, hint));
         }
-        let vendor = self.known_vendor(name)?;
-        let carrier = match space {
-            None => Carrier::Vendor(vendor),
-            Some(space) => Carrier::ExtendedVendor { attribute: self.extended_space(space)?, vendor },
+        let carrier = self.known_vendor(name).and_then(|vendor| {
+            Ok(match space {
+                None => Carrier::Vendor(vendor),
+                Some(space) => Carrier::ExtendedVendor { attribute: self.extended_space(space)?, vendor },
+            })
+        });
+        let (carrier, result) = match carrier {
+            Ok(carrier) => (Some(carrier), Ok(())),
+            Err(fault) => (None, Err(fault)),
         };
         file.vendor = Some(VendorBlock { name: name.text.to_owned(), carrier, line: file.line });
-        Ok(())
+        result
     }
 
     /// `END-VENDOR name`: of the block that is open.
