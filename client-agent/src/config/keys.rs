@@ -3,7 +3,7 @@
 use forewarn_shell::config::{Secret, Table, Wrong};
 use forewarn_wire::notice::{MacKind, NoticeKey};
 
-use super::NoticeKeyEntry;
+use super::KeyEntry;
 
 /// Keys in one ring, at most: a rotation needs two.
 const KEYS_MAX: usize = 8;
@@ -14,7 +14,7 @@ const MACS: [(&str, MacKind); 3] =
     [("hmac-sha256", MacKind::HmacSha256), ("hmac-md5", MacKind::HmacMd5), ("md5", MacKind::Md5)];
 
 /// The keys of one server; none when it has neither `notice_key` nor `notice_keys`. `None` when something is wrong.
-pub(super) fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
+pub(super) fn ring(table: &Table<'_>) -> Option<Vec<KeyEntry>> {
     let single = ["notice_key", "notice_key_file", "notice_key_env"].iter().any(|key| table.has(key));
     let mac = table.choice("notice_mac", &MACS, &[]).or(MacKind::HmacSha256);
     let only = table.hex_key("notice_key", NoticeKey::MIN_OCTETS).optional();
@@ -27,7 +27,7 @@ pub(super) fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
         return None;
     }
     if single {
-        return Some(vec![NoticeKeyEntry { id: ONLY_KEY_ID, key: key(mac, &only?)?, send: true }]);
+        return Some(vec![KeyEntry { id: ONLY_KEY_ID, key: key(mac, &only?)?, send: true }]);
     }
     if entries.len() > KEYS_MAX {
         table.error(
@@ -40,7 +40,7 @@ pub(super) fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
         return None;
     }
     let wanted = entries.len();
-    let mut ring: Vec<NoticeKeyEntry> = Vec::with_capacity(wanted);
+    let mut ring: Vec<KeyEntry> = Vec::with_capacity(wanted);
     for entry in entries {
         let Some(found) = one(&entry, mac) else {
             entry.finish();
@@ -67,12 +67,12 @@ pub(super) fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
     Some(ring)
 }
 
-fn one(entry: &Table<'_>, default: MacKind) -> Option<NoticeKeyEntry> {
+fn one(entry: &Table<'_>, default: MacKind) -> Option<KeyEntry> {
     let id = entry.integer("id").within(0_u8, u8::MAX).required();
     let octets = entry.hex_key("key", NoticeKey::MIN_OCTETS).required();
     let mac = entry.choice("mac", &MACS, &[]).or(default);
     let send = entry.boolean("send").or(false);
-    Some(NoticeKeyEntry { id: id?, key: key(mac, &octets?)?, send })
+    Some(KeyEntry { id: id?, key: key(mac, &octets?)?, send })
 }
 
 /// The length was checked on reading.

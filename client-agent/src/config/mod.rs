@@ -6,10 +6,12 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_proto::{pool, switch, upstream};
 use forewarn_wire::RadiusKey;
-use forewarn_wire::notice::{Identity, NoticeKey};
+use forewarn_wire::notice::Identity;
 use ipnet::IpNet;
 
 mod keys;
@@ -17,13 +19,17 @@ mod resolve;
 #[cfg(test)]
 mod tests;
 
+pub use forewarn_proto::notice::KeyEntry;
+pub use forewarn_proto::pool::Kind;
+pub use forewarn_proto::switch::Alternates;
+pub use forewarn_proto::upstream::DeadServer;
 pub use resolve::{load, resolve};
 
 /// The port of forewarn's UDP notices.
 pub const NOTICE_PORT: u16 = forewarn_wire::notice::UDP_PORT;
 
 /// Most servers one agent may be given.
-pub const SERVERS_MAX: usize = 32;
+pub const SERVERS_MAX: usize = pool::MAX_SERVERS;
 /// Most listeners one agent may open.
 pub const LISTENERS_MAX: usize = 32;
 /// Most hooks one agent may run.
@@ -56,6 +62,47 @@ pub struct Config {
     pub folder: PathBuf,
 }
 
+impl Config {
+    /// The servers as their machine takes them.
+    ///
+    /// # Errors
+    /// When an address and port is given twice: two servers on one, or one server with one port for everything.
+    pub fn pool(&self) -> Result<pool::Pool, pool::PoolError> {
+        let server = |server: &Server| pool::Server {
+            name: server.name.clone(),
+            identity: server.identity(),
+            auth: SocketAddr::new(server.address, server.auth_port),
+            acct: SocketAddr::new(server.address, server.acct_port),
+            key: server.key.clone(),
+            require_message_authenticator: server.require_message_authenticator,
+        };
+        pool::Pool::new(self.servers.iter().map(server).collect())
+    }
+
+    /// The times and limits of the way to the servers.
+    #[must_use]
+    pub fn upstream(&self) -> upstream::Config {
+        upstream::Config {
+            dead_server: self.dead_server,
+            switch: switch::Config {
+                alternates: self.failover.alternates,
+                drain_conversations: self.failover.drain_conversations,
+                after: self.reconnect.after,
+                ramp: self.reconnect.ramp,
+                ..switch::Config::default()
+            },
+            in_flight: IN_FLIGHT_MAX,
+            ports: SOURCE_PORTS,
+            ..upstream::Config::default()
+        }
+    }
+}
+
+/// Requests on their way to servers at once.
+const IN_FLIGHT_MAX: usize = 4096;
+/// Source ports to call from: 256 requests each can wait for one server.
+const SOURCE_PORTS: u16 = 8;
+
 /// One socket of the front door.
 #[derive(Clone)]
 pub struct Listener {
@@ -66,19 +113,10 @@ pub struct Listener {
     /// Who may send here; everybody else meets silence.
     pub clients: Vec<IpNet>,
     /// The secret shared with the NAS software.
-    pub key: RadiusKey,
+    pub key: Arc<RadiusKey>,
     /// Whether an Access-Request without EAP must carry a Message-Authenticator here. By default it must as soon
     /// as one of `clients` lies outside the loopback networks: on loopback there is nobody in between.
     pub require_message_authenticator: bool,
-}
-
-/// What a listener takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// Access-Request and Status-Server.
-    Auth,
-    /// Accounting-Request and Status-Server.
-    Acct,
 }
 
 /// One home server.
@@ -99,7 +137,7 @@ pub struct Server {
     /// Whether its replies to Access-Requests must carry a Message-Authenticator.
     pub require_message_authenticator: bool,
     /// The keys its notices may be signed with, at most one for each key id; empty: it sends none.
-    pub notice_keys: Vec<NoticeKeyEntry>,
+    pub notice_keys: Vec<KeyEntry>,
 }
 
 impl Server {
@@ -108,17 +146,6 @@ impl Server {
     pub fn identity(&self) -> Identity {
         Identity::from(self.address)
     }
-}
-
-/// One key of a server's notice key ring.
-#[derive(Debug, Clone)]
-pub struct NoticeKeyEntry {
-    /// The key id in the notice's header.
-    pub id: u8,
-    /// The key with the MAC it is used for.
-    pub key: NoticeKey,
-    /// Whether our own messages are signed with it.
-    pub send: bool,
 }
 
 /// Where notices come in.
@@ -141,17 +168,6 @@ pub struct Failover {
     pub drain_conversations: Duration,
 }
 
-/// Which list of alternates counts. A notice's list only ever selects among the configured servers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alternates {
-    /// The agent's own list.
-    Configured,
-    /// The notice's list, and nothing else.
-    Notice,
-    /// The notice's list, then the agent's own.
-    NoticeThenConfigured,
-}
-
 /// How the agent comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reconnect {
@@ -159,17 +175,6 @@ pub struct Reconnect {
     pub after: Duration,
     /// From 10 % to 100 % of the traffic over this long.
     pub ramp: Duration,
-}
-
-/// How a server that died without a word is found out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeadServer {
-    /// Requests outstanding and nothing at all heard for this long: probe.
-    pub quiet: Duration,
-    /// Time between two Status-Server probes.
-    pub probe_interval: Duration,
-    /// Probes unanswered in a row that make it dead.
-    pub probes: u32,
 }
 
 /// A command that is run when something happens.

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Value, Wrong};
@@ -99,7 +100,7 @@ fn listeners(root: &Table<'_>) -> Option<Vec<Listener>> {
             kind,
             address,
             clients,
-            key,
+            key: Arc::new(key),
             require_message_authenticator: required,
         });
         gather(&mut all, listener);
@@ -184,6 +185,15 @@ fn server(table: &Table<'_>) -> Option<Server> {
     let address = table.address("address").then(called_address).required();
     let auth_port = table.integer("auth_port").within(1, u16::MAX).or(AUTH_PORT);
     let acct_port = table.integer("acct_port").within(1, u16::MAX).or(ACCT_PORT);
+    if auth_port == acct_port {
+        table.error(
+            "acct_port",
+            Wrong::new(
+                format!("authentication and accounting both go to port {auth_port}"),
+                "give `auth_port` and `acct_port` each its own",
+            ),
+        );
+    }
     let notice_port = table.integer("notice_port").within(1, u16::MAX).or(NOTICE_PORT);
     let key = secret(table);
     let required =
@@ -281,6 +291,7 @@ fn dead_server(root: &Table<'_>) -> DeadServer {
         quiet: table.duration("quiet").within(least, MINUTE).or(Duration::from_millis(300)),
         probe_interval: table.duration("probe_interval").within(least, MINUTE).or(Duration::from_millis(200)),
         probes: table.integer("probes").within(1_u32, 100).or(3),
+        ..DeadServer::default()
     };
     table.finish();
     dead_server

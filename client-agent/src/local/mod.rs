@@ -9,6 +9,7 @@ mod counts;
 mod tests;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::dedup::{self, Check, Dedup, Slot};
@@ -50,7 +51,7 @@ struct Door {
     kind: Kind,
     address: SocketAddr,
     clients: Vec<IpNet>,
-    key: RadiusKey,
+    key: Arc<RadiusKey>,
     rule: MessageAuthenticatorRule,
     /// Packets running that didn't verify.
     unverified: u32,
@@ -106,7 +107,7 @@ impl FrontDoor {
 
     /// The secret shared with the NAS software behind a door.
     #[must_use]
-    pub fn key(&self, door: usize) -> &RadiusKey {
+    pub fn key(&self, door: usize) -> &Arc<RadiusKey> {
         &self.doors[door].key
     }
 

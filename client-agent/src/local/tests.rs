@@ -14,7 +14,7 @@ fn door(kind: Kind, required: bool) -> FrontDoor {
         kind,
         address: "127.0.0.21:1812".parse().unwrap(),
         clients: vec!["127.0.0.0/8".parse().unwrap()],
-        key: key(),
+        key: Arc::new(key()),
         require_message_authenticator: required,
     };
     FrontDoor::new(&[listener], 7)

@@ -6,6 +6,7 @@
 //! | [`random`] | generators seeded by the kernel |
 //! | [`control`] | the control socket and the types that cross it |
 //! | [`udp`] | batches of datagrams with both addresses and the kernel's stamp (the one unsafe module) |
+//! | [`upstream`] | the driver of [`forewarn_proto::upstream`]: the way to the servers |
 //! | [`icmp`] | Echo messages as a carrier of notices, and pings |
 //! | [`config`] | values that remember file, line and column; all errors at once |
 //! | [`log`] | the log, in which nothing from outside can pass for something else |
@@ -21,3 +22,4 @@ pub mod privilege;
 pub mod random;
 pub mod state;
 pub mod udp;
+pub mod upstream;

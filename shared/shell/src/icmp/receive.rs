@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsFd;
+use std::task::{Context, Poll};
 
 use forewarn_proto::time::Instant;
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
@@ -80,6 +81,11 @@ impl Receiver {
     /// What the kernel says.
     pub async fn receive(&self, batch: &mut Inbound) -> io::Result<usize> {
         self.socket.receive(batch).await
+    }
+
+    /// As [`Receiver::receive`]; one task may poll it at a time.
+    pub fn poll_receive(&self, cx: &mut Context<'_>, batch: &mut Inbound) -> Poll<io::Result<usize>> {
+        self.socket.poll_receive(cx, batch)
     }
 
     /// The messages of a batch.
