@@ -1,4 +1,5 @@
 //! The programs as their users see them.
 
+mod bad_input;
 mod failover;
 mod ordinary;

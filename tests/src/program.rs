@@ -34,6 +34,25 @@ pub fn forewarn(folder: &Path, arguments: &[&str]) -> Output {
         .expect("forewarn starts")
 }
 
+/// Runs `program` on a configuration that it is expected to refuse, to its end.
+///
+/// # Panics
+/// When it can't be started.
+pub fn refused(program: &str, config: &Path) -> Output {
+    // A program that doesn't refuse would run for ever.
+    Command::new("timeout")
+        .arg("20")
+        .arg(built(program))
+        .arg("-c")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+/// What takes CAP_NET_RAW from a program, whoever starts it.
+const WITHOUT_RAW: &[&str] = &["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"];
+
 /// A temporary folder that is removed at the end of the test.
 #[derive(Debug)]
 pub struct Folder(tempfile::TempDir);
@@ -100,7 +119,15 @@ impl Server {
     /// # Panics
     /// As [`Server::start`].
     pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Server {
-        Server(Running::start("forewarnd", "server.toml", folder, config, environment))
+        Server(Running::start(&[], "forewarnd", "server.toml", folder, config, environment))
+    }
+
+    /// As [`Server::start`], without the right to raw sockets.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub fn start_without_raw(config: &str) -> Server {
+        Server(Running::start(WITHOUT_RAW, "forewarnd", "server.toml", Folder::new(), config, &[]))
     }
 }
 
@@ -118,7 +145,15 @@ impl Agent {
     /// # Panics
     /// As [`Agent::start`].
     pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Agent {
-        Agent(Running::start("forewarn-agent", "agent.toml", folder, config, environment))
+        Agent(Running::start(&[], "forewarn-agent", "agent.toml", folder, config, environment))
+    }
+
+    /// As [`Agent::start`], without the right to raw sockets.
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub fn start_without_raw(config: &str) -> Agent {
+        Agent(Running::start(WITHOUT_RAW, "forewarn-agent", "agent.toml", Folder::new(), config, &[]))
     }
 }
 
@@ -160,6 +195,7 @@ pub struct Running {
 
 impl Running {
     fn start(
+        under: &[&str],
         program: &str,
         file: &'static str,
         folder: Folder,
@@ -168,7 +204,16 @@ impl Running {
     ) -> Running {
         let path = folder.write(file, config);
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
-        let child = Command::new(built(program))
+        let program = built(program);
+        let mut command = match under {
+            [] => Command::new(program),
+            [first, rest @ ..] => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
+        let child = command
             .arg("-c")
             .arg(path)
             .envs(environment.iter().copied())
