@@ -61,6 +61,8 @@ pub(super) struct Detection {
     waiting_since: Instant,
     /// When something valid was last heard, by kind.
     heard: [Instant; 2],
+    /// The port that is probed: the one that was quiet when suspicion began, until it is lifted.
+    suspect: Kind,
     probes: [Probe; PROBE_IDENTIFIERS as usize],
     /// Probes begun so far; the last one is the one that is waited for.
     begun: usize,
@@ -81,6 +83,7 @@ impl Detection {
             outstanding: [0; 2],
             waiting_since: now,
             heard: [now; 2],
+            suspect: Kind::Auth,
             probes: [unused; PROBE_IDENTIFIERS as usize],
             begun: 0,
             to_send: false,
@@ -142,6 +145,7 @@ impl Detection {
         match self.phase {
             Phase::Up => {
                 self.enter(Phase::Suspect);
+                self.suspect = self.quieter();
                 self.probe(now, rng, config);
                 Change::Entered(Phase::Suspect)
             }
@@ -226,17 +230,20 @@ impl Detection {
         Change::Entered(phase)
     }
 
-    /// Begins a probe of the port that is waited for; of both, the one that has been quiet for longer.
-    fn probe(&mut self, now: Instant, rng: &mut dyn CryptoRng, config: &DeadServer) {
-        let kind = match self.outstanding {
+    /// The port that is waited for; of both, the one that has been quiet for longer.
+    fn quieter(&self) -> Kind {
+        match self.outstanding {
             [0, acct] if acct > 0 => Kind::Acct,
             [_, acct] if acct > 0 && self.heard[1] < self.heard[0] => Kind::Acct,
             _ => Kind::Auth,
-        };
+        }
+    }
+
+    fn probe(&mut self, now: Instant, rng: &mut dyn CryptoRng, config: &DeadServer) {
         let index = self.begun % self.probes.len();
         let mut authenticator = [0; AUTHENTICATOR];
         rng.fill_bytes(&mut authenticator);
-        self.probes[index] = Probe { kind, authenticator, open: true };
+        self.probes[index] = Probe { kind: self.suspect, authenticator, open: true };
         self.begun += 1;
         self.to_send = true;
         self.unanswered += 1;

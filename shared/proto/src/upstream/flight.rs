@@ -1,6 +1,6 @@
 //! Requests on their way: legs opened and closed, moves from server to server, replies, giving up.
 
-use forewarn_wire::forward::{self, Leg as Side, Onward};
+use forewarn_wire::forward::{self, ForwardError, Leg as Side, Onward};
 use forewarn_wire::{
     AUTHENTICATOR, Code, MAX_PACKET, Packet, RequestAuthenticator, Verified, Writer, number,
 };
@@ -273,18 +273,30 @@ impl Upstream {
         }
         let leg = self.legs.at_mut(exchange.active);
         let home = self.pool.server(leg.server);
-        let onward = Onward {
+        let onward = |delay_s| Onward {
             key: &home.key,
             identifier: leg.name.identifier,
             authenticator: leg.authenticator,
-            delay_s: leg.delay_s,
+            delay_s,
             proxy_state: None,
         };
         let (request, asker) = exchange.request.packet().zip(exchange.asker.as_deref())?;
-        let Ok(octets) = forward::request(&request, asker, &onward, buffer) else {
+        let written = match forward::request(&request, asker, &onward(leg.delay_s), buffer) {
+            // No room for the delay: the record matters more.
+            Err(ForwardError::Write(_)) if leg.delay_s > 0 => {
+                leg.delay_s = 0;
+                forward::request(&request, asker, &onward(0), buffer).map(<[u8]>::len)
+            }
+            written => written.map(<[u8]>::len),
+        };
+        let Ok(len) = written else {
             self.give_up(index, GiveUp::Request);
             return None;
         };
+        // That of an Accounting-Request is a digest, and known only now.
+        if let Some(authenticator) = buffer[4..].first_chunk() {
+            leg.authenticator = *authenticator;
+        }
         leg.transmissions += 1;
         let again = leg.transmissions > 1 || leg.delay_s > 0;
         let line = &mut self.lines[leg.server.index()];
@@ -294,7 +306,7 @@ impl Upstream {
             kind: leg.kind,
             port: leg.name.port,
             to: home.address(leg.kind),
-            len: octets.len(),
+            len,
             purpose: if again { Purpose::Again } else { Purpose::First },
         })
     }

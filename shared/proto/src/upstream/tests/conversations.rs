@@ -1,0 +1,98 @@
+//! Requests that carry State.
+
+use forewarn_wire::Code;
+
+use super::world::*;
+use crate::upstream::Config;
+
+/// Starts a conversation with the first server and gives its State.
+fn challenged(world: &mut World) -> [u8; 8] {
+    world.servers[0].script.code = Code::ACCESS_CHALLENGE;
+    let ticket = world.ask();
+    world.run(ms(10));
+    assert_eq!(world.reply(ticket), Some(Code::ACCESS_CHALLENGE));
+    ticket.to_be_bytes()
+}
+
+#[test]
+fn a_conversation_finishes_where_it_began_while_the_rest_moves() {
+    let mut world = World::new(2, Config::default());
+    let state = challenged(&mut world);
+    world.failover(0);
+    let (inside, outside) = (world.ask_in(&state), world.ask());
+    world.run(ms(10));
+    assert_eq!(world.first_seen_by(inside), Some(0));
+    assert_eq!(world.first_seen_by(outside), Some(1));
+}
+
+#[test]
+fn after_the_drain_what_still_waits_in_a_conversation_moves_too() {
+    let mut world = World::new(2, Config::default());
+    let state = challenged(&mut world);
+    world.servers[0].script.delay = s(60);
+    let waiting = world.ask_in(&state);
+    world.run(ms(10));
+    world.failover(0);
+    world.run(s(9));
+    assert!(!world.answers.contains_key(&waiting));
+    world.run(s(2));
+    assert_eq!(world.reply(waiting), Some(Code::ACCESS_ACCEPT));
+    let next = world.ask_in(&state);
+    world.run(ms(10));
+    assert_eq!(world.first_seen_by(next), Some(1));
+}
+
+#[test]
+fn a_repeated_notice_does_not_lengthen_the_drain() {
+    let mut world = World::new(2, Config::default());
+    let state = challenged(&mut world);
+    world.failover(0);
+    world.run(s(9));
+    world.failover(0);
+    world.run(s(2));
+    let next = world.ask_in(&state);
+    world.run(ms(10));
+    assert_eq!(world.first_seen_by(next), Some(1));
+}
+
+#[test]
+fn a_server_about_to_stop_keeps_no_conversations() {
+    let mut world = World::new(2, Config::default());
+    let state = challenged(&mut world);
+    world.servers[0].script.delay = s(60);
+    let waiting = world.ask_in(&state);
+    world.run(ms(10));
+    world.hard(0, 0);
+    world.run(ms(10));
+    assert_eq!(world.reply(waiting), Some(Code::ACCESS_ACCEPT));
+}
+
+#[test]
+fn in_a_conversation_nothing_is_hedged_when_a_server_falls_silent() {
+    let mut world = World::new(2, Config::default());
+    let state = challenged(&mut world);
+    world.servers[0].script.dead = true;
+    let (inside, outside) = (world.ask_in(&state), world.ask());
+    world.run(s(3));
+    let again = world.ask_in(&state);
+    world.run(s(40));
+    assert_eq!(world.reply(outside), Some(Code::ACCESS_ACCEPT));
+    assert_eq!((world.reply(inside), world.reply(again)), (None, None));
+    assert!(world.servers[1].seen.iter().all(|seen| seen.ticket != inside && seen.ticket != again));
+    assert_eq!(world.answers.len(), 4, "but both ended");
+}
+
+#[test]
+fn a_conversation_with_the_alternate_stays_there_when_the_first_server_is_back() {
+    let mut world = World::new(2, Config::default());
+    world.failover(0);
+    world.servers[1].script.code = Code::ACCESS_CHALLENGE;
+    let ticket = world.ask();
+    world.run(ms(10));
+    world.invite(0, 0);
+    world.run(s(31));
+    let next = world.ask_in(&ticket.to_be_bytes());
+    world.run(ms(10));
+    assert_eq!(world.current(), 0);
+    assert_eq!(world.first_seen_by(next), Some(1));
+}
