@@ -3,4 +3,5 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
 mod house;
+mod interop;
 mod scenarios;

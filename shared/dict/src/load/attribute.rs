@@ -16,6 +16,14 @@ impl Loader<'_> {
         keyword: Word<'_>,
         rest: &[Word<'_>],
     ) -> Result<(), Fault> {
+        let result = self.attribute_line(file, keyword, rest);
+        if result.is_err() {
+            self.refused.names.extend(rest.first().map(|name| fold(name.text)));
+        }
+        result
+    }
+
+    fn attribute_line(&mut self, file: &File, keyword: Word<'_>, rest: &[Word<'_>]) -> Result<(), Fault> {
         let [name, place, type_word, options @ ..] = rest else {
             return Err(wrong_words(keyword, rest, "ATTRIBUTE NAME NUMBER TYPE [FLAG,...]"));
         };
@@ -41,10 +49,21 @@ impl Loader<'_> {
             _ => (Carrier::Standard, [].as_slice()),
         };
         let numbers: Box<[u32]> = outer.iter().chain(&own).copied().collect();
-        self.check_place(*place, carrier, &numbers)?;
-        check_type(*type_word, carrier, &numbers, data_type)?;
+        let place_key = key(carrier, &numbers);
+        if numbers.len() > 1 && self.refused.places.contains(&place_key[..place_key.len() - 1]) {
+            self.refused.names.insert(fold(name.text));
+            self.refused.places.insert(place_key);
+            return Ok(());
+        }
         let at = *options.first().unwrap_or(type_word);
-        check_flags(at, carrier, &numbers, data_type, flags)?;
+        let checked = self
+            .check_place(*place, carrier, &numbers)
+            .and_then(|()| check_type(*type_word, carrier, &numbers, data_type))
+            .and_then(|()| check_flags(at, carrier, &numbers, data_type, flags));
+        if let Err(fault) = checked {
+            self.refused.places.insert(place_key);
+            return Err(fault);
+        }
         let attribute =
             Attribute { name: name.text.into(), path: Path { carrier, numbers }, data_type, flags };
         self.add(*name, attribute)

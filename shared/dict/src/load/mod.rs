@@ -6,13 +6,14 @@ mod tests;
 mod value;
 mod vendor;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::attribute::Carrier;
 use crate::check::Report;
-use crate::dictionary::Dictionary;
+use crate::dictionary::{Dictionary, Key, fold};
 use crate::error::{DictError, DictErrorKind};
 use crate::syntax::{Word, words};
 
@@ -74,8 +75,16 @@ struct Loader<'s> {
     report: Report,
     open: Vec<PathBuf>,
     later: Vec<value::Later>,
+    refused: Refused,
     octets_read: u64,
     includes_allowed: bool,
+}
+
+/// Attributes whose own line is an error: what leans on them would only repeat it.
+#[derive(Default)]
+struct Refused {
+    names: BTreeSet<String>,
+    places: BTreeSet<Key>,
 }
 
 /// The state of one file: blocks don't reach into included files.
@@ -134,6 +143,7 @@ impl<'s> Loader<'s> {
             report: Report::default(),
             open: Vec::new(),
             later: Vec::new(),
+            refused: Refused::default(),
             octets_read: 0,
             includes_allowed: true,
         }
@@ -203,6 +213,7 @@ impl<'s> Loader<'s> {
         let Some((keyword, rest)) = words.split_first() else { return Ok(()) };
         let of_block = ["ATTRIBUTE", "VALUE", "VALUE-ALIAS"].iter().any(|word| keyword.is(word));
         if of_block && file.is_skipping() {
+            self.refused.names.extend(rest.first().map(|name| fold(name.text)));
             Ok(())
         } else if keyword.is("ATTRIBUTE") {
             self.attribute(file, *keyword, rest)

@@ -236,6 +236,10 @@ fn contradictions_are_errors() {
         shelf(&[("dictionary", "BEGIN-VENDOR V\nATTRIBUTE A 1 string\nVALUE B c 1\nEND-VENDOR V\n")]);
     assert_eq!(report.errors.iter().map(|error| error.kind).collect::<Vec<_>>(), [Unknown]);
     assert!(dictionary.attribute("A").is_none());
+    // Nor does what leans on a refused line repeat its error.
+    let lines =
+        "ATTRIBUTE T 1.1 tlv\nATTRIBUTE U 1.1.1 tlv\nATTRIBUTE W 1.1.1.1 integer\nVALUE W x 1\nVALUE T y 1\n";
+    assert_eq!(errors(lines), [(1, Unknown)]);
 }
 
 #[test]

@@ -62,6 +62,10 @@ impl Loader<'_> {
 
     /// All files are read: the attribute is known by now, or is an error.
     pub(super) fn settle(&mut self, later: &Later) {
+        let name = fold(&later.attribute.text);
+        if self.refused.names.contains(&name) && !self.dictionary.names.contains_key(name.as_str()) {
+            return;
+        }
         let result = self.add_value(later.attribute.word(), later.name.word(), later.number.word());
         if let Err(fault) = result {
             self.fault(&later.file, later.line, fault);

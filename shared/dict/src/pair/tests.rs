@@ -13,7 +13,10 @@ fn refused(name: &str, value: &str) -> String {
 #[test]
 fn standard_attributes() {
     assert_eq!(wire("reply-message", "Hello"), *b"\x12\x07Hello");
-    assert_eq!(wire("Framed-IPv6-Prefix", "2001:db8::/64"), *b"\x61\x0c\0\x40\x20\x01\x0d\xb8\0\0\0\0");
+    assert_eq!(
+        wire("Framed-IPv6-Prefix", "2001:db8::/64"),
+        *b"\x61\x14\0\x40\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0"
+    );
     assert_eq!(wire("Attr-200", "0x0102"), [200, 4, 1, 2]);
     assert_eq!(wire("Attr-27", "60"), [27, 6, 0, 0, 0, 60]);
 }

@@ -21,15 +21,15 @@ pub(super) fn ipv4_prefix(text: &str) -> Option<Vec<u8>> {
     Some(octets)
 }
 
-/// `2001:db8::/64`, or an address alone for /128: reserved, length, and as many octets as the length needs
-/// (RFC 3162 2.3).
+/// `2001:db8::/64`, or an address alone for /128: reserved, length, 16 octets (RFC 3162 2.3). RFC 8044 3.10 would
+/// rather leave out octets that the length doesn't need; NASes have always been sent all of them.
 pub(super) fn ipv6_prefix(text: &str) -> Option<Vec<u8>> {
     let (address, length) = split_prefix(text, 128)?;
     let address: Ipv6Addr = address.parse().ok()?;
     let mask = u128::MAX.checked_shl(128 - length).unwrap_or(0);
     let network = (u128::from(address) & mask).to_be_bytes();
     let mut octets = vec![0, length as u8];
-    octets.extend(&network[..length.div_ceil(8) as usize]);
+    octets.extend(network);
     Some(octets)
 }
 

@@ -47,8 +47,11 @@ fn values_of_each_type() {
     assert_eq!(text("ipv4prefix", "192.0.2.77/24").unwrap(), [0, 24, 192, 0, 2, 0]);
     assert_eq!(text("ipv4prefix", "192.0.2.77").unwrap(), [0, 32, 192, 0, 2, 77]);
     assert_eq!(text("ipv4prefix", "192.0.2.77/0").unwrap(), [0, 0, 0, 0, 0, 0]);
-    assert_eq!(text("ipv6prefix", "2001:db8::/33").unwrap(), [0, 33, 0x20, 1, 0xd, 0xb8, 0]);
-    assert_eq!(text("ipv6prefix", "::/0").unwrap(), [0, 0]);
+    assert_eq!(
+        text("ipv6prefix", "2001:db8:ff::/33").unwrap(),
+        *b"\0\x21\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\0"
+    );
+    assert_eq!(text("ipv6prefix", "::/0").unwrap(), [0; 18]);
     assert_eq!(text("ifid", "0:0:a:1f").unwrap(), [0, 0, 0, 0, 0, 10, 0, 31]);
     assert_eq!(text("ether", "00:1b:2C:3d:4e:5f").unwrap(), [0, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f]);
     assert_eq!(text("ether", "00-1b-2c-3d-4e-5f").unwrap(), [0, 0x1b, 0x2c, 0x3d, 0x4e, 0x5f]);

@@ -1,0 +1,6 @@
+//! With what others made: FreeRADIUS's dictionaries and its radclient, both from Debian.
+
+#![allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
+
+mod dictionaries;
+mod radclient_pairs;
