@@ -88,7 +88,7 @@ fn the_whole_tree_loads_and_nothing_is_lost() {
             ["END-VENDOR", ..] => vendor = None,
             ["VENDOR", name, number, ..] => {
                 assert_eq!(
-                    dictionary.vendor(name).map(|vendor| vendor.number()),
+                    dictionary.vendor(name).map(forewarn_dict::Vendor::number),
                     number.parse().ok(),
                     "{row:?}"
                 );
