@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use forewarn_wire::authenticator::digest;
 use forewarn_wire::{Code, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
 
 use crate::HOME_SECRET;
@@ -255,7 +256,22 @@ impl Shared {
         if heard.port == Port::Auth {
             writer.attribute(number::REPLY_MESSAGE, who.as_bytes()).ok()?;
         }
+        if matches!(answer, Answer::Bare) {
+            return Some(self.bare(code, heard.identifier, writer.written(), &authenticator));
+        }
         Some(writer.reply(&self.key, &authenticator).ok()?.to_vec())
+    }
+
+    /// What the writer refuses to write: a reply without Message-Authenticator.
+    fn bare(&self, code: Code, identifier: u8, attributes: &[u8], request: &[u8; 16]) -> Vec<u8> {
+        let mut bytes = vec![code.0, identifier, 0, 0];
+        bytes.extend_from_slice(request);
+        bytes.extend_from_slice(attributes);
+        let length = u16::try_from(bytes.len()).expect("a packet has at most 4096 octets");
+        bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        let signed = digest(&bytes, request, &self.key);
+        bytes[4..20].copy_from_slice(&signed);
+        bytes
     }
 
     fn name(&self, heard: &Heard) -> String {
