@@ -2,4 +2,5 @@
 
 mod bad_input;
 mod failover;
+mod load;
 mod ordinary;

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod config;
 pub mod home;
+pub mod load;
 pub mod nas;
 pub mod notices;
 pub mod program;
