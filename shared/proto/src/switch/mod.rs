@@ -180,7 +180,7 @@ impl Switch {
 
     /// The percentage of the traffic offered to a server that it gets now.
     pub fn share_percent(&self, now: Instant, server: ServerId) -> u8 {
-        (self.place(server).share(now, &self.config) * 100 / WHOLE) as u8
+        ((self.place(server).share(now, &self.config) * 100 + WHOLE / 2) / WHOLE) as u8
     }
 
     /// A server left a probe unanswered: it gets nothing until it answers again.

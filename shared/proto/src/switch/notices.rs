@@ -70,20 +70,15 @@ impl Switch {
             self.errands.drained |= server.bit();
         }
         self.reconsider(now, Cause::Notice { reason: in_force.reason, hard: in_force.hard });
-        match before {
-            Standing::Away { notice: before, .. }
-                if before.reduction_percent >= in_force.reduction_percent && self.current == was_at =>
-            {
-                if self.current == server { self.stays(server) } else { Outcome::AlreadyAway }
-            }
-            _ if self.others_carry(now, server) || self.current != was_at => {
-                if carried {
-                    Outcome::Moved
-                } else {
-                    Outcome::Noted
-                }
-            }
-            _ if self.current == server => self.stays(server),
+        let known = matches!(before, Standing::Away { notice, .. }
+            if notice.reduction_percent >= in_force.reduction_percent);
+        let left = was_at == server && self.current != server;
+        let others = self.others_carry(now, server);
+        match (carried, others) {
+            _ if left => Outcome::Moved,
+            (_, false) if self.current == server => self.stays(server),
+            _ if known => Outcome::AlreadyAway,
+            (true, true) => Outcome::Moved,
             _ => Outcome::Noted,
         }
     }

@@ -59,6 +59,9 @@ enum Packed {
     ToClient { from: SocketAddr, port: u16, octets: Vec<u8> },
 }
 
+/// Server, kind, source port, identifier.
+type Name = (ServerId, Kind, u16, u8);
+
 pub(super) struct World {
     pub(super) now: Instant,
     pub(super) rng: StdRng,
@@ -71,7 +74,7 @@ pub(super) struct World {
     network: BTreeMap<(Instant, u64), Packed>,
     sent: u64,
     local: Arc<RadiusKey>,
-    names: BTreeMap<(ServerId, Kind, u16, u8), (u64, [u8; 16])>,
+    names: BTreeMap<Name, (u64, [u8; 16])>,
     sequence: u32,
     /// One way through the network.
     pub(super) way: Duration,
