@@ -2,7 +2,10 @@
 
 pub mod config;
 pub use forewarn_shell::log;
+pub mod listen;
 pub mod policy;
 pub mod process;
+pub mod shared;
+pub mod store;
 pub mod vitals;
 pub mod workers;

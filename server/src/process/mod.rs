@@ -1,3 +1,16 @@
-//! The life of one request: from verified bytes to an answer and its cause.
+//! The life of one request: from a datagram to an answer and its cause.
 
+mod access;
+mod accounting;
+mod core;
+pub mod heard;
+pub mod ledger;
+pub mod mailbox;
+pub mod outcome;
 pub mod password;
+pub mod pending;
+pub mod reply;
+pub mod tables;
+
+pub use self::core::{Arrival, Core, DUPLICATES_MAX, Departure, REJECT_DELAY, REJECT_JITTER};
+pub use self::pending::Route;

@@ -1,0 +1,133 @@
+//! Replies: attributes encoded when the configuration was loaded, put together per request.
+
+use forewarn_wire::hide::salted;
+use forewarn_wire::{Attributes, Packet, RadiusKey, VendorFormat, WriteError, Writer, number};
+use rand_core::Rng;
+
+use crate::config::{ReplyAttribute, ReplyValue};
+
+/// What a user's Access-Accept carries. Where nothing has to be hidden or replaced, writing it is one copy.
+#[derive(Debug, Default)]
+pub struct Template {
+    attributes: Vec<ReplyAttribute>,
+    /// All attributes that are the same in every reply, in order.
+    encoded: Box<[u8]>,
+    hides: bool,
+}
+
+impl Template {
+    /// From the configuration's attributes.
+    pub fn new(attributes: &[ReplyAttribute]) -> Self {
+        let encoded = attributes.iter().filter_map(|attribute| match &attribute.value {
+            ReplyValue::Encoded(octets) => Some(octets.as_ref()),
+            ReplyValue::Hidden { .. } => None,
+        });
+        let encoded: Vec<u8> = encoded.collect::<Vec<_>>().concat();
+        let hides = attributes.iter().any(|attribute| matches!(attribute.value, ReplyValue::Hidden { .. }));
+        Self { attributes: attributes.to_vec(), encoded: encoded.into(), hides }
+    }
+
+    /// Writes the attributes, but for those that one of `later` sets too; then those of `later`. Of `later`,
+    /// the last to set an attribute wins over the earlier ones.
+    pub fn write<'t>(
+        &'t self,
+        writer: &mut Writer<'_>,
+        hiding: &mut Hiding<'_>,
+        later: impl Iterator<Item = &'t [ReplyAttribute]> + Clone,
+    ) -> Result<(), WriteError> {
+        if later.clone().next().is_none() && !self.hides {
+            return write_list(writer, &self.encoded);
+        }
+        write_but(writer, hiding, &self.attributes, &later)?;
+        let mut rest = later;
+        while let Some(attributes) = rest.next() {
+            write_but(writer, hiding, attributes, &rest)?;
+        }
+        Ok(())
+    }
+}
+
+/// What hiding a value in a reply takes.
+pub struct Hiding<'a> {
+    /// The client's key.
+    pub key: &'a RadiusKey,
+    /// The request.
+    pub request: &'a Packet<'a>,
+    /// For salts.
+    pub random: &'a mut dyn Rng,
+    /// Of the next salt; salts within one packet have to differ.
+    pub salt: Option<u16>,
+}
+
+impl Hiding<'_> {
+    fn next_salt(&mut self) -> salted::Salt {
+        let salt = match self.salt {
+            Some(salt) => salt.wrapping_add(1),
+            None => self.random.next_u32() as u16,
+        };
+        self.salt = Some(salt);
+        salted::Salt::new(salt)
+    }
+}
+
+/// Writes `attributes`, but for those that one of `later` sets too.
+fn write_but<'t>(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    attributes: &[ReplyAttribute],
+    later: &(impl Iterator<Item = &'t [ReplyAttribute]> + Clone),
+) -> Result<(), WriteError> {
+    let is_set_later = |attribute: &ReplyAttribute| {
+        let same =
+            |other: &ReplyAttribute| (other.vendor, &other.numbers) == (attribute.vendor, &attribute.numbers);
+        later.clone().any(|attributes| attributes.iter().any(same))
+    };
+    for attribute in attributes.iter().filter(|attribute| !is_set_later(attribute)) {
+        match &attribute.value {
+            ReplyValue::Encoded(octets) => write_list(writer, octets)?,
+            ReplyValue::Hidden { tag, value } => {
+                write_hidden(writer, hiding, attribute, *tag, value.octets())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_list(writer: &mut Writer<'_>, octets: &[u8]) -> Result<(), WriteError> {
+    // Encoded by the dictionary, so that framing it can't fail.
+    if let Ok(list) = Attributes::parse(octets) {
+        writer.attributes(list)?;
+    }
+    Ok(())
+}
+
+/// RFC 2868 section 3.5 (Tunnel-Password) and RFC 2548 section 2.4.2 (MS-MPPE keys and their like).
+fn write_hidden(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    attribute: &ReplyAttribute,
+    tag: Option<u8>,
+    value: &[u8],
+) -> Result<(), WriteError> {
+    let attribute_number = attribute.numbers.last().copied().unwrap_or(u32::from(number::TUNNEL_PASSWORD));
+    let salt = hiding.next_salt();
+    let mut hidden = [0; salted::MAX_HIDDEN + 1];
+    let head = usize::from(tag.is_some());
+    hidden[0] = tag.unwrap_or(0);
+    let authenticator = hiding.request.authenticator();
+    let octets = salted::hide(hiding.key, authenticator, salt, value, &mut hidden[head..])
+        .map_err(|_| WriteError::TooLong { number: attribute_number as u8, octets: value.len() })?
+        .len();
+    let hidden = &hidden[..head + octets];
+    if attribute.vendor == 0 {
+        let narrow =
+            u8::try_from(attribute_number).map_err(|_| WriteError::Number { number: attribute_number })?;
+        writer.attribute(narrow, hidden)?;
+    } else {
+        writer.vendor(attribute.vendor, VendorFormat::STANDARD, attribute_number, hidden)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! What a core looks up for each request, made once from a configuration: clients, users, policies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use forewarn_wire::{MessageAuthenticatorRule, RadiusKey};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use prefix_trie::PrefixMap;
+
+use super::ledger::Ledger;
+use super::password::Password;
+use super::reply::Template;
+use crate::config::{self, Config, RequireMessageAuthenticator};
+use crate::policy::{Fault, Groups, Policies};
+
+/// Immutable; a reload makes new ones and swaps them in whole.
+#[derive(Debug)]
+pub struct Tables {
+    clients: Vec<Client>,
+    single: HashMap<IpAddr, u32, BuildHasherDefault<AddressHasher>>,
+    prefixes_v4: PrefixMap<Ipv4Net, u32>,
+    prefixes_v6: PrefixMap<Ipv6Net, u32>,
+    users: HashMap<Box<[u8]>, User>,
+    policies: Policies,
+    cores: usize,
+}
+
+/// A client as a core needs it.
+#[derive(Debug)]
+pub struct Client {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its group; empty: none.
+    pub group: Arc<str>,
+    /// Its address, or its network.
+    pub network: IpNet,
+    /// Its secret, prepared.
+    pub key: RadiusKey,
+    /// `require_message_authenticator`
+    pub message_authenticator: RequireMessageAuthenticator,
+    /// `limit_proxy_state`
+    pub limit_proxy_state: bool,
+    /// What is counted and learnt about it.
+    pub ledger: Arc<Ledger>,
+}
+
+impl Client {
+    /// Whether this is one device rather than a network of them.
+    pub fn is_single(&self) -> bool {
+        self.network.prefix_len() == self.network.max_prefix_len()
+    }
+
+    /// Whether what it sends is still being learnt from.
+    pub fn is_learning(&self) -> bool {
+        self.message_authenticator == RequireMessageAuthenticator::Auto
+            && self.is_single()
+            && !self.ledger.sends_message_authenticator()
+    }
+
+    /// What its Access-Requests need now.
+    pub fn rule(&self) -> MessageAuthenticatorRule {
+        let required = match self.message_authenticator {
+            RequireMessageAuthenticator::Yes => true,
+            RequireMessageAuthenticator::No => false,
+            RequireMessageAuthenticator::Auto => self.ledger.sends_message_authenticator(),
+        };
+        if required {
+            MessageAuthenticatorRule::Required
+        } else if self.limit_proxy_state {
+            MessageAuthenticatorRule::OptionalUnlessProxyState
+        } else {
+            MessageAuthenticatorRule::Optional
+        }
+    }
+}
+
+/// A user as a core needs them.
+#[derive(Debug)]
+pub struct User {
+    /// As configured.
+    pub name: Arc<str>,
+    /// What a password is compared with.
+    pub password: Password,
+    /// For policies.
+    pub groups: Groups,
+    /// What goes into their Access-Accept.
+    pub reply: Template,
+}
+
+impl Tables {
+    /// Makes them for so many cores. Ledgers are taken over from `before` by the client's name and network;
+    /// otherwise `learnt` says whether the client of this key was seen to send Message-Authenticator.
+    ///
+    /// # Errors
+    /// A policy doesn't compile (the configuration's own check has said so with its place before).
+    pub fn build(
+        config: &Config,
+        cores: usize,
+        before: Option<&Tables>,
+        learnt: impl Fn(&str) -> bool,
+    ) -> Result<Self, Vec<(usize, Fault)>> {
+        let policies = Policies::compile(&config.policies)?;
+        let known = before.map(ledgers).unwrap_or_default();
+        let mut tables = Self {
+            clients: Vec::with_capacity(config.clients.len()),
+            single: HashMap::default(),
+            prefixes_v4: PrefixMap::new(),
+            prefixes_v6: PrefixMap::new(),
+            users: config.users.iter().map(user).collect(),
+            policies,
+            cores,
+        };
+        for client in &config.clients {
+            let key = ledger_key(&client.name, client.network);
+            let ledger = known.get(&key).filter(|_| before.is_some_and(|before| before.cores == cores));
+            let ledger = ledger.cloned().unwrap_or_else(|| Arc::new(Ledger::new(cores, learnt(&key))));
+            tables.add_client(client, ledger);
+        }
+        Ok(tables)
+    }
+
+    fn add_client(&mut self, client: &config::Client, ledger: Arc<Ledger>) {
+        let index = u32::try_from(self.clients.len()).unwrap_or(u32::MAX);
+        match client.network {
+            network if client.is_single() => {
+                self.single.insert(network.addr(), index);
+            }
+            IpNet::V4(network) => {
+                self.prefixes_v4.insert(network.trunc(), index);
+            }
+            IpNet::V6(network) => {
+                self.prefixes_v6.insert(network.trunc(), index);
+            }
+        }
+        self.clients.push(Client {
+            name: Arc::clone(&client.name),
+            group: Arc::clone(&client.group),
+            network: client.network,
+            key: client.key.clone(),
+            message_authenticator: client.message_authenticator,
+            limit_proxy_state: client.limit_proxy_state,
+            ledger,
+        });
+    }
+
+    /// The client that calls from here: the address itself, else the longest prefix that holds it. An
+    /// IPv4-mapped address is its IPv4 address.
+    pub fn client_at(&self, address: IpAddr) -> Option<u32> {
+        let address = address.to_canonical();
+        if let Some(index) = self.single.get(&address) {
+            return Some(*index);
+        }
+        match address {
+            IpAddr::V4(address) => self.prefixes_v4.get_lpm(&Ipv4Net::from(address)).map(|(_, index)| *index),
+            IpAddr::V6(address) => self.prefixes_v6.get_lpm(&Ipv6Net::from(address)).map(|(_, index)| *index),
+        }
+    }
+
+    /// The client of this number.
+    pub fn client(&self, index: u32) -> &Client {
+        &self.clients[index as usize]
+    }
+
+    /// All clients, in the order of the configuration.
+    pub fn clients(&self) -> &[Client] {
+        &self.clients
+    }
+
+    /// The user of this name, octet for octet.
+    pub fn user(&self, name: &[u8]) -> Option<&User> {
+        self.users.get(name)
+    }
+
+    /// The policies.
+    pub fn policies(&self) -> &Policies {
+        &self.policies
+    }
+}
+
+/// What names a client in what is remembered about it: `name network`.
+pub fn ledger_key(name: &str, network: IpNet) -> String {
+    format!("{name} {network}")
+}
+
+fn ledgers(tables: &Tables) -> BTreeMap<String, Arc<Ledger>> {
+    let entry = |client: &Client| (ledger_key(&client.name, client.network), Arc::clone(&client.ledger));
+    tables.clients.iter().map(entry).collect()
+}
+
+fn user(user: &config::User) -> (Box<[u8]>, User) {
+    let entry = User {
+        name: Arc::clone(&user.name),
+        password: user.password.clone(),
+        groups: Groups::new(user.groups.iter().map(AsRef::as_ref)),
+        reply: Template::new(&user.reply),
+    };
+    (user.name.as_bytes().into(), entry)
+}
+
+/// Addresses come from the network, but only the configuration puts any in: a cheap hash is safe here.
+#[derive(Default)]
+struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, octets: &[u8]) {
+        for chunk in octets.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // Fibonacci hashing: the golden ratio's bits spread what differs only in a few.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,211 @@
+//! What the threads of one server have in common.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use forewarn_shell::clock;
+use forewarn_shell::state::{StateDir, StateError};
+
+use crate::config::Config;
+use crate::policy::Fault;
+use crate::process::heard::{Heard, Strangers};
+use crate::process::mailbox::Mailbox;
+use crate::process::outcome::{self, Outcomes};
+use crate::process::tables::Tables;
+use crate::store::{self, Accounting, StoreError};
+use crate::vitals::Vitals;
+use crate::workers::Workers;
+
+/// The data plane's common ground: configuration, gauges, counters, the pool and the store.
+#[derive(Debug)]
+pub struct Shared {
+    config: ArcSwap<Config>,
+    tables: Arc<ArcSwap<Tables>>,
+    vitals: Arc<Vitals>,
+    workers: Workers,
+    accounting: Accounting,
+    outcomes: Box<[Outcomes]>,
+    mailboxes: Box<[Arc<Mailbox>]>,
+    heard: Heard,
+    strangers: Strangers,
+    learnt: Learnt,
+}
+
+/// The data plane can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A policy doesn't compile: the operator's to mend. (The configuration's check says so before, with its place.)
+    #[error("{}", faults(.0))]
+    Policy(Vec<(usize, Fault)>),
+    /// The accounting store doesn't open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The state folder can't be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The system has no thread to give.
+    #[error("the worker pool can't start: {0}")]
+    Threads(#[from] std::io::Error),
+}
+
+fn faults(faults: &[(usize, Fault)]) -> String {
+    let lines = faults.iter().map(|(number, fault)| {
+        format!("policy {}: {}; would be right: {}", number + 1, fault.what, fault.hint)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+impl Shared {
+    /// Starts the worker pool and the accounting writer, and makes the tables of a checked configuration.
+    /// `state` is the folder of `config.server.state_dir`, which is ours.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start(config: Arc<Config>, state: &Arc<StateDir>) -> Result<Arc<Self>, StartError> {
+        let cores = config.server.cores.max(1);
+        let vitals = Arc::new(Vitals::new(cores));
+        vitals.limit_queue_delay(config.health.limits.queue_delay);
+        let learnt = Learnt::read(Arc::clone(state))?;
+        let tables =
+            Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
+        let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
+        let path = state.path().join(store::FILE);
+        let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
+        Ok(Arc::new(Self {
+            tables: Arc::new(ArcSwap::from_pointee(tables)),
+            config: ArcSwap::new(config),
+            vitals,
+            workers,
+            accounting,
+            outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
+            mailboxes: (0..cores).map(|_| Arc::new(Mailbox::with_room(256))).collect(),
+            heard: Heard::default(),
+            strangers: Strangers::default(),
+            learnt,
+        }))
+    }
+
+    /// Takes a checked configuration over. Requests under way end by the old one; no request is dropped.
+    ///
+    /// # Errors
+    /// It can't be taken over; the old one goes on.
+    pub fn reload(&self, config: Arc<Config>) -> Result<(), StartError> {
+        let before = self.tables.load_full();
+        let learnt = |key: &str| self.learnt.has(key);
+        let tables = Tables::build(&config, self.outcomes.len(), Some(&before), learnt);
+        let tables = tables.map_err(StartError::Policy)?;
+        self.workers.resize(config.workers.max)?;
+        self.vitals.limit_queue_delay(config.health.limits.queue_delay);
+        self.tables.store(Arc::new(tables));
+        self.config.store(config);
+        self.wake_cores();
+        Ok(())
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.load_full()
+    }
+
+    /// The clients, users and policies in force.
+    pub fn tables(&self) -> Arc<Tables> {
+        self.tables.load_full()
+    }
+
+    pub(crate) fn tables_source(&self) -> Arc<ArcSwap<Tables>> {
+        Arc::clone(&self.tables)
+    }
+
+    /// The gauges.
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
+    }
+
+    /// The pool for what blocks or burns CPU.
+    pub fn workers(&self) -> &Workers {
+        &self.workers
+    }
+
+    /// The accounting store.
+    pub fn accounting(&self) -> &Accounting {
+        &self.accounting
+    }
+
+    /// What became of requests, by core.
+    pub fn outcomes(&self) -> &[Outcomes] {
+        &self.outcomes
+    }
+
+    /// What became of requests, by `answer.cause`, summed over the cores; those that came to pass.
+    pub fn requests(&self) -> impl Iterator<Item = (String, u64)> {
+        outcome::sum(&self.outcomes)
+            .map(|(answer, cause, times)| (format!("{}.{}", answer.name(), cause.name()), times))
+    }
+
+    /// The devices of clients that are networks, heard lately: `(client's name, address)`.
+    pub fn heard_lately(&self) -> Vec<(Arc<str>, IpAddr)> {
+        self.heard.lately(clock::now())
+    }
+
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// Sources that are no clients, most recent last.
+    pub fn strangers(&self) -> &Strangers {
+        &self.strangers
+    }
+
+    pub(crate) fn mailbox(&self, core: usize) -> &Arc<Mailbox> {
+        &self.mailboxes[core]
+    }
+
+    /// Starts or stops taking requests: see [`Vitals::set_taking`].
+    pub fn set_taking(&self, taking: bool) {
+        self.vitals.set_taking(taking);
+        self.wake_cores();
+    }
+
+    pub(crate) fn wake_cores(&self) {
+        for mailbox in &self.mailboxes {
+            mailbox.wake();
+        }
+    }
+
+    /// Keeps over a restart that this client sends Message-Authenticator. Called once per client; on a worker.
+    pub(crate) fn keep_learnt(&self, key: String) {
+        self.learnt.add(key);
+    }
+}
+
+/// Which `auto` clients were seen to send Message-Authenticator: one `name network` per line of a file.
+#[derive(Debug)]
+struct Learnt {
+    state: Arc<StateDir>,
+    keys: Mutex<BTreeSet<String>>,
+}
+
+impl Learnt {
+    const FILE: &str = "message-authenticator.learnt";
+
+    fn read(state: Arc<StateDir>) -> Result<Self, StateError> {
+        let content = state.read(Self::FILE)?.unwrap_or_default();
+        let keys = String::from_utf8_lossy(&content).lines().map(str::to_owned).collect();
+        Ok(Self { state, keys: Mutex::new(keys) })
+    }
+
+    fn has(&self, key: &str) -> bool {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    fn add(&self, key: String) {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(key);
+        let content: String = keys.iter().flat_map(|key| [key.as_str(), "\n"]).collect();
+        if let Err(error) = self.state.write(Self::FILE, content.as_bytes()) {
+            tracing::warn!("what was learnt about a client is lost at the next start: {error}");
+        }
+    }
+}
