@@ -1,5 +1,6 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
+pub mod cli;
 pub mod config;
 pub use forewarn_shell::log;
 pub mod listen;

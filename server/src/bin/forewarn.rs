@@ -1,3 +1,7 @@
-//! forewarn
+//! forewarn, the operator's tool.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forewarn_server::cli::main()
+}

@@ -11,7 +11,6 @@ mod target;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -70,7 +69,7 @@ struct StatusArgs {
     /// the working directory, /run and /var/lib/forewarn
     #[arg(value_name = "SOCKET|DIR|NAME")]
     target: Option<PathBuf>,
-    /// Print JSON: an object per line
+    /// Print a JSON array with an object for each; with --watch one array per line
     #[arg(long)]
     json: bool,
     /// Show it again every second
@@ -110,6 +109,3 @@ pub fn main() -> ExitCode {
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
     }
 }
-
-/// How long an answer on a control socket may take.
-const PATIENCE: Duration = Duration::from_secs(5);

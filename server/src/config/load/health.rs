@@ -126,13 +126,16 @@ fn role(table: &Table<'_>) -> Option<Role> {
     }
 }
 
+/// Reads what one kind of check needs.
+type ReadCheck = fn(&Table<'_>) -> Option<Check>;
+
 fn check(table: &Table<'_>) -> Option<Check> {
     let hint = "write check = { kind = \"tcp\", address = \"192.0.2.1:389\" }";
     if !table.has("check") {
         table.error("check", Wrong::new("this [[service]] has no `check`", hint));
     }
     let check = table.optional_table("check")?;
-    let kinds: [(&str, fn(&Table<'_>) -> Option<Check>); 5] =
+    let kinds: [(&str, ReadCheck); 5] =
         [("tcp", tcp), ("icmp", icmp), ("process", process), ("pid_file", pid_file), ("command", command)];
     let read = check.choice("kind", &kinds, &["http", "radius", "sql"]).required()?;
     let resolved = read(&check);

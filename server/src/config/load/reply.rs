@@ -11,10 +11,7 @@ const OCTETS_MAX: usize = 3900;
 /// The attributes of the table `reply`, in the order they were written in; none where there is none. `None`:
 /// something was reported.
 pub(super) fn reply(table: &Table<'_>, dictionary: &Dictionary) -> Option<Vec<ReplyAttribute>> {
-    let reply = match table.optional_table("reply") {
-        Some(reply) => reply,
-        None => return (!table.has("reply")).then(Vec::new),
-    };
+    let Some(reply) = table.optional_table("reply") else { return (!table.has("reply")).then(Vec::new) };
     let entries = reply.entries();
     let mut attributes = Vec::with_capacity(entries.len());
     for entry in &entries {

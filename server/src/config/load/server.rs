@@ -72,7 +72,7 @@ pub(super) fn listens(root: &Table<'_>, server: Option<&Server>) -> Vec<Listen> 
     let listens = each(tables, |table| {
         let kinds = [("auth", ListenKind::Auth), ("acct", ListenKind::Acct)];
         let kind = table.choice("kind", &kinds, &["coa"]).required();
-        let _udp = table.choice("transport", &[("udp", ())], &["tcp", "tls", "dtls"]).or(());
+        table.choice("transport", &[("udp", ())], &["tcp", "tls", "dtls"]).or(());
         let (address, place) = table.socket("address").then(bindable).required_with_place()?;
         if let Some(first) = taken.insert(address, place) {
             let hint = format!("the first is at {}; each needs its own", table.document().locate(first));

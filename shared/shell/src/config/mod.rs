@@ -90,6 +90,11 @@ impl Document {
         Table::new(self, &self.root, "this file")
     }
 
+    /// Whether the outermost table has `key`: what kind of configuration it is.
+    pub fn root_has(&self, key: &str) -> bool {
+        matches!(&self.root.shape, tree::Shape::Table(entries) if entries.iter().any(|(name, _)| name == key))
+    }
+
     /// What relative paths are relative to.
     pub fn folder(&self) -> &Path {
         &self.folder

@@ -1,0 +1,74 @@
+//! What an operator tells a running program: drain, resume, quiesce, reload.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use forewarn_shell::control::{self, Reply, Request};
+use forewarn_shell::log::escaped;
+
+use super::target;
+
+/// A draining server says how far it is every second.
+const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
+/// Checking a large configuration takes a while.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(60);
+
+pub(super) fn drain(target: Option<&Path>, json: bool, wait: bool) -> ExitCode {
+    tell(target, json, &Request::Drain { wait }, DRAIN_PATIENCE)
+}
+
+pub(super) fn resume(target: Option<&Path>, json: bool) -> ExitCode {
+    tell(target, json, &Request::Resume, target::PATIENCE)
+}
+
+pub(super) fn quiesce(target: Option<&Path>, json: bool) -> ExitCode {
+    tell(target, json, &Request::Quiesce, target::PATIENCE)
+}
+
+pub(super) fn reload(target: Option<&Path>, json: bool) -> ExitCode {
+    tell(target, json, &Request::Reload, RELOAD_PATIENCE)
+}
+
+fn tell(target: Option<&Path>, json: bool, request: &Request, patience: Duration) -> ExitCode {
+    let socket = match target::socket(target) {
+        Ok(socket) => socket,
+        Err(nobody) => {
+            eprintln!("forewarn: {nobody}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut done = false;
+    let asked = control::ask(&socket, request, patience, |reply| {
+        done |= matches!(reply, Reply::Done { .. });
+        show(&reply, json);
+    });
+    if let Err(error) = asked {
+        eprintln!("forewarn: {}: {error}", socket.display());
+        return ExitCode::FAILURE;
+    }
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn show(reply: &Reply, json: bool) {
+    if json {
+        match serde_json::to_string(reply) {
+            Ok(line) => println!("{line}"),
+            Err(error) => eprintln!("forewarn: the answer can't be written as JSON: {error}"),
+        }
+        return;
+    }
+    match reply {
+        Reply::Progress { message } | Reply::Done { message } => println!("{}", lines(message)),
+        Reply::Refused { errors } => errors.iter().for_each(|error| eprintln!("{}", lines(error))),
+        Reply::Status { .. } => {}
+    }
+    // A reader who has closed the pipe is none.
+    let _ = io::stdout().flush();
+}
+
+/// What a program says may quote what it was sent; line by line it can do no harm.
+fn lines(text: &str) -> String {
+    text.lines().map(|line| escaped(line).to_string()).collect::<Vec<_>>().join("\n")
+}

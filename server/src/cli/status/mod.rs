@@ -1,0 +1,100 @@
+//! `forewarn status`: what running servers and agents say of themselves, for people or as JSON.
+
+mod agent;
+mod layout;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use forewarn_shell::clock;
+use forewarn_shell::control::Status;
+
+use super::target;
+use layout::Page;
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// Puts the cursor home and clears the screen.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Exit code 0 when everyone who was meant answered; without a target, when at least one did.
+pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
+    let terminal = io::stdout().is_terminal();
+    loop {
+        let (page, good) = look(target, json, terminal);
+        if watch && terminal && !json {
+            print!("{CLEAR}");
+        }
+        print!("{page}");
+        // A reader who has closed the pipe wants no more.
+        if io::stdout().flush().is_err() || !watch {
+            return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+        std::thread::sleep(EVERY);
+    }
+}
+
+/// One look: what to print, and whether it is all that was asked for.
+fn look(target: Option<&Path>, json: bool, terminal: bool) -> (String, bool) {
+    let sockets = match target::sockets(target) {
+        Ok(sockets) => sockets,
+        Err(nobody) => {
+            eprintln!("forewarn: {nobody}");
+            return (if json { "[]\n".to_owned() } else { String::new() }, false);
+        }
+    };
+    let asked: Vec<(PathBuf, io::Result<Status>)> =
+        sockets.into_iter().map(|socket| (socket.clone(), target::status(&socket))).collect();
+    for (socket, status) in &asked {
+        if let Err(error) = status {
+            eprintln!("forewarn: {} doesn't answer: {}", socket.display(), meaning(error));
+        }
+    }
+    let good = match target {
+        Some(_) => asked.iter().all(|(_, status)| status.is_ok()),
+        None => asked.iter().any(|(_, status)| status.is_ok()),
+    };
+    let statuses: Vec<Status> = asked.into_iter().filter_map(|(_, status)| status.ok()).collect();
+    (if json { as_json(&statuses) } else { as_text(&statuses, terminal) }, good)
+}
+
+fn meaning(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "the program that made it has ended".to_owned(),
+        io::ErrorKind::PermissionDenied => "only the program's user and root may ask".to_owned(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => "no answer in time; is it stopped?".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+fn as_json(statuses: &[Status]) -> String {
+    match serde_json::to_string(statuses) {
+        Ok(text) => format!("{text}\n"),
+        Err(error) => {
+            eprintln!("forewarn: the status can't be written as JSON: {error}");
+            "[]\n".to_owned()
+        }
+    }
+}
+
+fn as_text(statuses: &[Status], colour: bool) -> String {
+    let colour = colour && std::env::var_os("NO_COLOR").is_none();
+    let now_us = clock::utc_nanos() / 1000;
+    let pages: Vec<String> = statuses
+        .iter()
+        .map(|status| {
+            let mut page = Page::new(colour, now_us);
+            match status {
+                Status::Server(server) => server::write(&mut page, server),
+                Status::Agent(agent) => agent::write(&mut page, agent),
+            }
+            page.finish()
+        })
+        .collect();
+    pages.join("\n")
+}

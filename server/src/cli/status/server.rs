@@ -1,0 +1,122 @@
+//! A server's page.
+
+use forewarn_shell::control::{ClientStatus, ServerStatus, ToldStatus};
+
+use super::layout::{Page, Tone, or_dash, percent};
+
+/// Clients that are shown for each reason to show one; the rest are counted.
+const CLIENTS_SHOWN: usize = 50;
+
+pub(super) fn write(page: &mut Page, status: &ServerStatus) {
+    let watch = &status.watch;
+    page.head("server", &status.program, tone(&watch.state), &watch.state, watch.since, &watch.cause);
+    if watch.share > 0.0 {
+        page.line(&format!("{} of the audience asked to leave", percent(watch.share)));
+    }
+    load(page, status);
+    services(page, status);
+    clients(page, status);
+    page.counts("requests", &status.requests);
+    page.counts("notices", &status.notices);
+    page.counts("counters", &status.counters);
+    if !status.strangers.is_empty() {
+        page.line(&format!("asked and are no clients: {}", status.strangers.join(", ")));
+    }
+}
+
+fn tone(state: &str) -> Tone {
+    match state {
+        "serving" => Tone::Good,
+        "returning" | "quiesced" | "draining" => Tone::Attention,
+        _ => Tone::Bad,
+    }
+}
+
+fn load(page: &mut Page, status: &ServerStatus) {
+    let load = &status.load;
+    let worst = if load.worst.is_empty() { String::new() } else { format!(" by {}", load.worst) };
+    page.line(&format!(
+        "load {:.2}{worst}, read {} ago; warns above {:.2}, invites back below {:.2}",
+        load.value,
+        page.since(load.read_at),
+        load.failover_threshold,
+        load.connection_threshold
+    ));
+    let rows: Vec<Vec<String>> = load
+        .parameters
+        .iter()
+        .map(|parameter| {
+            vec![
+                parameter.name.clone(),
+                or_dash(parameter.value.as_ref()),
+                parameter.limit.clone().unwrap_or_else(|| "off".to_owned()),
+                parameter.load.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
+            ]
+        })
+        .collect();
+    page.table("readings", &["parameter", "value", "limit", "load"], &rows);
+}
+
+fn services(page: &mut Page, status: &ServerStatus) {
+    let rows: Vec<Vec<String>> = status
+        .services
+        .iter()
+        .map(|service| {
+            vec![
+                service.name.clone(),
+                service.role.clone(),
+                service.state.clone(),
+                page.since(service.since),
+                format!("{:.2}", service.weight),
+                service.cause.clone(),
+            ]
+        })
+        .collect();
+    page.table("services", &["service", "role", "state", "for", "weight", "last check"], &rows);
+}
+
+fn clients(page: &mut Page, status: &ServerStatus) {
+    let untold =
+        |client: &&ClientStatus| client.notice.as_ref().is_some_and(|notice| notice.told == "not-told");
+    // Who was not told comes first: somebody may have to do something about it.
+    let first = status.clients.iter().filter(untold);
+    let rest = status.clients.iter().filter(|client| !untold(client));
+    let rows: Vec<Vec<String>> =
+        first.chain(rest).take(CLIENTS_SHOWN).map(|client| row(page, client)).collect();
+    let columns =
+        ["client", "address", "group", "requests", "message-authenticator", "notice", "told", "by", "did"];
+    page.table("clients", &columns, &rows);
+    if let Some(more) = status.clients.len().checked_sub(CLIENTS_SHOWN).filter(|more| *more > 0) {
+        page.line(&format!("and {more} more clients; --json shows them all"));
+    }
+    let breaking: Vec<&str> = status
+        .clients
+        .iter()
+        .filter(|client| client.without_message_authenticator > 0)
+        .map(|client| client.name.as_str())
+        .take(CLIENTS_SHOWN)
+        .collect();
+    if !breaking.is_empty() {
+        page.line(&format!("send Access-Requests without Message-Authenticator: {}", breaking.join(", ")));
+    }
+}
+
+fn row(page: &Page, client: &ClientStatus) -> Vec<String> {
+    let none = ToldStatus { standing: "-".to_owned(), told: "gets none".to_owned(), ..ToldStatus::default() };
+    let notice = client.notice.as_ref().unwrap_or(&none);
+    let told = match notice.acknowledged_at {
+        Some(at) if notice.told == "told" => format!("{} {} ago", notice.told, page.since(at)),
+        _ => notice.told.clone(),
+    };
+    vec![
+        client.name.clone(),
+        client.address.clone(),
+        client.group.clone(),
+        client.requests.to_string(),
+        client.message_authenticator.clone(),
+        notice.standing.clone(),
+        told,
+        or_dash(notice.transport.as_ref()),
+        or_dash(notice.outcome.as_ref()),
+    ]
+}
