@@ -410,7 +410,7 @@ proptest! {
         let mut current = story.current();
         for step in steps {
             let waited = matches!(step, Step::Wait(_));
-            let goals: Vec<u32> = story.switch.places.iter().map(|place| place.goal()).collect();
+            let goals: Vec<u32> = story.switch.places.iter().map(Place::goal).collect();
             match step {
                 Step::Failover(server, percent, hard) => {
                     let flags = if hard { Flags::HARD } else { Flags::NONE };

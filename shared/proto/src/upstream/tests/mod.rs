@@ -3,6 +3,7 @@
 mod conversations;
 mod dead;
 mod flight;
+mod memory;
 mod random;
 mod warned;
 mod world;
