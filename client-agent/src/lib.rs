@@ -2,16 +2,24 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`agent`] | everything the agent owns, and its turns |
 //! | [`cli`] | the command line |
 //! | [`config`] | `agent.toml`, resolved |
 //! | [`hook`] | commands that are run when the agent moves |
+//! | [`inbox`] | where notices come in |
 //! | [`local`] | the front door |
 //! | [`marks`] | the last notice of each server, kept over a restart |
+//! | [`moves`] | what moved the traffic, and how long it took |
 //! | [`run`] | the assembly |
 
+pub mod agent;
 pub mod cli;
 pub mod config;
 pub mod hook;
+pub mod inbox;
 pub mod local;
 pub mod marks;
+pub mod moves;
+mod news;
 pub mod run;
+mod status;

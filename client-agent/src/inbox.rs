@@ -1,0 +1,351 @@
+//! The inbox: where notices come in, and where the agent's own messages leave.
+//!
+//! Two ways: a raw ICMP socket behind a kernel filter, and UDP with the same signed bytes. What a message says is
+//! [`forewarn_proto::notice::verify`]'s affair. A receipt goes back the way its notice came, and only ever to the
+//! configured address of the server whose key signed the notice: a spoofed source gets nothing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::task::{Context, Poll};
+
+use forewarn_proto::notice::verify::{self, Source};
+use forewarn_proto::notice::{Mark, Transport};
+use forewarn_proto::time::{Instant, Utc};
+use forewarn_shell::icmp::{self, Receiver};
+use forewarn_shell::udp::{self, BindError, Flushed, Inbound, Options, Outbound, Socket};
+use forewarn_wire::notice::{Identity, MAGIC, MAX_OCTETS, Outcome, Reason};
+use rand_core::CryptoRng;
+use tokio::sync::mpsc;
+use tracing::{debug, warn};
+
+use crate::config::Config;
+use crate::marks::Marks;
+
+/// Messages waiting to leave by ICMP, at most.
+pub const ICMP_QUEUE_MAX: usize = 64;
+
+/// Why there is no inbox.
+#[derive(Debug, thiserror::Error)]
+pub enum InboxError {
+    /// The UDP port can't be bound.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The socket can't be used on this runtime.
+    #[error("the inbox can't be used: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// The inbox of one agent.
+pub struct Inbox {
+    machine: verify::Inbox,
+    peers: Vec<Peer>,
+    udp: Option<Udp>,
+    icmp: Option<Icmp>,
+    message: Box<[u8; MAX_OCTETS]>,
+    complaint: Option<String>,
+    counters: InboxCounters,
+}
+
+/// One server.
+struct Peer {
+    address: IpAddr,
+    port: u16,
+    /// The way its last accepted notice came.
+    via: Option<Transport>,
+    /// What was done about that notice.
+    outcome: Outcome,
+}
+
+struct Udp {
+    socket: Socket,
+    out: Outbound,
+}
+
+struct Icmp {
+    receiver: Receiver,
+    letters: mpsc::Sender<Letter>,
+}
+
+/// A message on its way out by ICMP.
+struct Letter {
+    to: IpAddr,
+    octets: [u8; MAX_OCTETS],
+    length: usize,
+}
+
+/// A payload that came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival<'b> {
+    /// By which transport.
+    pub via: Transport,
+    /// From where; anybody can write any.
+    pub from: SocketAddr,
+    /// When the kernel received it.
+    pub arrived: Instant,
+    /// It.
+    pub payload: &'b [u8],
+}
+
+/// What the inbox sent and couldn't send; each only rises.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct InboxCounters {
+    /// Receipts.
+    pub receipts: u64,
+    /// RECONNECT-REQUESTs.
+    pub reconnect_requests: u64,
+    /// Messages that couldn't leave: no room, or refused by the kernel.
+    pub unsent: u64,
+}
+
+impl Inbox {
+    /// Opens what the configuration names, on the current runtime. Without the privilege for ICMP it goes on by UDP
+    /// and says how to grant it.
+    ///
+    /// # Errors
+    /// When the UDP port can't be bound.
+    pub fn open(config: &Config, epoch: u32, marks: &Marks, now: Instant) -> Result<Inbox, InboxError> {
+        let mark_of =
+            |identity: Identity| marks.iter().find(|(other, _)| *other == identity).map(|(_, mark)| *mark);
+        let sources = config.servers.iter().map(|server| Source {
+            server: server.identity(),
+            keys: server.notice_keys.clone(),
+            mark: mark_of(server.identity()),
+        });
+        let client = Identity::from(config.identity);
+        let machine = verify::Inbox::new(client, std::process::id(), epoch, sources, now);
+        let peers = config.servers.iter().map(|server| Peer {
+            address: server.address,
+            port: server.notice_port,
+            via: None,
+            outcome: Outcome::Noted,
+        });
+        let udp = match config.inbox.udp {
+            Some(address) => Some(Udp::open(address)?),
+            None => None,
+        };
+        let mut complaint = None;
+        let icmp = match config.inbox.icmp.then(|| Icmp::open(config.identity)) {
+            Some(Ok(icmp)) => Some(icmp),
+            Some(Err(error)) => {
+                warn!("{error}");
+                complaint = Some(error.to_string());
+                None
+            }
+            None => None,
+        };
+        Ok(Inbox {
+            machine,
+            peers: peers.collect(),
+            udp,
+            icmp,
+            message: Box::new([0; MAX_OCTETS]),
+            complaint,
+            counters: InboxCounters::default(),
+        })
+    }
+
+    /// The machine, to look at.
+    #[must_use]
+    pub fn machine(&self) -> &verify::Inbox {
+        &self.machine
+    }
+
+    /// The machine, to judge what came in.
+    pub fn machine_mut(&mut self) -> &mut verify::Inbox {
+        &mut self.machine
+    }
+
+    /// What it can't do, and how to change that.
+    #[must_use]
+    pub fn complaint(&self) -> Option<&str> {
+        self.complaint.as_deref()
+    }
+
+    /// What it sent.
+    #[must_use]
+    pub fn counters(&self) -> InboxCounters {
+        let refused = self.udp.as_ref().map_or(0, |udp| udp.out.refused());
+        InboxCounters { unsent: self.counters.unsent + refused, ..self.counters }
+    }
+
+    /// Datagrams the kernel dropped because nobody read them in time.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        let udp = self.udp.as_ref().map_or(0, |udp| udp.socket.drops());
+        udp + self.icmp.as_ref().map_or(0, |icmp| icmp.receiver.drops())
+    }
+
+    /// The marks as they are to be saved.
+    #[must_use]
+    pub fn marks(&self) -> Marks {
+        let mark =
+            |(index, peer): (usize, &Peer)| Some((Identity::from(peer.address), self.machine.mark(index)?));
+        self.peers.iter().enumerate().filter_map(mark).collect()
+    }
+
+    /// Reads one batch of UDP datagrams into `inbound`; pending when there is nothing to read.
+    pub fn poll_udp(&self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Batch> {
+        match &self.udp {
+            Some(udp) => udp.socket.poll_receive(cx, inbound).map(|result| batch(&result)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// Reads one batch of Echo messages into `inbound`; pending when there is nothing to read.
+    pub fn poll_icmp(&self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Batch> {
+        match &self.icmp {
+            Some(icmp) => icmp.receiver.poll_receive(cx, inbound).map(|result| batch(&result)),
+            None => Poll::Pending,
+        }
+    }
+
+    /// What a batch that came by `via` holds at `index`.
+    #[must_use]
+    pub fn arrival<'b>(&self, via: Transport, inbound: &'b Inbound, index: usize) -> Option<Arrival<'b>> {
+        match via {
+            Transport::Udp => inbound.get(index).map(|datagram| Arrival {
+                via,
+                from: datagram.from,
+                arrived: datagram.arrived,
+                payload: datagram.bytes,
+            }),
+            Transport::Icmp => self.icmp.as_ref()?.receiver.echoes(inbound).nth(index).map(|echo| Arrival {
+                via,
+                from: SocketAddr::new(echo.from, 0),
+                arrived: echo.arrived,
+                payload: echo.payload,
+            }),
+        }
+    }
+
+    /// A notice of this server was acted on, with this outcome.
+    pub fn acted(&mut self, server: usize, via: Transport, outcome: Outcome) {
+        if let Some(peer) = self.peers.get_mut(server) {
+            (peer.via, peer.outcome) = (Some(via), outcome);
+        }
+    }
+
+    /// What was done about the last notice of this server.
+    #[must_use]
+    pub fn outcome(&self, server: usize) -> Outcome {
+        self.peers.get(server).map_or(Outcome::Noted, |peer| peer.outcome)
+    }
+
+    /// Acknowledges the notice at `mark` the way it came.
+    pub fn acknowledge(
+        &mut self,
+        server: usize,
+        mark: Mark,
+        outcome: Outcome,
+        utc: Utc,
+        arrival: &Arrival<'_>,
+    ) {
+        let Ok(length) = self.machine.acknowledge(server, mark, outcome, utc, &mut self.message) else {
+            return;
+        };
+        // By UDP to the port it came from, if the address is the server's own.
+        let port = self.peers.get(server).map_or(0, |peer| match arrival.from.ip() == peer.address {
+            true if arrival.via == Transport::Udp => arrival.from.port(),
+            _ => peer.port,
+        });
+        self.counters.receipts += 1;
+        self.send(server, Some(arrival.via), port, length);
+    }
+
+    /// Asks a server whether this agent may come back: the way it spoke last, or by each there is.
+    pub fn ask_reconnect(&mut self, server: usize, reason: Reason, utc: Utc) {
+        let Ok(length) = self.machine.reconnect_request(server, reason, utc, &mut self.message) else {
+            return;
+        };
+        let Some(peer) = self.peers.get(server) else { return };
+        self.counters.reconnect_requests += 1;
+        self.send(server, peer.via, peer.port, length);
+    }
+
+    /// Sends the CHALLENGEs that are due.
+    pub fn handle_timeout(&mut self, now: Instant, utc: Utc, rng: &mut dyn CryptoRng) {
+        while let Some(transmit) = self.machine.poll_transmit(now, utc, rng, &mut self.message) {
+            let port = self.peers.get(transmit.server).map_or(0, |peer| peer.port);
+            self.send(transmit.server, transmit.via, port, transmit.len);
+        }
+    }
+
+    /// When to call [`Inbox::handle_timeout`] next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.machine.poll_timeout()
+    }
+
+    /// Sends the first `length` octets of the message to the server's configured address, by `via` or by each way
+    /// there is.
+    fn send(&mut self, server: usize, via: Option<Transport>, port: u16, length: usize) {
+        let Some(peer) = self.peers.get(server) else { return };
+        let octets = &self.message[..length];
+        if via != Some(Transport::Udp)
+            && let Some(icmp) = &self.icmp
+        {
+            let mut letter = Letter { to: peer.address, octets: [0; MAX_OCTETS], length };
+            letter.octets[..length].copy_from_slice(octets);
+            self.counters.unsent += u64::from(icmp.letters.try_send(letter).is_err());
+        }
+        if via != Some(Transport::Icmp)
+            && let Some(udp) = &mut self.udp
+        {
+            self.counters.unsent += u64::from(!udp.send(octets, SocketAddr::new(peer.address, port)));
+        }
+    }
+}
+
+impl Udp {
+    fn open(address: SocketAddr) -> Result<Udp, InboxError> {
+        let options = Options { receive_buffer: BUFFER_OCTETS, send_buffer: BUFFER_OCTETS };
+        Ok(Udp { socket: Socket::new(udp::bind(address, &options)?)?, out: Outbound::new() })
+    }
+
+    fn send(&mut self, octets: &[u8], to: SocketAddr) -> bool {
+        let sent =
+            self.out.push(octets, to, None).is_ok() && self.socket.flush(&mut self.out) == Flushed::Done;
+        self.out.clear();
+        sent
+    }
+}
+
+impl Icmp {
+    fn open(identity: IpAddr) -> Result<Icmp, icmp::IcmpError> {
+        let receiver = Receiver::open(identity, icmp::Kind::Request, MAGIC)?;
+        let sender = icmp::Sender::new(identity)?;
+        let (letters, post) = mpsc::channel(ICMP_QUEUE_MAX);
+        tokio::spawn(carry(sender, post));
+        Ok(Icmp { receiver, letters })
+    }
+}
+
+/// Carries letters out, one after another.
+async fn carry(sender: icmp::Sender, mut post: mpsc::Receiver<Letter>) {
+    while let Some(letter) = post.recv().await {
+        if let Err(error) = sender.request(letter.to, &letter.octets[..letter.length]).await {
+            debug!(%error, to = %letter.to, "a message can't leave by ICMP");
+        }
+    }
+}
+
+/// Whether a socket that was ready had anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Batch {
+    /// It had, and the batch holds it.
+    Filled,
+    /// It had an error to tell; the batch still holds what it held before.
+    Failed,
+}
+
+fn batch(result: &std::io::Result<usize>) -> Batch {
+    match result {
+        Ok(_) => Batch::Filled,
+        Err(error) => {
+            debug!(%error, "reading from the inbox");
+            Batch::Failed
+        }
+    }
+}
+
+/// Room for a burst of notices; what doesn't fit is sent again.
+const BUFFER_OCTETS: usize = 256 * 1024;

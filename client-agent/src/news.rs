@@ -1,0 +1,258 @@
+//! What happened, for people and for hooks. Nothing here is in the way of a packet: the machines' events are kept
+//! until everything has been sent, then told.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use forewarn_proto::notice::Transport;
+use forewarn_proto::notice::verify::Refusal;
+use forewarn_proto::pool::ServerId;
+use forewarn_proto::switch::{self, Cause};
+use forewarn_proto::time::Instant;
+use forewarn_proto::upstream::{Event, Phase};
+use forewarn_wire::notice::{Header, Kind, Outcome};
+use tracing::{debug, info, warn};
+
+use crate::config::{Config, Occasion};
+use crate::hook::{Facts, HookCounts, Hooks};
+use crate::inbox::Arrival;
+use crate::moves::{Move, cause_name};
+
+/// Untold items kept, at most; the oldest goes first.
+const UNTOLD_MAX: usize = 256;
+/// Refused notices are mentioned once in this time, with how many there were.
+const REFUSED_EVERY: Duration = Duration::from_secs(10);
+
+/// What is still to be told, and to whom.
+pub(crate) struct News {
+    agent: String,
+    identity: String,
+    servers: Vec<(String, String)>,
+    hooks: Hooks,
+    untold: VecDeque<Item>,
+    refused: u64,
+    mentioned: Option<Instant>,
+}
+
+enum Item {
+    Moved(Move),
+    Event(Event),
+    Notice(NoticeFacts),
+}
+
+/// An accepted notice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoticeFacts {
+    pub(crate) server: ServerId,
+    pub(crate) via: Transport,
+    pub(crate) header: Header,
+    pub(crate) outcome: Outcome,
+}
+
+impl News {
+    pub(crate) fn new(config: &Config, hooks: Hooks) -> News {
+        let server = |server: &crate::config::Server| (server.name.clone(), server.address.to_string());
+        News {
+            agent: config.name.clone(),
+            identity: config.identity.to_string(),
+            servers: config.servers.iter().map(server).collect(),
+            hooks,
+            untold: VecDeque::with_capacity(UNTOLD_MAX),
+            refused: 0,
+            mentioned: None,
+        }
+    }
+
+    pub(crate) fn hooks(&self) -> HookCounts {
+        self.hooks.counts()
+    }
+
+    /// The name of a server.
+    pub(crate) fn name(&self, server: ServerId) -> &str {
+        self.servers.get(server.index()).map_or("?", |(name, _)| name)
+    }
+
+    pub(crate) fn moved(&mut self, moved: Move) {
+        self.push(Item::Moved(moved));
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.push(Item::Event(event));
+    }
+
+    pub(crate) fn notice(&mut self, facts: NoticeFacts) {
+        self.push(Item::Notice(facts));
+    }
+
+    /// A notice wasn't believed. It is counted elsewhere; here it is mentioned, and seldom.
+    pub(crate) fn refused(&mut self, now: Instant, arrival: &Arrival<'_>, refusal: &Refusal) {
+        self.refused += 1;
+        debug!(from = %arrival.from.ip(), via = arrival.via.name(), %refusal, "a notice was refused");
+        if self.mentioned.is_some_and(|before| now.since(before) < REFUSED_EVERY) {
+            return;
+        }
+        let advice = match refusal {
+            Refusal::Stale { .. } => {
+                "compare the clocks of this machine and the server's; it is asked for proof"
+            }
+            Refusal::BadMac(_) | Refusal::UnknownKey { .. } => {
+                "compare notice_key and its mac at both ends, or somebody is forging"
+            }
+            Refusal::Replay { .. } => "the server is asked for proof; if it goes on, somebody is replaying",
+            Refusal::UnknownSender => {
+                "its identity is none of the [[server]] addresses, or it is for somebody else"
+            }
+            Refusal::Malformed(_) | Refusal::WrongKind { .. } => "it moved nothing",
+        };
+        warn!(
+            "a notice from {} by {} was refused: {refusal}; {advice} ({} refused since this was last mentioned)",
+            arrival.from.ip(),
+            arrival.via.name(),
+            self.refused
+        );
+        (self.mentioned, self.refused) = (Some(now), 0);
+    }
+
+    /// Tells everything that is untold.
+    pub(crate) fn tell(&mut self) {
+        while let Some(item) = self.untold.pop_front() {
+            match item {
+                Item::Moved(moved) => self.tell_move(&moved),
+                Item::Event(event) => self.tell_event(event),
+                Item::Notice(facts) => self.tell_notice(&facts),
+            }
+        }
+    }
+
+    fn push(&mut self, item: Item) {
+        if self.untold.len() == UNTOLD_MAX {
+            self.untold.pop_front();
+        }
+        self.untold.push_back(item);
+    }
+
+    fn tell_move(&self, moved: &Move) {
+        let (from, to) = (self.name(moved.from), self.name(moved.to));
+        info!("traffic moves from {from} to {to}: {}", why(moved.cause, from, to));
+        if !self.hooks.any(Occasion::Switch) {
+            return;
+        }
+        let mut facts = self.facts();
+        facts.push(("CAUSE", cause_name(moved.cause).to_owned()));
+        if let Cause::Notice { reason, hard } = moved.cause {
+            facts.push(("REASON", reason.to_string()));
+            facts.push(("HARD", u8::from(hard).to_string()));
+        }
+        for (name, address, server) in [("FROM", "FROM_ADDRESS", moved.from), ("TO", "TO_ADDRESS", moved.to)]
+        {
+            facts.extend(self.named(name, address, server));
+        }
+        facts.push(("TIME_MS", (moved.decided_at / 1000).to_string()));
+        self.hooks.happened(Occasion::Switch, &facts);
+    }
+
+    fn tell_event(&self, event: Event) {
+        match event {
+            Event::Switch(switch::Event::Switched { .. }) => {}
+            Event::Switch(switch::Event::AskReconnect { server }) => {
+                info!("asking {} whether this agent may come back", self.name(server));
+            }
+            Event::Switch(switch::Event::DrainEnded { server }) => {
+                info!("conversations no longer stay with {}", self.name(server));
+            }
+            Event::Switch(switch::Event::Settled { server }) => {
+                info!("{} has all its traffic again", self.name(server));
+            }
+            Event::Life { server, phase } => {
+                let name = self.name(server);
+                match phase {
+                    Phase::Up => info!("{name} answers"),
+                    Phase::Suspect => debug!("{name} is quiet: probing it"),
+                    Phase::Doubtful => warn!("{name} left a probe unanswered: requests go elsewhere"),
+                    Phase::Dead => warn!("{name} is dead: it answers no probe; it is probed on"),
+                }
+            }
+        }
+    }
+
+    fn tell_notice(&self, facts: &NoticeFacts) {
+        let NoticeFacts { server, via, header, outcome } = facts;
+        info!(
+            "{} says by {}: {} (reduction {} %, load {} %, {}); {}",
+            self.name(*server),
+            via.name(),
+            kind_name(header.kind),
+            header.reduction_percent,
+            header.load_percent,
+            header.reason,
+            outcome_name(*outcome)
+        );
+        if !self.hooks.any(Occasion::Notice) {
+            return;
+        }
+        let mut told = self.facts();
+        told.extend(self.named("SERVER", "SERVER_ADDRESS", *server));
+        told.extend([
+            ("TYPE", kind_name(header.kind).to_owned()),
+            ("REASON", header.reason.to_string()),
+            ("REDUCTION", header.reduction_percent.to_string()),
+            ("LOAD", header.load_percent.to_string()),
+            ("VALIDITY", header.validity_s.to_string()),
+            ("OUTCOME", outcome_name(*outcome).to_owned()),
+        ]);
+        self.hooks.happened(Occasion::Notice, &told);
+    }
+
+    fn facts(&self) -> Facts {
+        vec![("AGENT", self.agent.clone()), ("IDENTITY", self.identity.clone())]
+    }
+
+    fn named(
+        &self,
+        name: &'static str,
+        address: &'static str,
+        server: ServerId,
+    ) -> impl Iterator<Item = (&'static str, String)> {
+        let found = self.servers.get(server.index()).cloned();
+        found.into_iter().flat_map(move |(called, at)| [(name, called), (address, at)])
+    }
+}
+
+/// Why traffic goes where it goes, for people.
+pub(crate) fn why(cause: Cause, from: &str, to: &str) -> String {
+    match cause {
+        Cause::Preferred => format!("{to} is the preferred server"),
+        Cause::Notice { reason, hard: false } => format!("{from} asked to be left ({reason})"),
+        Cause::Notice { reason, hard: true } => format!("{from} is about to stop ({reason})"),
+        Cause::Unanswered => format!("{from} left a probe unanswered"),
+        Cause::Invited => format!("{to} invited this agent back, and its slot has come"),
+        Cause::NoticeEnded => format!("{to} took its notice back"),
+        Cause::After => format!("[reconnect] after has passed, and {to} answers"),
+        Cause::Revived => format!("{to} answers again"),
+    }
+}
+
+/// A notice's kind as the specification calls it.
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Failover => "FAILOVER",
+        Kind::Reconnect => "RECONNECT",
+        Kind::Ack => "ACK",
+        Kind::Hello => "HELLO",
+        Kind::ReconnectRequest => "RECONNECT-REQUEST",
+        Kind::Refused => "REFUSED",
+        Kind::PeerDown => "PEER-DOWN",
+        Kind::Challenge => "CHALLENGE",
+        Kind::Load => "LOAD",
+    }
+}
+
+fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Moved => "moved",
+        Outcome::AlreadyAway => "already away",
+        Outcome::LastUsable => "stayed: it is the last usable server",
+        Outcome::NoAlternate => "stayed: none of its alternates is configured here",
+        Outcome::Noted | Outcome::Other(_) => "noted",
+    }
+}
