@@ -10,15 +10,16 @@ use serde_json::Value;
 
 use crate::wait::eventually;
 
-/// The folder that holds the built programs: that of the test binary, two levels up.
+/// A built program: beside this one, or, from a test, one folder up.
 ///
 /// # Panics
 /// When `name` isn't there: `cargo build --workspace` makes it.
 pub fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test has a program file");
-    let program = test.ancestors().nth(2).map(|folder| folder.join(name)).unwrap_or_default();
-    assert!(program.is_file(), "{} isn't built: cargo build --workspace", program.display());
-    program
+    let this = std::env::current_exe().expect("a program has a file");
+    let mut places = this.ancestors().skip(1).take(2).map(|folder| folder.join(name));
+    places
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| panic!("{name} isn't built: cargo build --workspace"))
 }
 
 /// Runs the operator's tool to its end.
