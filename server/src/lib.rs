@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod health;
 pub use forewarn_shell::log;
 pub mod listen;
 pub mod policy;

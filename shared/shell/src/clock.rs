@@ -26,6 +26,17 @@ pub fn utc_nanos() -> u64 {
     u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// `instant` on the calendar, in microseconds since 1970: what status shows. As the calendar stands now: it may be set.
+pub fn micros_since_1970(instant: Instant) -> u64 {
+    let (monotonic, calendar) = (now(), utc_nanos());
+    let nanos = if instant > monotonic {
+        calendar.saturating_add(instant.as_nanos() - monotonic.as_nanos())
+    } else {
+        calendar.saturating_sub(monotonic.as_nanos() - instant.as_nanos())
+    };
+    nanos / 1000
+}
+
 /// `instant` as the runtime's timers want it.
 pub fn deadline(instant: Instant) -> tokio::time::Instant {
     let away = instant.since(now()).min(Duration::from_secs(365 * 24 * 60 * 60));

@@ -145,6 +145,11 @@ impl HoldDown {
         due
     }
 
+    /// The check under way, if there is one, will have no result: the next is due at once.
+    pub fn restart_check(&mut self, now: Instant) {
+        self.next.get_or_insert(now);
+    }
+
     /// A check has ended.
     pub fn handle_outcome(&mut self, now: Instant, outcome: Outcome) {
         if matches!(self.state, State::HoldDown { until } if now < until) {

@@ -83,6 +83,19 @@ fn a_check_without_a_result_changes_nothing() {
     assert!(service.failed());
 }
 
+#[test]
+fn a_check_that_was_lost_is_made_again_at_once() {
+    let mut service = HoldDown::new(config(), Instant::ZERO);
+    assert!(service.begin(Instant::ZERO));
+    let now = Instant::from_millis(7);
+    service.restart_check(now);
+    assert_eq!(service.poll_timeout(), Some(now));
+    run(&mut service, &[F, F, F]);
+    let until = service.poll_timeout();
+    service.restart_check(now);
+    assert_eq!(service.poll_timeout(), until, "not before its time");
+}
+
 proptest! {
     /// Whatever the checks find, held-down spells last their time, and clearing takes `rise` successes running.
     #[test]

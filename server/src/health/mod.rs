@@ -1,0 +1,120 @@
+//! Health, measured (SPEC 4.1, 4.2): readings of this process and its machine, and the services it needs.
+//!
+//! Every figure is real: the pool that is measured is the pool that does the work, the cores measured are the
+//! threads that read the sockets. What a figure amounts to is [`forewarn_proto::gauge`]'s affair.
+
+mod cgroup;
+pub mod check;
+mod machine;
+mod network;
+mod service;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forewarn_proto::gauge::{Busy, Limits, Load, Reading};
+use forewarn_proto::time::Instant;
+
+use crate::config::{Config, HealthLimits};
+use crate::vitals::Vitals;
+
+pub use check::{CheckContext, Finding, Pool};
+pub use service::{Checked, Services};
+
+use machine::Machine;
+use network::Network;
+
+/// Takes readings.
+#[derive(Debug)]
+pub struct Health {
+    vitals: Arc<Vitals>,
+    limits: Limits,
+    machine: Machine,
+    network: Network,
+    /// Busy nanoseconds of each core at the last reading, and when that was.
+    cores_before: Option<(u64, Vec<u64>)>,
+    /// The greatest age of a request since the last reading but one.
+    delay_before: Duration,
+    last: Option<(Instant, Reading, Load)>,
+}
+
+impl Health {
+    /// Ready for its first reading.
+    pub fn new(config: &Config, vitals: Arc<Vitals>) -> Health {
+        Health {
+            vitals,
+            limits: limits(&config.health.limits),
+            machine: Machine::new(),
+            network: Network::new(config),
+            cores_before: None,
+            delay_before: Duration::ZERO,
+            last: None,
+        }
+    }
+
+    /// Other limits and addresses from the next reading on.
+    pub fn reload(&mut self, config: &Config) {
+        self.limits = limits(&config.health.limits);
+        self.network = Network::new(config);
+    }
+
+    /// Measures everything, with the services as `services` says they stand, and answers what load that is.
+    pub fn read(&mut self, now: Instant, services: &Services) -> Load {
+        let pool = self.vitals.pool();
+        let (mandatory_failed, dependent_failed) = services.failed();
+        let reading = Reading {
+            workers: Some(Busy { busy: pool.busy().min(pool.max()), max: pool.max() }),
+            listeners: self.listeners(now.as_nanos()),
+            in_flight: Some(u32::try_from(self.vitals.in_flight()).unwrap_or(u32::MAX)),
+            queue_delay: Some(self.queue_delay(now.as_nanos())),
+            memory: self.machine.memory(),
+            cpu: self.machine.cpu(now),
+            processes: machine::processes(),
+            pressure: machine::pressure(),
+            network: self.network.read(now),
+            mandatory_failed,
+            dependent_failed,
+        };
+        let load = self.limits.load(&reading);
+        self.last = Some((now, reading, load));
+        load
+    }
+
+    /// The last reading and its load.
+    pub fn last(&self) -> Option<&(Instant, Reading, Load)> {
+        self.last.as_ref()
+    }
+
+    /// The busy share of the busiest core since the last reading; none at the first.
+    fn listeners(&mut self, now_ns: u64) -> Option<f64> {
+        let busy: Vec<u64> = self.vitals.cores().iter().map(|core| core.busy_ns(now_ns)).collect();
+        let before = self.cores_before.replace((now_ns, busy.clone()));
+        let (then_ns, before) = before?;
+        let passed_ns = now_ns.checked_sub(then_ns).filter(|passed_ns| *passed_ns > 0)?;
+        let busiest_ns = busy.iter().zip(before).map(|(now, then)| now.saturating_sub(then)).max()?;
+        Some((busiest_ns as f64 / passed_ns as f64).min(1.0))
+    }
+
+    /// The age of the oldest request that waits. A core that is late shows it only in the ages at which it takes
+    /// requests off its socket; that counts when it was so in the last two readings running, since once may be a
+    /// machine that stood still for a moment, which is over.
+    fn queue_delay(&mut self, now_ns: u64) -> Duration {
+        let peak = self.vitals.take_queue_delay_peak();
+        let lasting = peak.min(std::mem::replace(&mut self.delay_before, peak));
+        self.vitals.queue_delay(now_ns).max(lasting)
+    }
+}
+
+fn limits(limits: &HealthLimits) -> Limits {
+    Limits {
+        workers_busy: limits.workers_busy,
+        queue_delay: limits.queue_delay,
+        memory: limits.memory,
+        cpu: limits.cpu,
+        processes: limits.processes,
+        network: limits.network,
+    }
+}

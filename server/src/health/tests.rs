@@ -1,0 +1,370 @@
+//! Readings of this very machine, the files it is read from, and checks against real things.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Mutex;
+
+use forewarn_proto::holddown::Outcome;
+use forewarn_shell::clock;
+
+use super::check::check;
+use super::*;
+use crate::config::{Check, Role, Service};
+use crate::workers::{QueueFull, Workers};
+
+#[test]
+fn pressure_is_the_some_line() {
+    let text = "some avg10=5.38 avg60=10.93 avg300=14.58 total=194486449\nfull avg10=9.00 avg60=0 avg300=0 total=0\n";
+    assert_eq!(machine::some_avg10(text), Some(0.0538));
+    assert_eq!(machine::some_avg10("full avg10=1.00\n"), None);
+}
+
+#[test]
+fn the_cgroup_is_found_in_both_hierarchies() {
+    let v1 = "5:devices:/\n4:memory:/a/b\n0::/\n";
+    let mounts = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
+                  41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
+    let found = format!("{:?}", cgroup::find(v1, mounts).expect("v1"));
+    assert!(found.contains("/sys/fs/cgroup/memory/a/b/memory.stat") && found.contains("total_inactive_file"));
+    let v2 = "0::/system.slice/forewarnd.service\n";
+    let mounts = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+    let found = format!("{:?}", cgroup::find(v2, mounts).expect("v2"));
+    assert!(found.contains("/sys/fs/cgroup/system.slice/forewarnd.service/memory.stat"), "{found}");
+    let container = "30 23 0:26 /system.slice/forewarnd.service /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+    let found = format!("{:?}", cgroup::find(v2, container).expect("a mount of a part"));
+    assert!(found.contains("\"/sys/fs/cgroup/memory.stat\""), "{found}");
+    assert_eq!(cgroup::find(v2, "30 23 0:26 /other /x rw - cgroup2 cgroup2 rw\n"), None);
+    assert_eq!(cgroup::find("1:cpu:/\n", mounts), None);
+}
+
+#[test]
+fn both_lists_of_clean_cache_are_reclaimable() {
+    let stat = "anon 100\nfile 70\ninactive_file 30\nactive_file 20\n";
+    assert_eq!(cgroup::sum(stat, ["inactive_file", "active_file"]), Some(50));
+    assert_eq!(cgroup::sum("anon 1\n", ["inactive_file", "active_file"]), None);
+}
+
+#[test]
+fn the_gateway_is_the_default_route_s() {
+    let table = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
+                 wlan0 00000000 FE0200C0 0003 0 0 600 00000000 0 0 0\n\
+                 eth0 00000000 010200C0 0003 0 0 100 00000000 0 0 0\n\
+                 eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n";
+    assert_eq!(network::gateway(table), Some(("eth0".to_owned(), Ipv4Addr::new(192, 0, 2, 1))));
+    assert_eq!(network::gateway("Iface\neth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"), None);
+}
+
+#[test]
+fn a_neighbour_that_was_asked_for_in_vain_is_lost() {
+    let table = "IP address HW type Flags HW address Mask Device\n\
+                 192.0.2.1 0x1 0x2 02:fc:00:00:00:05 * eth0\n\
+                 192.0.2.9 0x1 0x0 00:00:00:00:00:00 * eth0\n\
+                 192.0.2.7 0x1 0x6 02:fc:00:00:00:07 * eth0\n";
+    let state = |last| network::neighbour(table, "eth0", Ipv4Addr::new(192, 0, 2, last));
+    assert_eq!((state(1), state(9), state(7), state(2)), (Some(true), Some(false), Some(true), None));
+    assert_eq!(network::neighbour(table, "eth1", Ipv4Addr::new(192, 0, 2, 9)), None);
+}
+
+#[test]
+fn drops_are_those_of_our_own_sockets() {
+    let port = |address: &str| address.parse::<SocketAddr>().expect("an address");
+    let table = "sl local_address rem_address st tx_queue rx_queue tr tm->when retrnsmt uid timeout inode ref pointer drops\n\
+                 1: 0B00007F:0714 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 11 2 0 5\n\
+                 2: 0B00007F:0714 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 12 2 0 7\n\
+                 3: 0C00007F:0714 00000000:0000 07 00000000:00000000 00:00000000 00000000 0 0 13 2 0 90\n";
+    assert_eq!(network::drops(table, &[port("127.0.0.11:1812")]), 12);
+    assert_eq!(network::drops(table, &[port("127.0.0.11:1813")]), 0);
+    let v6 = "sl\n1: 00000000000000000000000001000000:0714 0:0 07 0:0 00:0 0 0 0 11 2 0 3\n";
+    assert_eq!(network::drops(v6, &[port("[::1]:1812")]), 3);
+}
+
+#[test]
+fn a_reading_of_this_machine_is_plausible() {
+    let mut machine = Machine::new();
+    let memory = machine.memory().expect("every Linux tells");
+    assert!(memory > 0.0 && memory < 1.0, "{memory}");
+    let start = clock::now();
+    assert_eq!(machine.cpu(start), None, "the first look has no span");
+    std::thread::sleep(Duration::from_millis(250));
+    let cpu = machine.cpu(start + Duration::from_millis(250)).expect("the second has");
+    assert!((0.0..=1.0).contains(&cpu), "{cpu}");
+    assert!(machine::processes().expect("/proc") >= 2);
+}
+
+fn health(cores: usize) -> (Arc<Vitals>, Health, Services) {
+    let vitals = Arc::new(Vitals::new(cores));
+    let health = Health {
+        vitals: Arc::clone(&vitals),
+        limits: Limits { cpu: None, memory: None, network: false, ..Limits::default() },
+        machine: Machine::new(),
+        network: Network::of(vec![], IpAddr::from([127, 0, 0, 1])),
+        cores_before: None,
+        delay_before: Duration::ZERO,
+        last: None,
+    };
+    let (services, _) = Services::new(&[], context(Arc::new(Hold::default())), Instant::ZERO);
+    (vitals, health, services)
+}
+
+#[test]
+fn the_busiest_core_makes_the_listeners_figure() {
+    let (vitals, mut health, services) = health(2);
+    let at = |millis: u64| Instant::from_millis(1_000 + millis);
+    health.read(at(0), &services);
+    assert_eq!(health.last().expect("read").1.listeners, None, "no span yet");
+    vitals.cores()[1].wake(at(10).as_nanos());
+    vitals.cores()[1].sleep(at(60).as_nanos());
+    health.read(at(100), &services);
+    assert_eq!(health.last().expect("read").1.listeners, Some(0.5));
+    vitals.cores()[0].wake(at(100).as_nanos());
+    health.read(at(200), &services);
+    assert_eq!(health.last().expect("read").1.listeners, Some(1.0), "busy while not asleep");
+}
+
+#[test]
+fn queue_delay_is_what_waits_now_or_what_is_late_again_and_again() {
+    let (vitals, mut health, services) = health(1);
+    let mut delay = |millis| {
+        health.read(Instant::from_millis(millis), &services);
+        health.last().expect("read").1.queue_delay.expect("measured")
+    };
+    vitals.cores()[0].set_oldest_waiting(Some(Instant::from_millis(1_000).as_nanos()));
+    assert_eq!(delay(1_250), Duration::from_millis(250));
+    vitals.cores()[0].set_oldest_waiting(None);
+    vitals.cores()[0].note_delay(300_000_000);
+    assert_eq!(delay(2_000), Duration::ZERO, "once is a machine that stood still");
+    vitals.cores()[0].note_delay(200_000_000);
+    assert_eq!(delay(3_000), Duration::from_millis(200), "twice running is a queue");
+    assert_eq!(delay(4_000), Duration::ZERO);
+}
+
+/// A pool whose jobs wait until they are let go, or run at once.
+#[derive(Default)]
+struct Hold {
+    immediate: bool,
+    jobs: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Pool for Hold {
+    fn submit(&self, _: u64, job: Box<dyn FnOnce() + Send>) -> Result<(), QueueFull> {
+        if self.immediate {
+            std::thread::spawn(job);
+        } else {
+            self.jobs.lock().expect("not poisoned").push(job);
+        }
+        Ok(())
+    }
+}
+
+fn context(pool: Arc<dyn Pool>) -> CheckContext {
+    CheckContext { pool, folder: std::env::temp_dir() }
+}
+
+fn real() -> CheckContext {
+    context(Arc::new(Hold { immediate: true, ..Hold::default() }))
+}
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[tokio::test]
+async fn a_port_that_is_open_and_one_that_is_not() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+    let address = listener.local_addr().expect("bound");
+    assert_eq!(check(&Check::Tcp { address }, PATIENCE, &real()).await.outcome, Outcome::Success);
+    drop(listener);
+    let finding = check(&Check::Tcp { address }, PATIENCE, &real()).await;
+    assert_eq!(finding.outcome, Outcome::Failure);
+    assert!(finding.text.contains("refused"), "{}", finding.text);
+}
+
+#[tokio::test]
+async fn a_host_that_answers_pings() {
+    let address = IpAddr::from([127, 0, 0, 1]);
+    let finding = check(&Check::Icmp { address }, PATIENCE, &real()).await;
+    // Without any right to ping there is no result; a failure would be wrong either way.
+    assert_ne!(finding.outcome, Outcome::Failure, "{}", finding.text);
+}
+
+/// A program of the test's own, so that nothing else is called so.
+fn sleeper(folder: &Path, name: &str) -> std::process::Child {
+    let program = folder.join(name);
+    std::fs::copy("/bin/sleep", &program).expect("coreutils");
+    std::process::Command::new(program).arg("60").spawn().expect("a copy of sleep")
+}
+
+#[tokio::test]
+async fn a_process_by_its_name_until_it_is_dead() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["fwn-short", "fwn-a-name-that-is-longer-than-fifteen"] {
+        let mut child = sleeper(folder.path(), name);
+        let wanted = Check::Process { name: name.to_owned() };
+        let finding = check(&wanted, PATIENCE, &real()).await;
+        assert_eq!(finding, Finding { outcome: Outcome::Success, text: format!("process {}", child.id()) });
+        child.kill().expect("ours");
+        // Not waited for: a zombie is no running process.
+        let died = clock::now();
+        while check(&wanted, PATIENCE, &real()).await.outcome == Outcome::Success {
+            assert!(clock::now().since(died) < PATIENCE);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        child.wait().expect("ours");
+    }
+}
+
+#[tokio::test]
+async fn a_pid_file_names_a_live_process_or_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("pid");
+    let wanted = Check::PidFile { path: path.clone() };
+    let outcome = async || check(&wanted, PATIENCE, &real()).await.outcome;
+    assert_eq!(outcome().await, Outcome::Failure, "no file");
+    std::fs::write(&path, format!("{}\n", std::process::id())).expect("writable");
+    assert_eq!(outcome().await, Outcome::Success);
+    std::fs::write(&path, "rubbish").expect("writable");
+    assert_eq!(outcome().await, Outcome::Failure);
+    std::fs::write(&path, "4194305").expect("writable");
+    assert_eq!(outcome().await, Outcome::Failure, "above the kernel's largest");
+}
+
+fn command(words: &[&str]) -> Check {
+    Check::Command { command: words.iter().map(|word| (*word).to_owned()).collect() }
+}
+
+#[tokio::test]
+async fn a_command_is_judged_by_its_exit_status_in_the_configuration_s_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("here"), "").expect("writable");
+    let context = CheckContext { folder: folder.path().to_owned(), ..real() };
+    let outcome = async |words: &[&str]| check(&command(words), PATIENCE, &context).await.outcome;
+    assert_eq!(outcome(&["test", "-e", "here"]).await, Outcome::Success);
+    assert_eq!(outcome(&["test", "-e", "there"]).await, Outcome::Failure);
+    assert_eq!(outcome(&["test", "-e", "here; true"]).await, Outcome::Failure, "no shell");
+    assert_eq!(outcome(&["/no/such/program"]).await, Outcome::Failure);
+}
+
+#[tokio::test]
+async fn a_command_that_takes_too_long_is_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("fwn-hangs");
+    std::fs::copy("/bin/sleep", &program).expect("coreutils");
+    let wanted = command(&[program.to_str().expect("a plain path"), "60"]);
+    let finding = check(&wanted, Duration::from_millis(100), &real()).await;
+    assert_eq!(finding.outcome, Outcome::Failure);
+    assert!(finding.text.contains("killed"), "{}", finding.text);
+    let gone = check(&Check::Process { name: "fwn-hangs".to_owned() }, PATIENCE, &real()).await;
+    assert_eq!(gone.outcome, Outcome::Failure, "{}", gone.text);
+}
+
+#[tokio::test]
+async fn a_check_that_found_no_thread_has_no_result_and_isn_t_made_later() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mark = folder.path().join("mark");
+    let pool = Arc::new(Hold::default());
+    let wanted = command(&["touch", mark.to_str().expect("a plain path")]);
+    let finding = check(&wanted, Duration::from_millis(50), &context(pool.clone())).await;
+    assert_eq!(finding.outcome, Outcome::NoResult);
+    for job in pool.jobs.lock().expect("not poisoned").drain(..) {
+        job();
+    }
+    assert!(!mark.exists(), "nobody waits for it any more");
+}
+
+#[tokio::test]
+async fn a_full_pool_is_no_failure_of_the_service() {
+    let vitals = Arc::new(Vitals::new(1));
+    let workers = Arc::new(Workers::start(1, 1, vitals).expect("a thread"));
+    let gate = Arc::new(Mutex::new(()));
+    let closed = gate.lock().expect("not poisoned");
+    for _ in 0..2 {
+        let gate = Arc::clone(&gate);
+        let _ = workers.submit(1, move || drop(gate.lock()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let finding = check(&command(&["true"]), PATIENCE, &context(workers.clone())).await;
+    assert_eq!(finding.outcome, Outcome::NoResult, "{}", finding.text);
+    drop(closed);
+}
+
+fn service(name: &str, check: Check, role: Role) -> Service {
+    Service {
+        name: name.into(),
+        role,
+        check,
+        interval: Duration::from_millis(10),
+        timeout: PATIENCE,
+        fall: 3,
+        rise: 2,
+        hold_down: Duration::from_millis(50),
+    }
+}
+
+/// Runs the services' checks until `done`.
+async fn run_until(
+    services: &mut Services,
+    results: &mut tokio::sync::mpsc::UnboundedReceiver<Checked>,
+    done: impl Fn(&Services) -> bool,
+) {
+    let began = clock::now();
+    while !done(services) {
+        assert!(clock::now().since(began) < PATIENCE, "{:?}", services.statuses());
+        services.begin_due(clock::now());
+        let next = services.poll_timeout().unwrap_or(clock::now() + PATIENCE);
+        tokio::select! {
+            Some(checked) = results.recv() => services.handle(clock::now(), checked),
+            () = clock::sleep_until(next) => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_falls_is_held_down_and_rises() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("there");
+    let list = [
+        service("file", command(&["test", "-e", path.to_str().expect("plain")]), Role::Mandatory),
+        service("log", command(&["false"]), Role::Dependent { weight: 0.4 }),
+        service("other log", command(&["false"]), Role::Dependent { weight: 0.3 }),
+    ];
+    std::fs::write(&path, "").expect("writable");
+    let (mut services, mut results) = Services::new(&list, real(), clock::now());
+    assert_eq!(services.failed(), (0, 0.0), "not judged yet is not failed");
+    run_until(&mut services, &mut results, |services| {
+        (services.failed().1 - 0.7).abs() < 1e-9 && services.statuses()[0].state == "running"
+    })
+    .await;
+    assert_eq!(services.failed().0, 0);
+    std::fs::remove_file(&path).expect("there");
+    run_until(&mut services, &mut results, |services| services.failed().0 == 1).await;
+    assert_eq!(services.statuses()[0].state, "hold-down");
+    std::fs::write(&path, "").expect("writable");
+    run_until(&mut services, &mut results, |services| services.failed().0 == 0).await;
+    assert_eq!(services.statuses()[0].state, "running");
+}
+
+#[tokio::test]
+async fn a_reload_keeps_the_standing_of_what_stays_the_same() {
+    let kept = service("kept", command(&["false"]), Role::Mandatory);
+    let list = [kept.clone(), service("dropped", command(&["false"]), Role::Mandatory)];
+    let (mut services, mut results) = Services::new(&list, real(), clock::now());
+    run_until(&mut services, &mut results, |services| services.failed().0 == 2).await;
+    let new = service("new", command(&["true"]), Role::Mandatory);
+    services.reload(&[new, kept], clock::now());
+    assert_eq!(services.failed().0, 1);
+    let states: Vec<_> = services.statuses().into_iter().map(|one| (one.name, one.state)).collect();
+    assert_eq!(states[0], ("new".to_owned(), "starting".to_owned()));
+    assert_eq!(states[1].0, "kept");
+    run_until(&mut services, &mut results, |services| services.statuses()[0].state == "running").await;
+}
+
+#[test]
+fn processes_are_held_down_at_the_first_failure() {
+    let list = [service("p", Check::Process { name: "no-such-process".into() }, Role::Mandatory)];
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let (mut services, mut results) = Services::new(&list, real(), clock::now());
+        services.begin_due(clock::now());
+        let first = results.recv().await.expect("a result");
+        services.handle(clock::now(), first);
+        assert_eq!(services.failed().0, 1);
+    });
+}
