@@ -48,9 +48,39 @@ use sys::{ReceiveBatch, SendBatch, Sent};
 /// Datagrams received by one system call. 260 KiB of address space, of which only what was used is resident.
 pub struct Inbound {
     batch: ReceiveBatch,
-    /// When they were read, on both clocks.
-    read_at: Instant,
-    read_at_utc_nanos: u64,
+    read: Read,
+}
+
+/// When a batch was read, on both clocks: the kernel stamps datagrams with the calendar, and ages are wanted.
+#[derive(Clone, Copy)]
+struct Read {
+    at: Instant,
+    at_utc_nanos: u64,
+    /// Whether the calendar has gone on like the monotonic clock since the batch before.
+    steady: bool,
+}
+
+/// The two clocks may drift apart by this much between two batches (an adjusted calendar is slewed by 0.5 ms a second).
+/// More is a step, and would make datagrams look hours old.
+const STEP_NANOS: u64 = 20_000_000;
+
+impl Read {
+    const NEVER: Read = Read { at: Instant::ZERO, at_utc_nanos: 0, steady: false };
+
+    fn after(self, at: Instant, at_utc_nanos: u64) -> Read {
+        let apart = |read: &Read| read.at_utc_nanos.wrapping_sub(read.at.as_nanos());
+        let read = Read { at, at_utc_nanos, steady: false };
+        let step = apart(&read).wrapping_sub(apart(&self));
+        Read { steady: step.min(step.wrapping_neg()) < STEP_NANOS, ..read }
+    }
+
+    /// When a datagram of that stamp arrived: when it was read, where that can't be told.
+    fn arrival(&self, stamp: u64) -> Instant {
+        if stamp == 0 || !self.steady {
+            return self.at;
+        }
+        self.at.before(Duration::from_nanos(self.at_utc_nanos.saturating_sub(stamp)))
+    }
 }
 
 /// One received datagram.
@@ -64,7 +94,7 @@ pub struct Datagram<'b> {
     pub from: SocketAddr,
     /// The local address it was sent to, from which the answer has to leave.
     pub to: IpAddr,
-    /// When the kernel received it; when it was read, where the kernel didn't stamp it.
+    /// When the kernel received it; when it was read, where the kernel didn't stamp it or the calendar was set meanwhile.
     pub arrived: Instant,
 }
 
@@ -72,7 +102,8 @@ impl Inbound {
     /// An empty batch.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Inbound {
-        Inbound { batch: ReceiveBatch::new(), read_at: Instant::ZERO, read_at_utc_nanos: 0 }
+        let read = Read::NEVER.after(clock::now(), clock::utc_nanos());
+        Inbound { batch: ReceiveBatch::new(), read }
     }
 
     /// How many datagrams there are.
@@ -87,19 +118,18 @@ impl Inbound {
 
     /// When the batch was read: the `now` of everything in it.
     pub fn read_at(&self) -> Instant {
-        self.read_at
+        self.read.at
     }
 
     /// The datagram at `index`, if there are so many.
     pub fn get(&self, index: usize) -> Option<Datagram<'_>> {
         let (bytes, envelope) = self.batch.get(index)?;
-        let age = if envelope.stamp == 0 { 0 } else { self.read_at_utc_nanos.saturating_sub(envelope.stamp) };
         Some(Datagram {
             bytes,
             truncated: envelope.truncated,
             from: envelope.from,
             to: envelope.to,
-            arrived: self.read_at.before(Duration::from_nanos(age)),
+            arrived: self.read.arrival(envelope.stamp),
         })
     }
 
@@ -229,7 +259,11 @@ impl Socket {
                     }
                     return Poll::Ready(Ok(received));
                 }
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => {
+                    // Nothing is registered yet, and there may be datagrams behind the error: polled again, even by who ignores it.
+                    cx.waker().wake_by_ref();
+                    return Poll::Ready(Err(error));
+                }
             }
         }
     }
@@ -244,8 +278,7 @@ impl Socket {
                 Err(error) => return Err(error),
             }
         };
-        batch.read_at = clock::now();
-        batch.read_at_utc_nanos = clock::utc_nanos();
+        batch.read = batch.read.after(clock::now(), clock::utc_nanos());
         if let Some(drops) =
             batch.batch.get(received.saturating_sub(1)).and_then(|(_, envelope)| envelope.drops)
         {

@@ -305,3 +305,19 @@ fn a_receive_that_was_dropped_loses_nothing() {
         assert!(server.socket.get_ref().as_raw_fd() > 0);
     });
 }
+
+#[test]
+fn a_calendar_that_is_set_makes_nothing_look_old() {
+    let second = 1_000_000_000;
+    let first = Read::NEVER.after(Instant::from_nanos(second), 1000 * second);
+    let steady = first.after(Instant::from_nanos(2 * second), 1001 * second + 5_000_000);
+    assert_eq!(steady.arrival(1001 * second - 95_000_000), Instant::from_nanos(second + 900_000_000));
+    assert_eq!(steady.arrival(0), steady.at, "not stamped");
+    assert_eq!(steady.arrival(2000 * second), steady.at, "stamped in the future");
+    for stepped in [4600 * second, 10 * second] {
+        let after = steady.after(Instant::from_nanos(3 * second), stepped);
+        assert_eq!(after.arrival(1002 * second), after.at);
+        let later = after.after(Instant::from_nanos(4 * second), stepped + second);
+        assert_eq!(later.arrival(stepped), Instant::from_nanos(3 * second));
+    }
+}
