@@ -4,7 +4,8 @@
 //! the cores measured are the threads that read the sockets. All times are nanoseconds of the monotonic clock
 //! (`forewarn_shell::clock::now`); kernel receive stamps are converted to it once, on arrival.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -124,9 +125,11 @@ impl CoreVitals {
     /// Nanoseconds this core has not been asleep, since its start. Busy over an interval is the difference of
     /// two readings over the interval.
     pub fn busy_ns(&self, now_ns: u64) -> u64 {
+        // In this order, the reverse of `sleep`'s: a turn that ends meanwhile is missing once, rather than counted twice.
+        let busy_ns = self.busy_ns.load(Acquire);
         let awake_since_ns = self.awake_since_ns.load(Relaxed);
         let current_ns = if awake_since_ns == 0 { 0 } else { now_ns.saturating_sub(awake_since_ns) };
-        self.busy_ns.load(Relaxed) + current_ns
+        busy_ns + current_ns
     }
 
     /// Requests this core received and has not yet answered or dropped.
@@ -151,7 +154,7 @@ impl CoreVitals {
     pub fn sleep(&self, now_ns: u64) {
         let busy_ns = self.busy_ns(now_ns);
         self.awake_since_ns.store(0, Relaxed);
-        self.busy_ns.store(busy_ns, Relaxed);
+        self.busy_ns.store(busy_ns, Release);
     }
 
     /// Sets the number of requests in flight.
