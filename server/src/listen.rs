@@ -16,6 +16,7 @@ use forewarn_shell::udp::{self, BindError, Bound, Flushed, Inbound, Outbound, So
 use tokio::runtime;
 
 use crate::config::{Config, ListenKind};
+use crate::process::mailbox::Mailbox;
 use crate::process::{Arrival, Core, Departure};
 use crate::shared::Shared;
 
@@ -93,8 +94,12 @@ pub fn start(shared: &Arc<Shared>, sockets: Sockets) -> io::Result<Cores> {
             bound.into_iter().map(listener).collect::<io::Result<Vec<_>>>()?
         };
         let thread = thread::Builder::new().name(format!("core-{number}")).spawn(move || {
+            let _alarm = Alarm(number);
             let core = Core::new(number as u16, Arc::clone(&shared));
-            runtime.block_on(Loop { number, shared, control, core, listeners, first: 0 }.run());
+            let mailbox = Arc::clone(shared.mailbox(number));
+            let scratch = Box::new([0; udp::DATAGRAM]);
+            let turns = Loop { number, shared, mailbox, control, core, listeners, first: 0, scratch };
+            runtime.block_on(turns.run());
         })?;
         cores.threads.push(thread);
     }
@@ -135,6 +140,18 @@ impl Drop for Cores {
     }
 }
 
+/// Says at once that a core has panicked. Its sockets close, and the kernel gives their share to the other cores; its gauges
+/// stay as busy as they were, so that the load tells the clients to leave.
+struct Alarm(usize);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("core {} panicked: what it was working on is lost; restart the server", self.0);
+        }
+    }
+}
+
 /// One socket and its batches.
 struct Listener {
     kind: ListenKind,
@@ -160,11 +177,15 @@ enum Wake {
 struct Loop {
     number: usize,
     shared: Arc<Shared>,
+    /// This core's own, so that going to sleep touches nothing that other cores touch.
+    mailbox: Arc<Mailbox>,
     control: Arc<Control>,
     core: Core,
     listeners: Vec<Listener>,
     /// The listener asked first in the next turn, so that none is served before the others for ever.
     first: usize,
+    /// Where replies that don't go out with their batch are written.
+    scratch: Box<[u8; udp::DATAGRAM]>,
 }
 
 impl Loop {
@@ -235,8 +256,7 @@ impl Loop {
     }
 
     async fn sleep(&mut self) -> Wake {
-        let shared = Arc::clone(&self.shared);
-        let mailbox = shared.mailbox(self.number);
+        let mailbox = Arc::clone(&self.mailbox);
         let due = self.core.poll_timeout().unwrap_or(Instant::FAR);
         tokio::select! {
             biased;
@@ -272,20 +292,18 @@ impl Loop {
         if !self.core.collect() {
             return;
         }
-        let mut out = [0; udp::DATAGRAM];
-        while let Some(departure) = self.core.handle_finding(now, &mut out) {
+        while let Some(departure) = self.core.handle_finding(now, &mut *self.scratch) {
             if let Some(departure) = departure {
-                self.send(departure, &out).await;
+                self.send(departure).await;
             }
         }
         self.flush_all().await;
     }
 
     async fn answer_delayed(&mut self, now: Instant) {
-        let mut out = [0; udp::DATAGRAM];
         let mut any = false;
-        while let Some(departure) = self.core.poll_delayed(now, &mut out) {
-            self.send(departure, &out).await;
+        while let Some(departure) = self.core.poll_delayed(now, &mut *self.scratch) {
+            self.send(departure).await;
             any = true;
         }
         if any {
@@ -293,13 +311,15 @@ impl Loop {
         }
     }
 
-    async fn send(&mut self, departure: Departure, out: &[u8]) {
+    /// Puts what is in the scratch buffer into its socket's batch.
+    async fn send(&mut self, departure: Departure) {
         let Departure { route, length } = departure;
+        let octets = &self.scratch[..length];
         let Listener { socket, outbound, .. } = &mut self.listeners[usize::from(route.socket)];
-        if outbound.push(&out[..length], route.to, Some(route.from)).is_err() {
+        if outbound.push(octets, route.to, Some(route.from)).is_err() {
             flush(socket, outbound).await;
             // Empty now.
-            let _ = outbound.push(&out[..length], route.to, Some(route.from));
+            let _ = outbound.push(octets, route.to, Some(route.from));
         }
     }
 
