@@ -215,9 +215,13 @@ impl<'b> Writer<'b> {
     /// All Proxy-State attributes of `request`, unchanged and in order, as every reply has to carry them
     /// (RFC 2865 section 5.33).
     pub fn proxy_states(&mut self, request: &Packet<'_>) -> Result<&mut Self, WriteError> {
+        let whole = self.length;
         if request.facts().proxy_state {
             for state in request.attributes().filter(|a| a.number == number::PROXY_STATE) {
-                self.attribute(number::PROXY_STATE, state.value)?;
+                if let Err(error) = self.attribute(number::PROXY_STATE, state.value) {
+                    self.length = whole;
+                    return Err(error);
+                }
             }
         }
         Ok(self)

@@ -1,5 +1,5 @@
 use super::*;
-use crate::hide::{chap_matches, chap_response, salted, user_password};
+use crate::hide::{ascend_secret, chap_matches, chap_response, salted, user_password};
 use crate::{Kept, MessageAuthenticatorRule, VendorFormat};
 
 const NAS: [u8; 16] = [1; 16];
@@ -126,6 +126,40 @@ fn keys_in_a_reply_are_hidden_for_the_nas() {
     let vendor: Vec<_> = answer.attributes().filter_map(|a| a.vendor()).map(|v| v.data).collect();
     assert_eq!(salted::reveal(&a, &NAS, &vendor[0][2..], &mut clear).unwrap(), [0xaa; 32]);
     assert_eq!(vendor[1], b"\x07\x06\0\0\0\x01");
+}
+
+/// Two octets of type (Lucent), TLVs (Ubiquiti, WiMAX with its continuation octet), and neighbours that stay.
+#[test]
+fn hidden_values_are_found_in_every_layout() {
+    let (a, b) = keys();
+    let (salt, mut room) = (salted::Salt::new(5), [0; 256]);
+    let hidden = salted::hide(&b, &HOP, salt, b"pre-shared", &mut room).unwrap();
+    let mut ascend = *b"sixteen octets..";
+    ascend_secret(&b, &HOP, &mut ascend);
+    let lucent = VendorFormat::new(2, 1, false).unwrap();
+    let wimax = VendorFormat::new(1, 1, true).unwrap();
+    let mut upstream = [0; 4096];
+    let mut writer = Writer::new(&mut upstream, Code::ACCESS_ACCEPT, 99);
+    writer.message_authenticator().unwrap();
+    writer.vendor(4846, lucent, 214, &ascend).unwrap();
+    writer.vendor(4846, lucent, 214 << 8, &ascend).unwrap();
+    writer.vendor_tlv(41112, VendorFormat::STANDARD, 5, &[2], hidden).unwrap();
+    writer.vendor_tlv(41112, VendorFormat::STANDARD, 5, &[4], hidden).unwrap();
+    writer.vendor_tlv(24757, wimax, 86, &[3], hidden).unwrap();
+    let bytes = writer.reply(&b, &HOP).unwrap();
+    let packet = Packet::parse(bytes).unwrap().verify_reply(&b, Code::ACCESS_REQUEST, &HOP, RULE).unwrap();
+    let (mut buffer, mut clear) = ([0; 4096], [0; 256]);
+    let (from, to) = (Leg { key: &b, authenticator: &HOP }, Leg { key: &a, authenticator: &NAS });
+    let bytes = reply(&packet, from, to, 7, None, &mut buffer).unwrap();
+    let answer = Packet::parse(bytes).unwrap().verify_reply(&a, Code::ACCESS_REQUEST, &NAS, RULE).unwrap();
+    let inside: Vec<_> = answer.attributes().filter_map(|a| a.vendor()).map(|v| v.data).collect();
+    let mut secret: [u8; 16] = inside[0][3..].try_into().unwrap();
+    ascend_secret(&a, &NAS, &mut secret);
+    assert_eq!(&secret, b"sixteen octets..");
+    assert_eq!(inside[1][3..], ascend);
+    assert_eq!(salted::reveal(&a, &NAS, &inside[2][4..], &mut clear).unwrap(), b"pre-shared");
+    assert_eq!(&inside[3][4..], hidden);
+    assert_eq!(salted::reveal(&a, &NAS, &inside[4][5..], &mut clear).unwrap(), b"pre-shared");
 }
 
 #[test]

@@ -60,6 +60,12 @@ fn a_full_packet_stays_as_it_was() {
     let before = writer.written().len();
     assert_eq!(writer.eap_message(&[0; 400]).map(|_| ()), Err(WriteError::Full));
     assert_eq!(writer.extended(245, 1, &[0; 400]).map(|_| ()), Err(WriteError::Full));
+    let mut room = [0; 4096];
+    let mut states = Writer::new(&mut room, Code::ACCOUNTING_REQUEST, 0);
+    states.attribute(number::PROXY_STATE, b"fits").unwrap();
+    states.attribute(number::PROXY_STATE, &[0; 253]).unwrap();
+    let states = Packet::parse(states.request(&key(), RequestAuthenticator::Computed).unwrap()).unwrap();
+    assert_eq!(writer.proxy_states(states.peek()).map(|_| ()), Err(WriteError::Full));
     assert_eq!(writer.written().len(), before);
     let rest = writer.remaining() - 2;
     writer.attribute(number::REPLY_MESSAGE, &vec![b'x'; rest]).unwrap();
