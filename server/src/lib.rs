@@ -3,10 +3,12 @@
 pub mod cli;
 pub mod config;
 pub mod health;
+pub mod control;
 pub use forewarn_shell::log;
 pub mod listen;
 pub mod policy;
 pub mod process;
+pub mod run;
 pub mod shared;
 pub mod store;
 pub mod vitals;

@@ -1,3 +1,7 @@
-//! forewarnd
+//! forewarnd, the AAA server.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    forewarn_server::run::main()
+}

@@ -33,3 +33,14 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     note(old.workers.in_flight != new.workers.in_flight, "[workers] in_flight", "the tables are in use");
     needs
 }
+
+impl Config {
+    /// Keeps of `old`, which runs, what takes effect at the next start only.
+    pub fn keep(&mut self, old: &Config) {
+        self.server = old.server.clone();
+        self.listens.clone_from(&old.listens);
+        self.notice.listen = old.notice.listen;
+        self.workers.queue = old.workers.queue;
+        self.workers.in_flight = old.workers.in_flight;
+    }
+}

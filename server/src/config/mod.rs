@@ -86,6 +86,16 @@ pub enum ListenKind {
     Acct,
 }
 
+impl ListenKind {
+    /// What is asked there, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            ListenKind::Auth => "authentication",
+            ListenKind::Acct => "accounting",
+        }
+    }
+}
+
 /// `[[client]]`: a device, or a network of devices, that may ask.
 #[derive(Debug, Clone)]
 pub struct Client {

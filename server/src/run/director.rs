@@ -1,0 +1,288 @@
+//! The director: one loop on the main thread, asleep until something happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forewarn_proto::time::Instant;
+use forewarn_proto::watch::{self, DrainBy, Event, Phase, Watch};
+use forewarn_shell::clock;
+use forewarn_shell::config::Diagnostics;
+use forewarn_shell::control::{Asked, Listener, Program, Reply, Request, ServerStatus, Status, WatchStatus};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::Running;
+use crate::config::{self, Config, Loaded};
+use crate::control;
+use crate::listen::Cores;
+
+/// How often a drain is looked at.
+const DRAIN_LOOK: Duration = Duration::from_millis(10);
+/// How often an operator who waits for a drain hears how far it is.
+const DRAIN_WORD: Duration = Duration::from_secs(1);
+/// Requests of operators that may wait.
+const ASKED_MAX: usize = 16;
+
+/// What the main thread keeps.
+pub(super) struct Director {
+    running: Running,
+    watch: Watch,
+    signals: Signals,
+    /// Operators who wait for the end of a drain, and when they last heard of it.
+    waiting: Vec<Asked>,
+    word_at: Instant,
+    reloads: u64,
+    refused_reloads: u64,
+    started_at: Instant,
+    ending: bool,
+}
+
+struct Signals {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// What woke the director.
+enum Wake {
+    Asked(Asked),
+    Reload,
+    End,
+    Time,
+}
+
+impl Director {
+    pub(super) fn new(running: Running, config: &Config) -> std::io::Result<Director> {
+        let signals = Signals {
+            hang_up: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        };
+        let now = clock::now();
+        Ok(Director {
+            running,
+            watch: Watch::new(watch_config(config), now),
+            signals,
+            waiting: Vec::new(),
+            word_at: now,
+            reloads: 0,
+            refused_reloads: 0,
+            started_at: now,
+            ending: false,
+        })
+    }
+
+    /// Until the server is to end.
+    pub(super) async fn run(&mut self, control: &Listener, cores: &Cores) {
+        let (asked, mut requests) = mpsc::channel(ASKED_MAX);
+        let serve = control.serve(asked);
+        tokio::pin!(serve);
+        loop {
+            let due = self.poll_timeout();
+            let wake = tokio::select! {
+                biased;
+                _ = self.signals.terminate.recv() => Wake::End,
+                _ = self.signals.interrupt.recv() => Wake::End,
+                _ = self.signals.hang_up.recv() => Wake::Reload,
+                Some(asked) = requests.recv() => Wake::Asked(asked),
+                () = clock::sleep_until(due.unwrap_or(Instant::FAR)), if due.is_some() => Wake::Time,
+                () = &mut serve => Wake::Time,
+            };
+            match wake {
+                Wake::End if self.ending => {
+                    tracing::warn!("told twice to end: ending at once");
+                    return;
+                }
+                Wake::End => self.end(),
+                Wake::Reload => {
+                    // What it comes to is logged.
+                    let _ = self.reload().await;
+                }
+                Wake::Asked(asked) => self.answer(asked, cores).await,
+                Wake::Time => {}
+            }
+            self.look();
+            if self.ending && self.watch.phase() == Phase::Drained {
+                return;
+            }
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let draining = matches!(self.watch.phase(), Phase::Draining { .. });
+        let look = draining.then(|| clock::now() + DRAIN_LOOK);
+        [look, self.watch.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// SIGTERM or SIGINT for the first time.
+    fn end(&mut self) {
+        tracing::info!("told to end: draining first; a second signal ends at once");
+        self.ending = true;
+        self.watch.drain(clock::now(), DrainBy::Shutdown);
+    }
+
+    /// What time has brought.
+    fn look(&mut self) {
+        let now = clock::now();
+        self.watch.handle_timeout(now);
+        if matches!(self.watch.phase(), Phase::Draining { .. })
+            && self.running.shared.vitals().in_flight() == 0
+        {
+            self.watch.handle_drained(now);
+        }
+        while let Some(event) = self.watch.poll_event() {
+            self.act(event);
+        }
+        self.tell_waiting(now);
+    }
+
+    fn act(&mut self, event: Event) {
+        match event {
+            Event::Entered { from, to, cause } => {
+                tracing::info!("{} -> {}: {cause}", from.name(), to.name());
+            }
+            Event::StopTaking => self.running.shared.set_taking(false),
+            Event::StartTaking => self.running.shared.set_taking(true),
+            Event::Warn { .. } | Event::Invite { .. } | Event::Pause { .. } => {}
+        }
+    }
+
+    fn tell_waiting(&mut self, now: Instant) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        let reply = match self.watch.phase() {
+            Phase::Draining { .. } if now < self.word_at + DRAIN_WORD => return,
+            Phase::Draining { .. } => {
+                let in_flight = self.running.shared.vitals().in_flight();
+                Reply::Progress { message: format!("{in_flight} requests under way") }
+            }
+            Phase::Drained => Reply::Done { message: "drained: requests aren't taken any more".to_owned() },
+            phase => Reply::Refused {
+                errors: vec![format!("the drain was ended: the server is {}", phase.name())],
+            },
+        };
+        self.word_at = now;
+        for asked in &self.waiting {
+            asked.reply(reply.clone());
+        }
+        if reply.is_last() {
+            self.waiting.clear();
+        }
+    }
+
+    async fn answer(&mut self, asked: Asked, cores: &Cores) {
+        let now = clock::now();
+        let done = |message: &str| Reply::Done { message: message.to_owned() };
+        let reply = match asked.request {
+            Request::Status => Reply::Status { status: Status::Server(Box::new(self.status(cores))) },
+            Request::Drain { wait } => {
+                self.watch.drain(now, DrainBy::Operator);
+                if wait {
+                    self.word_at = now;
+                    self.waiting.push(asked);
+                    return;
+                }
+                done("draining; `forewarn status` shows how far it is, `forewarn resume` takes it back")
+            }
+            Request::Resume if self.ending => {
+                Reply::Refused { errors: vec!["the server was told to end and drains".to_owned()] }
+            }
+            Request::Resume => {
+                self.watch.resume(now);
+                done("taking requests; clients that left are invited back as the load allows")
+            }
+            Request::Quiesce => {
+                self.watch.quiesce(now);
+                done("keeping the clients there are, inviting no others")
+            }
+            Request::Reload => match self.reload().await {
+                Ok(message) => Reply::Done { message },
+                Err(errors) => Reply::Refused { errors },
+            },
+        };
+        asked.reply(reply);
+    }
+}
+
+impl Director {
+    /// Reads the configuration again. What was done, or every reason why not; the old one goes on then.
+    async fn reload(&mut self) -> Result<String, Vec<String>> {
+        let layers = self.running.layers.clone();
+        // A large file takes a while; readings and notices don't wait for it.
+        let loaded = tokio::task::spawn_blocking(move || config::load(&layers)).await;
+        let loaded = loaded.map_err(|_| vec!["the check of the configuration was cut off".to_owned()])?;
+        self.apply(loaded).inspect_err(|errors| {
+            self.refused_reloads += 1;
+            tracing::error!("the new configuration is refused, the old one goes on:");
+            for error in errors {
+                tracing::error!("{error}");
+            }
+        })
+    }
+
+    fn apply(&mut self, loaded: Result<Loaded, Diagnostics>) -> Result<String, Vec<String>> {
+        let Loaded { mut config, warnings } =
+            loaded.map_err(|found| found.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let old = self.running.shared.config();
+        let restart = config::needs_restart(&old, &config);
+        config.keep(&old);
+        let config = Arc::new(config);
+        self.running.shared.reload(Arc::clone(&config)).map_err(|error| vec![error.to_string()])?;
+        self.watch.reconfigure(watch_config(&config));
+        self.reloads += 1;
+        let mut message = "reloaded: the new configuration is in force".to_owned();
+        for note in warnings.warnings().map(ToString::to_string).chain(restart) {
+            message.push('\n');
+            message.push_str(&note);
+        }
+        for line in message.lines() {
+            tracing::info!("{line}");
+        }
+        Ok(message)
+    }
+
+    fn status(&self, cores: &Cores) -> ServerStatus {
+        let shared = &self.running.shared;
+        let config = shared.config();
+        ServerStatus {
+            program: Program {
+                name: config.server.name.clone(),
+                identity: config.server.identity.to_string(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+                started_at: clock::micros_since_1970(self.started_at),
+                config: self.running.file.display().to_string(),
+                state_dir: self.running.state.path().display().to_string(),
+                reloads: self.reloads,
+                complaints: Vec::new(),
+            },
+            watch: WatchStatus {
+                state: self.watch.phase().name().to_lowercase(),
+                cause: self.watch.cause().to_string(),
+                since: clock::micros_since_1970(self.watch.since()),
+                share: self.watch.moved(),
+                ..WatchStatus::default()
+            },
+            requests: shared.requests().collect(),
+            counters: control::counters(shared, cores),
+            clients: control::clients(shared),
+            strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
+            ..ServerStatus::default()
+        }
+    }
+}
+
+fn watch_config(config: &Config) -> watch::Config {
+    watch::Config {
+        failover_threshold: config.health.failover_threshold,
+        failover_after: config.health.failover_after,
+        connection_threshold: config.health.connection_threshold,
+        connection_after: config.health.connection_after,
+        away_min: config.health.away_min,
+        shed: config.notice.shed,
+        shed_every: config.notice.shed_every,
+        drain_deadline: config.drain.deadline,
+        greet: true,
+    }
+}
