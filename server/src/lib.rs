@@ -2,8 +2,8 @@
 
 pub mod cli;
 pub mod config;
-pub mod health;
 pub mod control;
+pub mod health;
 pub use forewarn_shell::log;
 pub mod listen;
 pub mod policy;
