@@ -40,7 +40,9 @@ pub struct Onward<'a> {
 ///
 /// User-Password and whatever else is hidden is revealed with the old secret and authenticator and hidden with the new;
 /// CHAP-Challenge is added where the old authenticator was the challenge (RFC 2865 section 5.3);
-/// Message-Authenticator comes first in Access-Request and Status-Server, and is left off elsewhere.
+/// Message-Authenticator comes first in Access-Request and Status-Server, and is left off elsewhere. In accounting, CoA and
+/// Disconnect requests nothing is hidden anew: their authenticator isn't known when they are written, and no RFC says what
+/// would stand for it.
 pub fn request<'b>(
     request: &Verified<Packet<'_>>,
     from: &RadiusKey,
