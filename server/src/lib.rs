@@ -11,5 +11,7 @@ pub mod process;
 pub mod run;
 pub mod shared;
 pub mod store;
+#[cfg(test)]
+mod testing;
 pub mod vitals;
 pub mod workers;

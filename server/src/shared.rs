@@ -30,7 +30,7 @@ pub struct Shared {
     mailboxes: Box<[Arc<Mailbox>]>,
     heard: Heard,
     strangers: Strangers,
-    learnt: Learnt,
+    learnt: Arc<Learnt>,
 }
 
 /// The data plane can't start.
@@ -67,7 +67,7 @@ impl Shared {
         let cores = config.server.cores.max(1);
         let vitals = Arc::new(Vitals::new(cores));
         vitals.limit_queue_delay(config.health.limits.queue_delay);
-        let learnt = Learnt::read(Arc::clone(state))?;
+        let learnt = Arc::new(Learnt::read(Arc::clone(state))?);
         let tables =
             Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
@@ -174,9 +174,12 @@ impl Shared {
         }
     }
 
-    /// Keeps over a restart that this client sends Message-Authenticator. Called once per client; on a worker.
+    /// Keeps over a restart that this client sends Message-Authenticator: on a worker, since it waits for the
+    /// disk. Called once per client.
     pub(crate) fn keep_learnt(&self, key: String) {
-        self.learnt.add(key);
+        let learnt = Arc::clone(&self.learnt);
+        // A full queue: it is learnt again after the next start.
+        let _ = self.workers.submit(clock::now().as_nanos(), move || learnt.add(key));
     }
 }
 

@@ -84,7 +84,9 @@ impl Drop for Workers {
         drop(state);
         drop(waiting);
         self.inner.ready.notify_all();
-        for handle in handles {
+        // A job may have held the pool's last owner: a worker can't wait for itself.
+        let own = thread::current().id();
+        for handle in handles.into_iter().filter(|handle| handle.thread().id() != own) {
             // A worker contains its jobs' panics; one that could not is already counted.
             let _ = handle.join();
         }
@@ -226,6 +228,25 @@ mod tests {
         assert_eq!(workers.submit(3, || ()), Err(QueueFull));
         assert_eq!(vitals.pool().refused(), 1);
         first.1.send(()).unwrap();
+    }
+
+    #[test]
+    fn a_worker_may_drop_the_pool() {
+        let (_, workers) = pool(2, 4);
+        let workers = Arc::new(workers);
+        let last = Arc::clone(&workers);
+        let (done, is_done) = mpsc::channel();
+        let (go, gone) = mpsc::channel::<()>();
+        workers
+            .submit(1, move || {
+                gone.recv_timeout(PATIENCE).unwrap();
+                drop(last);
+                done.send(()).unwrap();
+            })
+            .unwrap();
+        drop(workers);
+        go.send(()).unwrap();
+        is_done.recv_timeout(PATIENCE).unwrap();
     }
 
     #[test]

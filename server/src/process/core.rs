@@ -307,10 +307,7 @@ impl Desk {
     fn keep_learnt(&self, client: &Client) {
         let name = &client.name;
         tracing::info!("client {name:?} sends Message-Authenticator: from now on it is required of it");
-        let shared = Arc::clone(&self.shared);
-        let key = ledger_key(name, client.network);
-        // A full queue: it is learnt again after the next start.
-        let _ = self.shared.workers().submit(0, move || shared.keep_learnt(key));
+        self.shared.keep_learnt(ledger_key(name, client.network));
     }
 
     /// RFC 5997: answered at once, and not remembered, since asking again is harmless.

@@ -14,3 +14,6 @@ pub mod tables;
 
 pub use self::core::{Arrival, Core, DUPLICATES_MAX, Departure, REJECT_DELAY, REJECT_JITTER};
 pub use self::pending::Route;
+
+#[cfg(test)]
+mod tests;

@@ -61,6 +61,11 @@ impl<T> Pending<T> {
         self.len
     }
 
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Since when the oldest waits.
     pub fn oldest(&self) -> Option<Instant> {
         self.slots.get(self.oldest as usize).and_then(|slot| slot.content.as_ref()).map(|(since, _)| *since)
@@ -152,6 +157,11 @@ impl Delayed {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.heap.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
     }
 
     /// Keeps a reply until `due`. False when there is no room.

@@ -14,7 +14,7 @@ use rusqlite::{Connection, TransactionBehavior, named_params};
 use super::{Record, Status};
 
 /// How long another process (an operator's `sqlite3`) may hold the database before a batch fails.
-const BUSY: Duration = Duration::from_secs(5);
+const BUSY: Duration = Duration::from_secs(2);
 
 /// A closed session whose Acct-Session-Id begins anew this long after its end is another session: the NAS has
 /// started its count again. Nearer to the end, it is a Start that came late.

@@ -1,1 +1,427 @@
+use std::net::IpAddr;
+use std::path::Path;
 
+use forewarn_wire::{Code, MessageAuthenticatorRule, Packet, number};
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use tempfile::TempDir;
+
+use super::*;
+use crate::process::mailbox::{Finding, Mailbox, Ticket, Unstored};
+use crate::testing::{self, Ask};
+
+/// 2024-01-01, when the requests of these tests are received.
+const RECEIVED: i64 = 1_704_067_200;
+
+const START: u32 = 1;
+const STOP: u32 = 2;
+const INTERIM: u32 = 3;
+const ON: u32 = 7;
+const OFF: u32 = 8;
+
+fn kept(ask: &Ask<'_>) -> Kept {
+    let octets = ask.octets();
+    let packet = Packet::parse(&octets).unwrap();
+    let mut kept = Kept::new();
+    kept.store(&packet.verify_request(&testing::key(), MessageAuthenticatorRule::Required).unwrap());
+    kept
+}
+
+fn source() -> IpAddr {
+    testing::source().ip()
+}
+
+fn record_at(secs: i64, ask: &Ask<'_>) -> Record {
+    let received = Utc::from_millis((RECEIVED + secs) as u64 * 1000);
+    Record::new(&kept(ask).packet().unwrap(), source(), received).unwrap()
+}
+
+/// A database with these records, each written when it was received: seconds after [`RECEIVED`].
+fn written(records: &[(i64, Ask<'_>)]) -> (TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let mut sessions = Sessions::open(&path).unwrap();
+    let transaction = sessions.begin().unwrap();
+    for (secs, ask) in records {
+        transaction.apply(&record_at(*secs, ask)).unwrap();
+    }
+    transaction.commit().unwrap();
+    let connection = Connection::open(&path).unwrap();
+    (folder, connection)
+}
+
+/// What one row says: times as seconds after [`RECEIVED`].
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    start: Option<i64>,
+    update: Option<i64>,
+    stop: Option<i64>,
+    secs: Option<i64>,
+    input: Option<i64>,
+    output: Option<i64>,
+    cause: String,
+}
+
+fn rows(connection: &Connection) -> Vec<Row> {
+    let sql = "SELECT acctstarttime - ?1, acctupdatetime - ?1, acctstoptime - ?1, acctsessiontime,
+        acctinputoctets, acctoutputoctets, acctterminatecause FROM radacct ORDER BY radacctid";
+    let mut statement = connection.prepare(sql).unwrap();
+    let row = |row: &rusqlite::Row<'_>| {
+        Ok(Row {
+            start: row.get(0)?,
+            update: row.get(1)?,
+            stop: row.get(2)?,
+            secs: row.get(3)?,
+            input: row.get(4)?,
+            output: row.get(5)?,
+            cause: row.get(6)?,
+        })
+    };
+    statement.query_map([RECEIVED], row).unwrap().map(Result::unwrap).collect()
+}
+
+/// Session-Time, octets in and out.
+fn usage(secs: u32, input: u32, output: u32) -> Vec<(u8, Vec<u8>)> {
+    vec![
+        (number::ACCT_SESSION_TIME, secs.to_be_bytes().to_vec()),
+        (number::ACCT_INPUT_OCTETS, input.to_be_bytes().to_vec()),
+        (number::ACCT_OUTPUT_OCTETS, output.to_be_bytes().to_vec()),
+    ]
+}
+
+fn ask(status: u32, session: &str, more: Vec<(u8, Vec<u8>)>) -> Ask<'static> {
+    let mut ask = Ask::accounting(status, session, &[]);
+    ask.attributes.extend(more);
+    ask
+}
+
+/// One session in four records: begun at 0, told of at 60 and 120, ended at 150.
+fn session() -> Vec<(i64, Ask<'static>)> {
+    let stop = ask(STOP, "s-1", usage(150, 300, 3000)).with(number::ACCT_TERMINATE_CAUSE, &[0, 0, 0, 1]);
+    vec![
+        (0, ask(START, "s-1", vec![])),
+        (60, ask(INTERIM, "s-1", usage(60, 100, 1000))),
+        (120, ask(INTERIM, "s-1", usage(120, 200, 2000))),
+        (150, stop),
+    ]
+}
+
+fn ended() -> Row {
+    Row {
+        start: Some(0),
+        update: Some(150),
+        stop: Some(150),
+        secs: Some(150),
+        input: Some(300),
+        output: Some(3000),
+        cause: "User-Request".into(),
+    }
+}
+
+#[test]
+fn a_session_is_one_row_in_whatever_order_and_however_often_its_records_come() {
+    let records = session();
+    let orders: &[&[usize]] = &[
+        &[0, 1, 2, 3],
+        &[0, 0, 1, 1, 2, 2, 3, 3],
+        &[3, 2, 1, 0],
+        &[1, 0, 3, 2],
+        &[0, 3, 1, 2, 0],
+        &[2, 3, 0, 1],
+        &[0, 1, 2, 3, 0, 1, 2, 3],
+    ];
+    for order in orders {
+        let (_folder, connection) = written(&order.iter().map(|at| records[*at].clone()).collect::<Vec<_>>());
+        assert_eq!(rows(&connection), [ended()], "{order:?}");
+    }
+}
+
+#[test]
+fn a_session_whose_start_was_lost_is_reckoned_from_its_length() {
+    let records = session();
+    let (_folder, connection) = written(&records[1..2]);
+    let row = &rows(&connection)[0];
+    assert_eq!((row.start, row.update, row.stop, row.input), (Some(0), Some(60), None, Some(100)));
+    let (_folder, connection) = written(&records[3..]);
+    assert_eq!(rows(&connection), [ended()]);
+}
+
+#[test]
+fn a_stop_without_session_time_is_reckoned_from_the_start() {
+    let (_folder, connection) = written(&[(0, ask(START, "s-1", vec![])), (90, ask(STOP, "s-1", vec![]))]);
+    let row = &rows(&connection)[0];
+    assert_eq!((row.secs, row.stop), (Some(90), Some(90)));
+}
+
+#[test]
+fn gigawords_count() {
+    let more = vec![
+        (number::ACCT_INPUT_OCTETS, vec![0, 0, 0, 5]),
+        (number::ACCT_INPUT_GIGAWORDS, vec![0, 0, 0, 2]),
+        (number::ACCT_OUTPUT_GIGAWORDS, vec![0, 0, 0, 1]),
+    ];
+    let (_folder, connection) = written(&[(0, ask(STOP, "s-1", more))]);
+    let row = &rows(&connection)[0];
+    assert_eq!((row.input, row.output), (Some((2 << 32) + 5), Some(1 << 32)));
+}
+
+#[test]
+fn on_and_off_close_the_sessions_of_their_nas_only() {
+    let of = |status, session: &str, nas: u8, identifier: &str| {
+        let mut ask = ask(status, session, vec![]);
+        ask.attributes.retain(|(number, _)| *number != number::NAS_IP_ADDRESS);
+        ask.with(number::NAS_IP_ADDRESS, &[192, 0, 2, nas])
+            .with(number::NAS_IDENTIFIER, identifier.as_bytes())
+    };
+    for status in [ON, OFF] {
+        let (_folder, connection) = written(&[
+            (0, of(START, "a", 1, "one")),
+            (1, of(START, "b", 1, "two")),
+            (2, of(START, "c", 2, "one")),
+            (30, of(STOP, "d", 1, "one")),
+            (40, of(status, "", 1, "one")),
+            (50, of(START, "e", 1, "one")),
+            // A copy of it that comes late closes nothing that began since.
+            (40, of(status, "", 1, "one")),
+        ]);
+        let open: Vec<_> = rows(&connection).into_iter().map(|row| (row.stop, row.secs, row.cause)).collect();
+        let none = || (None, Some(0), String::new());
+        let closed = (Some(40), Some(40), "NAS-Reboot".to_owned());
+        assert_eq!(open, [closed, none(), none(), (Some(30), Some(0), String::new()), none()]);
+    }
+}
+
+#[test]
+fn a_real_stop_knows_better_than_the_reboot_that_closed_the_session() {
+    let mut records = session();
+    records.insert(3, (200, ask(ON, "", vec![])));
+    let (_folder, connection) = written(&records);
+    assert_eq!(rows(&connection), [ended()]);
+}
+
+#[test]
+fn a_session_id_used_again_long_after_is_another_session() {
+    let mut records = session();
+    records.push((1000, ask(START, "s-1", vec![])));
+    let (_folder, connection) = written(&records);
+    let rows = rows(&connection);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[0], ended());
+    assert_eq!((rows[1].start, rows[1].stop), (Some(1000), None));
+}
+
+#[test]
+fn the_unique_id_is_the_same_by_every_way_and_differs_where_the_session_does() {
+    let base = ask(START, "s-1", vec![]);
+    let id = |ask: &Ask<'_>| record_at(0, ask).unique_id;
+    let again = base.clone().with(number::ACCT_DELAY_TIME, &[0, 0, 0, 9]).with(number::PROXY_STATE, b"p");
+    assert_eq!(id(&base), id(&again));
+    assert_eq!(id(&base).len(), 32);
+    let received = Utc::from_millis(0);
+    let elsewhere = Record::new(&kept(&base).packet().unwrap(), "198.51.100.1".parse().unwrap(), received);
+    assert_eq!(elsewhere.unwrap().unique_id, id(&base), "the NAS says who it is");
+    for other in [ask(START, "s-2", vec![]), base.clone().with(number::NAS_IDENTIFIER, b"x")] {
+        assert_ne!(id(&other), id(&base));
+    }
+    // No octet can move from one part to the next.
+    let split = |session: &str, user: &str| {
+        let mut ask = ask(START, session, vec![]);
+        ask.attributes.retain(|(number, _)| *number != number::USER_NAME);
+        id(&ask.with(number::USER_NAME, user.as_bytes()))
+    };
+    assert_ne!(split("ab", "c"), split("a", "bc"));
+}
+
+#[test]
+fn times_are_the_events() {
+    let delayed = ask(START, "s-1", vec![(number::ACCT_DELAY_TIME, vec![0, 0, 0, 40])]);
+    assert_eq!(record_at(100, &delayed).at, RECEIVED + 60);
+    let stamp =
+        |secs: i64| vec![(number::EVENT_TIMESTAMP, ((RECEIVED + secs) as u32).to_be_bytes().to_vec())];
+    assert_eq!(record_at(100, &ask(START, "s-1", stamp(70))).at, RECEIVED + 70);
+    // A NAS without a clock lives in 1970.
+    let lost = ask(START, "s-1", vec![(number::EVENT_TIMESTAMP, vec![0, 0, 1, 0])]);
+    assert_eq!(record_at(100, &lost).at, RECEIVED + 100);
+}
+
+#[test]
+fn hostile_texts_are_data() {
+    let hostile: &[&[u8]] = &[
+        b"' OR 1=1; DROP TABLE radacct; --",
+        b"\\'; \"; `",
+        b"nul\0inside",
+        b"\x1b[2J\r\n",
+        b"\xff\xfe not utf-8",
+        &[b'x'; 253],
+        "\u{440}\u{202e}\u{441}".as_bytes(),
+    ];
+    let records: Vec<_> = hostile
+        .iter()
+        .enumerate()
+        .map(|(number, text)| {
+            let mut ask = ask(START, &format!("s-{number}"), vec![]);
+            ask.attributes.retain(|(number, _)| *number != number::USER_NAME);
+            (
+                0,
+                ask.with(number::USER_NAME, text)
+                    .with(number::CALLING_STATION_ID, text)
+                    .with(number::CLASS, text),
+            )
+        })
+        .collect();
+    let (_folder, connection) = written(&records);
+    let mut statement = connection.prepare("SELECT username, class FROM radacct ORDER BY radacctid").unwrap();
+    let found =
+        statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
+    let found: Vec<_> = found.map(Result::unwrap).collect();
+    for ((name, class), text) in found.iter().zip(hostile) {
+        assert_eq!(*name, String::from_utf8_lossy(text).replace('\0', "\u{fffd}"));
+        assert_eq!(class.starts_with("0x"), text.iter().any(|octet| *octet < 32 || *octet >= 0xfe));
+    }
+    assert_eq!(found.len(), hostile.len());
+}
+
+#[test]
+fn columns_are_filled_by_name() {
+    let full = ask(START, "s-1", usage(0, 0, 0))
+        .with(number::NAS_PORT, &[0, 0, 0, 7])
+        .with(number::NAS_PORT_TYPE, &[0, 0, 0, 19])
+        .with(number::SERVICE_TYPE, &[0, 0, 0, 2])
+        .with(number::FRAMED_PROTOCOL, &[0, 0, 0, 1])
+        .with(number::ACCT_AUTHENTIC, &[0, 0, 0, 1])
+        .with(number::FRAMED_IP_ADDRESS, &[10, 0, 0, 1])
+        .with(number::FRAMED_IPV6_PREFIX, &[0, 64, 0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 1])
+        .with(number::CONNECT_INFO, b"CONNECT 54Mbps 802.11g")
+        .with(number::CALLED_STATION_ID, b"called")
+        .with(number::CALLING_STATION_ID, b"calling");
+    let (_folder, connection) = written(&[(0, full)]);
+    let columns = "acctsessionid, username, nasipaddress, nasportid, nasporttype, servicetype, framedprotocol,
+        acctauthentic, framedipaddress, framedipv6prefix, connectinfo_start, calledstationid, callingstationid";
+    let row = connection
+        .query_row(&format!("SELECT {columns} FROM radacct"), [], |row| {
+            (0..13).map(|column| row.get::<_, Value>(column)).collect::<Result<Vec<_>, _>>()
+        })
+        .unwrap();
+    let texts: Vec<_> = row
+        .iter()
+        .map(|value| match value {
+            Value::Text(text) => text.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(
+        texts,
+        [
+            "s-1",
+            "alice",
+            "192.0.2.21",
+            "7",
+            "Wireless-802.11",
+            "Framed-User",
+            "PPP",
+            "RADIUS",
+            "10.0.0.1",
+            "2001:db8:0:1::/64",
+            "CONNECT 54Mbps 802.11g",
+            "called",
+            "calling",
+        ]
+    );
+}
+
+/// A store, and the core that hears from it.
+struct Store {
+    accounting: Accounting,
+    mailbox: Arc<Mailbox>,
+    vitals: Arc<Vitals>,
+}
+
+impl Store {
+    fn open(path: &Path, queue_max: usize) -> Self {
+        let vitals = Arc::new(Vitals::new(1));
+        let accounting = Accounting::open(path, queue_max, Arc::clone(&vitals)).unwrap();
+        Self { accounting, mailbox: Arc::new(Mailbox::with_room(16)), vitals }
+    }
+
+    fn submit(&self, slot: u32, ask: &Ask<'_>) -> Result<(), Box<Entry>> {
+        let ticket = Ticket { core: 0, slot, generation: 0 };
+        self.accounting.submit(Entry {
+            promise: Promise::new(ticket, Arc::clone(&self.mailbox)),
+            request: kept(ask),
+            source: source(),
+            received: Utc::from_millis(RECEIVED as u64 * 1000),
+            stamp_ns: 1,
+        })
+    }
+
+    /// Ends the store and gives what it reported, by slot.
+    fn finish(self) -> Vec<(u32, Result<(), Unstored>)> {
+        let Self { accounting, mailbox, .. } = self;
+        drop(accounting);
+        let mut reports = Vec::new();
+        mailbox.take(&mut reports);
+        let verdict = |(ticket, finding): (Ticket, Finding)| match finding {
+            Finding::Stored(verdict, _) => (ticket.slot, verdict),
+            other => panic!("{other:?}"),
+        };
+        reports.into_iter().map(verdict).collect()
+    }
+}
+
+#[test]
+fn many_records_are_all_reported_and_all_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let store = Store::open(&path, 10_000);
+    for slot in 0..3000 {
+        store.submit(slot, &ask(START, &format!("s-{slot}"), vec![])).unwrap();
+    }
+    store
+        .submit(3000, &Ask { message_authenticator: false, ..Ask::new(Code::ACCOUNTING_REQUEST, &[]) })
+        .unwrap();
+    let vitals = Arc::clone(&store.vitals);
+    let mut reports = store.finish();
+    reports.sort_by_key(|(slot, _)| *slot);
+    assert_eq!(reports.len(), 3001);
+    assert_eq!(reports.pop(), Some((3000, Err(Unstored::Incomplete))));
+    assert!(reports.iter().all(|(_, verdict)| verdict.is_ok()));
+    assert_eq!((vitals.store().done(), vitals.store().queued(), vitals.store().busy()), (3001, 0, 0));
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(rows(&connection).len(), 3000);
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(mode, "wal");
+}
+
+#[test]
+fn a_full_queue_gives_the_record_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let store = Store::open(&path, 0);
+    let entry = store.submit(0, &ask(START, "s-1", vec![])).unwrap_err();
+    entry.promise.release();
+    assert_eq!(store.vitals.store().refused(), 1);
+    assert!(store.finish().is_empty());
+}
+
+#[test]
+fn a_database_that_is_held_by_another_fails_the_batch_and_then_works_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE);
+    let store = Store::open(&path, 10);
+    let mut other = Connection::open(&path).unwrap();
+    let held = other.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive).unwrap();
+    store.submit(0, &ask(START, "s-1", vec![])).unwrap();
+    while store.vitals.store().done() == 0 {
+        thread::yield_now();
+    }
+    drop(held);
+    store.submit(1, &ask(START, "s-2", vec![])).unwrap();
+    assert_eq!(store.finish(), [(0, Err(Unstored::Failed)), (1, Ok(()))]);
+}
+
+#[test]
+fn a_folder_that_is_not_there_says_so() {
+    let vitals = Arc::new(Vitals::new(1));
+    let error = Accounting::open(Path::new("/nonexistent/accounting.sqlite"), 10, vitals).unwrap_err();
+    assert!(error.to_string().contains("/nonexistent/accounting.sqlite"), "{error}");
+}
