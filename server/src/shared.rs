@@ -9,6 +9,7 @@ use forewarn_shell::clock;
 use forewarn_shell::state::{StateDir, StateError};
 
 use crate::config::Config;
+use crate::health::Pool;
 use crate::policy::Fault;
 use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
@@ -16,7 +17,7 @@ use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
 use crate::store::{self, Accounting, StoreError};
 use crate::vitals::Vitals;
-use crate::workers::Workers;
+use crate::workers::{QueueFull, Workers};
 
 /// The data plane's common ground: configuration, gauges, counters, the pool and the store.
 #[derive(Debug)]
@@ -180,6 +181,12 @@ impl Shared {
         let learnt = Arc::clone(&self.learnt);
         // A full queue: it is learnt again after the next start.
         let _ = self.workers.submit(clock::now().as_nanos(), move || learnt.add(key));
+    }
+}
+
+impl Pool for Shared {
+    fn submit(&self, stamp_ns: u64, job: Box<dyn FnOnce() + Send>) -> Result<(), QueueFull> {
+        self.workers.submit(stamp_ns, job)
     }
 }
 

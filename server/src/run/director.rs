@@ -14,19 +14,28 @@ use tokio::sync::mpsc;
 use super::Running;
 use crate::config::{self, Config, Loaded};
 use crate::control;
+use crate::health::{CheckContext, Checked, Health, Pool, Services};
 use crate::listen::Cores;
 
 /// How often a drain is looked at.
 const DRAIN_LOOK: Duration = Duration::from_millis(10);
 /// How often an operator who waits for a drain hears how far it is.
 const DRAIN_WORD: Duration = Duration::from_secs(1);
+/// The shortest time between two readings, however often the cores ask for one.
+const READING_GAP: Duration = Duration::from_millis(10);
 /// Requests of operators that may wait.
 const ASKED_MAX: usize = 16;
 
 /// What the main thread keeps.
 pub(super) struct Director {
     running: Running,
+    health: Health,
+    services: Services,
+    checked: mpsc::UnboundedReceiver<Checked>,
+    next_reading: Instant,
+    read_at: Instant,
     watch: Watch,
+    moments: Moments,
     signals: Signals,
     /// Operators who wait for the end of a drain, and when they last heard of it.
     waiting: Vec<Asked>,
@@ -35,6 +44,15 @@ pub(super) struct Director {
     refused_reloads: u64,
     started_at: Instant,
     ending: bool,
+}
+
+/// When things happened the last time they did.
+#[derive(Debug, Default)]
+struct Moments {
+    is_over: bool,
+    over_since: Option<Instant>,
+    warned_at: Option<Instant>,
+    invited_at: Option<Instant>,
 }
 
 struct Signals {
@@ -46,6 +64,9 @@ struct Signals {
 /// What woke the director.
 enum Wake {
     Asked(Asked),
+    Checked(Checked),
+    /// A request has waited too long.
+    Poked,
     Reload,
     End,
     Time,
@@ -59,8 +80,18 @@ impl Director {
             interrupt: signal(SignalKind::interrupt())?,
         };
         let now = clock::now();
+        let health = Health::new(config, Arc::clone(running.shared.vitals()));
+        let pool: Arc<dyn Pool> = Arc::clone(&running.shared) as Arc<dyn Pool>;
+        let context = CheckContext { pool, folder: config.folder.clone() };
+        let (services, checked) = Services::new(&config.services, context, now);
         Ok(Director {
             running,
+            health,
+            services,
+            checked,
+            next_reading: now,
+            read_at: Instant::ZERO,
+            moments: Moments::default(),
             watch: Watch::new(watch_config(config), now),
             signals,
             waiting: Vec::new(),
@@ -77,6 +108,7 @@ impl Director {
         let (asked, mut requests) = mpsc::channel(ASKED_MAX);
         let serve = control.serve(asked);
         tokio::pin!(serve);
+        let vitals = Arc::clone(self.running.shared.vitals());
         loop {
             let due = self.poll_timeout();
             let wake = tokio::select! {
@@ -85,7 +117,9 @@ impl Director {
                 _ = self.signals.interrupt.recv() => Wake::End,
                 _ = self.signals.hang_up.recv() => Wake::Reload,
                 Some(asked) = requests.recv() => Wake::Asked(asked),
-                () = clock::sleep_until(due.unwrap_or(Instant::FAR)), if due.is_some() => Wake::Time,
+                Some(checked) = self.checked.recv() => Wake::Checked(checked),
+                () = vitals.poked() => Wake::Poked,
+                () = clock::sleep_until(due) => Wake::Time,
                 () = &mut serve => Wake::Time,
             };
             match wake {
@@ -99,6 +133,8 @@ impl Director {
                     let _ = self.reload().await;
                 }
                 Wake::Asked(asked) => self.answer(asked, cores).await,
+                Wake::Checked(checked) => self.services.handle(clock::now(), checked),
+                Wake::Poked => self.next_reading = self.next_reading.min(self.read_at + READING_GAP),
                 Wake::Time => {}
             }
             self.look();
@@ -108,10 +144,24 @@ impl Director {
         }
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    fn poll_timeout(&self) -> Instant {
         let draining = matches!(self.watch.phase(), Phase::Draining { .. });
         let look = draining.then(|| clock::now() + DRAIN_LOOK);
-        [look, self.watch.poll_timeout()].into_iter().flatten().min()
+        let others = [look, self.watch.poll_timeout(), self.services.poll_timeout()];
+        others.into_iter().flatten().fold(self.next_reading, Instant::min)
+    }
+
+    fn read(&mut self, now: Instant) {
+        let health = &self.running.shared.config().health;
+        self.read_at = now;
+        self.next_reading = now + health.interval;
+        let load = self.health.read(now, &self.services);
+        let is_over = load.value() > health.failover_threshold;
+        if is_over && !self.moments.is_over {
+            self.moments.over_since = Some(now);
+        }
+        self.moments.is_over = is_over;
+        self.watch.handle_reading(now, &load);
     }
 
     /// SIGTERM or SIGINT for the first time.
@@ -124,6 +174,10 @@ impl Director {
     /// What time has brought.
     fn look(&mut self) {
         let now = clock::now();
+        self.services.begin_due(now);
+        if now >= self.next_reading {
+            self.read(now);
+        }
         self.watch.handle_timeout(now);
         if matches!(self.watch.phase(), Phase::Draining { .. })
             && self.running.shared.vitals().in_flight() == 0
@@ -131,19 +185,21 @@ impl Director {
             self.watch.handle_drained(now);
         }
         while let Some(event) = self.watch.poll_event() {
-            self.act(event);
+            self.act(now, event);
         }
         self.tell_waiting(now);
     }
 
-    fn act(&mut self, event: Event) {
+    fn act(&mut self, now: Instant, event: Event) {
         match event {
             Event::Entered { from, to, cause } => {
                 tracing::info!("{} -> {}: {cause}", from.name(), to.name());
             }
             Event::StopTaking => self.running.shared.set_taking(false),
             Event::StartTaking => self.running.shared.set_taking(true),
-            Event::Warn { .. } | Event::Invite { .. } | Event::Pause { .. } => {}
+            Event::Warn { .. } => self.moments.warned_at = Some(now),
+            Event::Invite { .. } => self.moments.invited_at = Some(now),
+            Event::Pause { .. } => {}
         }
     }
 
@@ -229,7 +285,11 @@ impl Director {
         config.keep(&old);
         let config = Arc::new(config);
         self.running.shared.reload(Arc::clone(&config)).map_err(|error| vec![error.to_string()])?;
+        let now = clock::now();
+        self.health.reload(&config);
+        self.services.reload(&config.services, now);
         self.watch.reconfigure(watch_config(&config));
+        self.next_reading = self.next_reading.min(now + config.health.interval);
         self.reloads += 1;
         let mut message = "reloaded: the new configuration is in force".to_owned();
         for note in warnings.warnings().map(ToString::to_string).chain(restart) {
@@ -262,8 +322,12 @@ impl Director {
                 cause: self.watch.cause().to_string(),
                 since: clock::micros_since_1970(self.watch.since()),
                 share: self.watch.moved(),
-                ..WatchStatus::default()
+                over_since: self.moments.over_since.map(clock::micros_since_1970),
+                warned_at: self.moments.warned_at.map(clock::micros_since_1970),
+                invited_at: self.moments.invited_at.map(clock::micros_since_1970),
             },
+            load: self.health.status(&config.health),
+            services: self.services.statuses(),
             requests: shared.requests().collect(),
             counters: control::counters(shared, cores),
             clients: control::clients(shared),

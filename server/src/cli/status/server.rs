@@ -49,12 +49,19 @@ fn load(page: &mut Page, status: &ServerStatus) {
             vec![
                 parameter.name.clone(),
                 or_dash(parameter.value.as_ref()),
-                parameter.limit.clone().unwrap_or_else(|| "off".to_owned()),
+                parameter.limit.clone().unwrap_or_else(|| no_limit(&parameter.name).to_owned()),
                 parameter.load.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
             ]
         })
         .collect();
     page.table("readings", &["parameter", "value", "limit", "load"], &rows);
+}
+
+/// Without a limit: switched off, or never had one.
+fn no_limit(parameter: &str) -> &'static str {
+    let limited = ["workers_busy", "listeners_busy", "queue_delay", "memory", "cpu", "processes", "network"]
+        .contains(&parameter);
+    if limited { "off" } else { "-" }
 }
 
 fn services(page: &mut Page, status: &ServerStatus) {
