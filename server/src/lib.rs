@@ -1,5 +1,6 @@
 //! forewarnd, the AAA server that warns before it fails, and the operator's tool.
 
+pub mod announce;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -286,6 +286,11 @@ impl Issuer {
         true
     }
 
+    /// Tells a client once more what is in force: it asked.
+    pub fn repeat(&mut self, now: Instant, id: ClientId) {
+        self.issue(now, id, None, None);
+    }
+
     /// Nothing is in force for a client any more, and there is no need to say so: it knows its slot, and the slot has
     /// passed. One that doesn't know stays invited, for the day it asks.
     pub fn settle(&mut self, id: ClientId) {

@@ -1,0 +1,215 @@
+//! Announcing: this server's fitness, told to its clients (SPEC 4.3, 5).
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`Announcer`] | the whole as the director drives it: readings, services, sockets, the campaign |
+//! | [`campaign`] | what is told to whom: watch, audience, slots, notices; pure, tested in virtual time |
+//! | `roster` | the clients that can be told |
+//! | `post` | the sockets: ICMP and UDP, out and in |
+//! | `show` | all of it for `forewarn status` |
+//!
+//! It lives on the director's runtime, never on a listener core.
+
+pub mod campaign;
+mod post;
+mod roster;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forewarn_proto::time::Instant;
+use forewarn_proto::watch::{DrainBy, Phase};
+use forewarn_shell::clock;
+use forewarn_shell::udp::BindError;
+use forewarn_wire::notice::MAX_OCTETS;
+use tokio::sync::mpsc;
+
+use crate::config::Config;
+use crate::health::{CheckContext, Checked, Health, Pool, Services};
+use crate::shared::Shared;
+use crate::workers::QueueFull;
+
+use campaign::{Campaign, Order};
+use post::Post;
+
+/// Devices of clients that are networks become known to the campaign at most this much later.
+const DEVICES_EVERY: Duration = Duration::from_secs(5);
+
+/// Between two readings that a late request has asked for.
+const POKED_EVERY: Duration = Duration::from_millis(50);
+
+/// Health, watch and notices of one server.
+pub struct Announcer {
+    shared: Arc<Shared>,
+    health: Health,
+    services: Services,
+    results: mpsc::UnboundedReceiver<Checked>,
+    /// Results that came while waiting.
+    checked: Vec<Checked>,
+    campaign: Campaign,
+    post: Post,
+    next_reading: Instant,
+    last_reading: Option<Instant>,
+    devices_at: Instant,
+}
+
+impl Pool for Shared {
+    fn submit(&self, stamp_ns: u64, job: Box<dyn FnOnce() + Send>) -> Result<(), QueueFull> {
+        self.workers().submit(stamp_ns, job)
+    }
+}
+
+impl Announcer {
+    /// Opens the sockets of `[notice]` and takes the first reading at once. `epoch` is this start's, kept already. On
+    /// the director's runtime.
+    ///
+    /// # Errors
+    /// The UDP address of `[notice]` is somebody else's. Without the right to use ICMP it goes on by UDP, and says so.
+    pub fn open(shared: Arc<Shared>, epoch: u32) -> Result<Announcer, BindError> {
+        let config = shared.config();
+        let now = clock::now();
+        let post = Post::open(&config)?;
+        let context =
+            CheckContext { pool: Arc::clone(&shared) as Arc<dyn Pool>, folder: config.folder.clone() };
+        let (services, results) = Services::new(&config.services, context, now);
+        let mut campaign = Campaign::new(Arc::clone(&config), epoch, now);
+        campaign.set_transports(post.transports(&config));
+        Ok(Announcer {
+            health: Health::new(&config, Arc::clone(shared.vitals())),
+            services,
+            results,
+            checked: Vec::new(),
+            campaign,
+            post,
+            next_reading: now,
+            last_reading: None,
+            devices_at: now,
+            shared,
+        })
+    }
+
+    /// Returns when there is something to do for [`Announcer::look`]. Nothing is lost when the future is dropped.
+    pub async fn wait(&mut self) {
+        let due =
+            [Some(self.next_reading), self.services.poll_timeout(), self.campaign.poll_timeout(clock::now())];
+        let due = due.into_iter().flatten().min().unwrap_or(self.next_reading);
+        let allowed = self.last_reading.map_or(Instant::ZERO, |last| last + POKED_EVERY);
+        let vitals = self.shared.vitals();
+        tokio::select! {
+            () = self.post.receive() => {}
+            Some(checked) = self.results.recv() => self.checked.push(checked),
+            () = async { clock::sleep_until(allowed).await; vitals.poked().await } => {
+                self.next_reading = clock::now();
+            }
+            () = clock::sleep_until(due) => {}
+        }
+    }
+
+    /// Does all that is due. Waits for nothing but room to send.
+    pub async fn look(&mut self) {
+        let now = clock::now();
+        for checked in self.checked.drain(..) {
+            self.services.handle(now, checked);
+        }
+        while let Ok(checked) = self.results.try_recv() {
+            self.services.handle(now, checked);
+        }
+        self.services.begin_due(now);
+        for (origin, payload) in self.post.received() {
+            self.campaign.handle_message(now, origin, payload);
+        }
+        self.post.done();
+        self.learn_devices(now);
+        if self.next_reading <= now {
+            let load = self.health.read(now, &self.services);
+            self.campaign.handle_load(now, &load);
+            self.last_reading = Some(now);
+            // A reading that came late isn't made up for.
+            self.next_reading = now + self.shared.config().health.interval;
+        }
+        self.campaign.handle_timeout(now, self.shared.vitals().in_flight());
+        self.tell().await;
+    }
+
+    /// Sends what is due, and takes or stops taking requests as the campaign says.
+    async fn tell(&mut self) {
+        while let Some(order) = self.campaign.poll_order() {
+            self.shared.set_taking(order == Order::StartTaking);
+        }
+        let mut out = [0; MAX_OCTETS];
+        while let Some(transmit) = self.campaign.poll_transmit(clock::now(), clock::utc(), &mut out) {
+            self.post.send(transmit.to, &out[..transmit.len]).await;
+        }
+        self.post.flush().await;
+        self.campaign.report();
+    }
+
+    fn learn_devices(&mut self, now: Instant) {
+        if self.devices_at <= now {
+            self.devices_at = now + DEVICES_EVERY;
+            self.campaign.set_devices(now, &self.shared.heard_lately());
+        }
+    }
+
+    /// Where the watch stands.
+    pub fn phase(&self) -> Phase {
+        self.campaign.watch().phase()
+    }
+
+    /// Clients that are being told at present.
+    pub fn pending(&self) -> usize {
+        self.campaign.pending()
+    }
+
+    /// Planned departure. [`Announcer::look`] has to follow, as after each command.
+    pub fn drain(&mut self, by: DrainBy) {
+        let now = clock::now();
+        self.campaign.set_devices(now, &self.shared.heard_lately());
+        self.campaign.drain(now, by);
+    }
+
+    /// Back again.
+    pub fn resume(&mut self) {
+        self.campaign.resume(clock::now());
+    }
+
+    /// Keep the clients there are, take no new ones.
+    pub fn quiesce(&mut self) {
+        self.campaign.quiesce(clock::now());
+    }
+
+    /// Takes the configuration over that `shared` has taken over already. Standing, marks and services that stay the
+    /// same are kept.
+    ///
+    /// # Errors
+    /// `[notice]` listens elsewhere now, and that address can't be had; the old sockets are kept.
+    pub fn reload(&mut self) -> Result<(), BindError> {
+        let config = self.shared.config();
+        let now = clock::now();
+        let reopened = self.post.reopen(&config);
+        self.health.reload(&config);
+        self.services.reload(&config.services, now);
+        self.campaign.reload(now, Arc::clone(&config));
+        self.campaign.set_transports(self.post.transports(&config));
+        self.campaign.set_devices(now, &self.shared.heard_lately());
+        reopened
+    }
+}
+
+/// The thresholds and times of `config` for the watch.
+pub(crate) fn watch_config(config: &Config) -> forewarn_proto::watch::Config {
+    forewarn_proto::watch::Config {
+        failover_threshold: config.health.failover_threshold,
+        failover_after: config.health.failover_after,
+        connection_threshold: config.health.connection_threshold,
+        connection_after: config.health.connection_after,
+        away_min: config.health.away_min,
+        shed: config.notice.shed,
+        shed_every: config.notice.shed_every,
+        drain_deadline: config.drain.deadline,
+        greet: true,
+    }
+}

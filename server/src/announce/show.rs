@@ -1,0 +1,121 @@
+//! Watch, readings, services and notices as `forewarn status` shows them.
+
+use forewarn_proto::notice::issue::{Standing, Told, View};
+use forewarn_proto::watch::Phase;
+use forewarn_shell::clock::micros_since_1970;
+use forewarn_shell::control::{ClientStatus, Counts, ServerStatus, ToldStatus, WatchStatus};
+use forewarn_wire::notice::Outcome;
+
+use super::Announcer;
+use super::campaign::Campaign;
+
+impl Announcer {
+    /// Puts what this room knows into a status whose `clients` (by name and configured address) stand there already.
+    /// Devices of a client that is a network get entries of their own.
+    pub fn fill(&self, status: &mut ServerStatus) {
+        let config = self.campaign.config();
+        status.watch = watch(&self.campaign);
+        status.load = self.health.status(&config.health);
+        status.services = self.services.statuses();
+        status.notices = notices(&self.campaign, self.post.refused());
+        status.program.complaints.extend(self.post.complaints().iter().cloned());
+        told(&self.campaign, &mut status.clients);
+    }
+}
+
+fn watch(campaign: &Campaign) -> WatchStatus {
+    let (watch, moments) = (campaign.watch(), campaign.moments());
+    let cause = match watch.phase() {
+        Phase::Returning { paused: true } => format!("{}; admits nobody for now", watch.cause()),
+        _ => watch.cause().to_string(),
+    };
+    WatchStatus {
+        state: watch.phase().name().to_lowercase(),
+        cause,
+        since: micros_since_1970(watch.since()),
+        share: watch.moved(),
+        over_since: moments.over_since.map(micros_since_1970),
+        warned_at: moments.warned_at.map(micros_since_1970),
+        invited_at: moments.invited_at.map(micros_since_1970),
+    }
+}
+
+fn notices(campaign: &Campaign, refused: u64) -> Counts {
+    let (sent, received) = (campaign.issuer().sent(), campaign.issuer().received());
+    let counted = [
+        ("issued", sent.issued),
+        ("datagrams", sent.datagrams),
+        ("acknowledged", sent.acknowledged),
+        ("not-told", sent.not_told),
+        ("no-place", sent.no_place),
+        ("refused-by-kernel", refused),
+        ("received", received.accepted),
+        ("received-again", received.duplicate),
+        ("challenges-answered", received.challenges),
+        ("malformed", received.malformed),
+        ("unknown-sender", received.unknown_sender),
+        ("unknown-key", received.unknown_key),
+        ("wrong-kind", received.wrong_kind),
+        ("bad-mac", received.bad_mac),
+        ("replay", received.replay),
+    ];
+    counted.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+fn told(campaign: &Campaign, clients: &mut Vec<ClientStatus>) {
+    for view in campaign.issuer().clients() {
+        let Some(known) = campaign.known(view.id) else { continue };
+        let address = known.address.to_string();
+        let of_client = |client: &&mut ClientStatus| client.name == *known.name;
+        match clients.iter_mut().filter(of_client).find(|client| client.address == address) {
+            Some(client) => client.notice = Some(told_status(&view)),
+            None => clients.push(ClientStatus {
+                name: known.name.to_string(),
+                address,
+                group: known.group.to_string(),
+                notice: Some(told_status(&view)),
+                ..ClientStatus::default()
+            }),
+        }
+    }
+}
+
+fn told_status(view: &View<'_>) -> ToldStatus {
+    let standing = match view.standing {
+        Standing::Clear => "nothing",
+        Standing::Leave(_) => "failover",
+        Standing::Invited(_) => "reconnect",
+    };
+    let mut status = ToldStatus { standing: standing.to_owned(), ..ToldStatus::default() };
+    let told = match view.told {
+        Told::Nothing => "-",
+        Told::Telling { since } => {
+            status.sent_at = Some(micros_since_1970(since));
+            "telling"
+        }
+        Told::Told { at, took, outcome, by } => {
+            status.sent_at = Some(micros_since_1970(at.before(took)));
+            status.acknowledged_at = Some(micros_since_1970(at));
+            status.outcome = Some(outcome_name(outcome));
+            status.transport = Some(by.name().to_owned());
+            "told"
+        }
+        Told::NotTold { since } => {
+            status.sent_at = Some(micros_since_1970(since));
+            "not-told"
+        }
+    };
+    status.told = told.to_owned();
+    status
+}
+
+fn outcome_name(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Moved => "moved".to_owned(),
+        Outcome::AlreadyAway => "already-away".to_owned(),
+        Outcome::LastUsable => "last-usable".to_owned(),
+        Outcome::NoAlternate => "no-alternate".to_owned(),
+        Outcome::Noted => "noted".to_owned(),
+        Outcome::Other(number) => format!("outcome {number}"),
+    }
+}
