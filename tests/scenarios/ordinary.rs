@@ -8,7 +8,9 @@ use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
 use forewarn_tests::radclient::radclient;
 use forewarn_tests::{Agent, Hosts, Server};
 
-const ALICE: &str = "User-Name = alice, User-Password = wonderland\n";
+/// radclient 3.2.1 sends Message-Authenticator only when it is told to.
+const SIGNED: &str = ", Message-Authenticator = 0x00\n";
+const ALICE: &str = "User-Name = alice, User-Password = wonderland, Message-Authenticator = 0x00\n";
 
 /// A way in: straight to a server, or through an agent.
 struct Door {
@@ -72,20 +74,31 @@ fn walk_through(door: &Door) {
     assert!(accepted.text.contains("Session-Timeout = 3600"), "{}", accepted.text);
     assert!(accepted.text.contains("Reply-Message = \"Hello, alice\""), "{}", accepted.text);
 
-    let slow = radclient(door.auth, "auth", door.secret, "User-Name = bob, User-Password = builder\n", &[]);
+    let slow = radclient(
+        door.auth,
+        "auth",
+        door.secret,
+        "User-Name = bob, User-Password = builder, Message-Authenticator = 0x00\n",
+        &[],
+    );
     assert_eq!(slow.received("Access-Accept"), 1, "PAP against a slow hash: {}", slow.text);
 
-    let chap =
-        radclient(door.auth, "auth", door.secret, "User-Name = alice, CHAP-Password = wonderland\n", &[]);
+    let chap = radclient(
+        door.auth,
+        "auth",
+        door.secret,
+        "User-Name = alice, CHAP-Password = wonderland, Message-Authenticator = 0x00\n",
+        &[],
+    );
     assert_eq!(chap.received("Access-Accept"), 1, "CHAP: {}", chap.text);
 
     for (what, attributes) in [
-        ("wrong password", "User-Name = alice, User-Password = looking-glass\n"),
-        ("wrong CHAP password", "User-Name = alice, CHAP-Password = looking-glass\n"),
-        ("unknown user", "User-Name = mallory, User-Password = wonderland\n"),
+        ("wrong password", "User-Name = alice, User-Password = looking-glass"),
+        ("wrong CHAP password", "User-Name = alice, CHAP-Password = looking-glass"),
+        ("unknown user", "User-Name = mallory, User-Password = wonderland"),
     ] {
         let asked = Instant::now();
-        let rejected = radclient(door.auth, "auth", door.secret, attributes, &[]);
+        let rejected = radclient(door.auth, "auth", door.secret, &format!("{attributes}{SIGNED}"), &[]);
         assert_eq!(rejected.received("Access-Reject"), 1, "{what}: {}", rejected.text);
         assert!(asked.elapsed() >= Duration::from_millis(700), "{what}: the reject came at once");
     }

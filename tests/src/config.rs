@@ -36,6 +36,11 @@ name = "hosts"
 address = "{prefix}"
 secret = "{SECRET}"
 
+[[client]]
+name = "loopback"
+address = "127.0.0.1"
+secret = "{SECRET}"
+
 [[user]]
 name = "alice"
 password = "wonderland"
