@@ -181,3 +181,32 @@ fn ours_say_what_theirs_say() {
     }
     assert!(compared > 3000, "{compared}");
 }
+
+/// What an operator sees.
+#[test]
+fn the_command_reports_counts_or_every_error_with_its_place() {
+    let good = run(&["dict", "check", FOLDER]);
+    assert!(good.0, "{}", good.1);
+    let words: Vec<&str> = good.1.split(' ').collect();
+    assert_eq!((words[0], words[2], words[4], words[6]), ("good:", "files,", "vendors,", "attributes,"));
+    assert!(words[5].parse::<u32>().unwrap() > 7000, "{}", good.1);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("site");
+    fs::write(&file, "ATTRIBUTE\tSite-Room\t3000\tstrin\n\nVALUE\tService-Tpe\tGuest\t99\n").unwrap();
+    let (success, shown) = run(&["dict", "check", file.to_str().unwrap()]);
+    assert!(!success);
+    let file = file.display();
+    assert!(
+        shown.contains(&format!("{file}:1:26: unknown type \"strin\"; did you mean string?\n")),
+        "{shown}"
+    );
+    let value = format!("{file}:3:7: unknown attribute Service-Tpe; did you mean Service-Type?\n");
+    assert!(shown.contains(&value), "{shown}");
+}
+
+/// Runs `forewarn`: whether it succeeded, and all it printed.
+fn run(arguments: &[&str]) -> (bool, String) {
+    let output = forewarn_tests::program::forewarn(Path::new("."), arguments);
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}

@@ -11,13 +11,16 @@ pub(super) fn check(paths: &[PathBuf]) -> ExitCode {
     for error in &report.errors {
         eprintln!("{}", escaped(&error.to_string()));
     }
-    let counts = format!(
+    let mut counts = format!(
         "{} files, {} vendors, {} attributes, {} values",
         report.files,
         report.vendors.len(),
         report.attributes,
         report.values
     );
+    if report.redefined > 0 {
+        counts.push_str(&format!("; {} names mean something else than in ours", report.redefined));
+    }
     if report.is_good() {
         println!("good: {counts}");
         ExitCode::SUCCESS

@@ -320,7 +320,10 @@ fn unknown_keyword(keyword: Word<'_>) -> Fault {
         Some(nearest) => format!("did you mean {nearest}?"),
         None => format!("a line begins with one of {}", KEYWORDS.join(", ")),
     };
-    Fault::new(keyword, DictErrorKind::Keyword, format!("unknown keyword {:?}", keyword.text), hint)
+    // What isn't a dictionary may be a file of secrets: its words aren't repeated at length.
+    let shown: String = keyword.text.chars().take(WORD_SHOWN).collect();
+    let more = if shown.len() < keyword.text.len() { "..." } else { "" };
+    Fault::new(keyword, DictErrorKind::Keyword, format!("unknown keyword {shown:?}{more}"), hint)
 }
 
 const KEYWORDS: [&str; 10] = [
@@ -336,6 +339,8 @@ const KEYWORDS: [&str; 10] = [
     "$INCLUDE-",
 ];
 
+/// Characters of an unknown keyword shown in its error.
+const WORD_SHOWN: usize = 16;
 /// Deepest chain of includes.
 const DEPTH_MAX: usize = 32;
 /// Most files of one loading.

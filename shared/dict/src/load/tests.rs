@@ -149,6 +149,11 @@ fn included_files_are_found_beside_the_one_that_includes() {
 fn errors_say_where_what_and_what_would_be_right() {
     for (text, expected) in [
         ("ATTRIBUT A 1 string", "1:1: unknown keyword \"ATTRIBUT\"; did you mean ATTRIBUTE?"),
+        (
+            "root:x:0:0:root:/root a",
+            "1:1: unknown keyword \"root:x:0:0:root:\"...; a line begins with one of ATTRIBUTE, VALUE, VALUE-ALIAS, \
+             VENDOR, BEGIN-VENDOR, END-VENDOR, BEGIN-TLV, END-TLV, $INCLUDE, $INCLUDE-",
+        ),
         ("STRUCT A 1", "1:1: STRUCT belongs to the dictionaries of FreeRADIUS 4; use those of FreeRADIUS 3"),
         (
             "ATTRIBUTE A 1",
