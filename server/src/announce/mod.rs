@@ -30,7 +30,6 @@ use tokio::sync::mpsc;
 use crate::config::Config;
 use crate::health::{CheckContext, Checked, Health, Pool, Services};
 use crate::shared::Shared;
-use crate::workers::QueueFull;
 
 use campaign::{Campaign, Order};
 use post::Post;
@@ -54,12 +53,6 @@ pub struct Announcer {
     next_reading: Instant,
     last_reading: Option<Instant>,
     devices_at: Instant,
-}
-
-impl Pool for Shared {
-    fn submit(&self, stamp_ns: u64, job: Box<dyn FnOnce() + Send>) -> Result<(), QueueFull> {
-        self.workers().submit(stamp_ns, job)
-    }
 }
 
 impl Announcer {

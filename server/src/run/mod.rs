@@ -11,12 +11,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use forewarn_shell::clock;
 use forewarn_shell::config::{Diagnostics, Layers};
 use forewarn_shell::control::{self, Listener};
 use forewarn_shell::log;
 use forewarn_shell::state::{StateDir, StateError};
 use forewarn_shell::udp::BindError;
 
+use crate::announce::Announcer;
 use crate::config::{self, Config};
 use crate::listen;
 use crate::shared::{self, Shared};
@@ -100,6 +102,9 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     let path = control::path(state.path());
     let control = Listener::bind(&path).map_err(|error| RunError::Control { path, error })?;
     let shared = Shared::start(Arc::clone(&config), &state)?;
+    let epoch = state.next_epoch(clock::utc())?;
+    let announcer =
+        Announcer::open(Arc::clone(&shared), epoch).map_err(|error| RunError::Bind(vec![error]))?;
     let addresses = sockets.addresses().to_vec();
     let running = Running {
         file: std::path::absolute(file)?,
@@ -107,7 +112,7 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
         state,
         shared: Arc::clone(&shared),
     };
-    let mut director = Director::new(running, &config)?;
+    let mut director = Director::new(running, announcer)?;
     let cores = listen::start(&shared, sockets)?;
     for (kind, address) in addresses {
         tracing::info!(%address, "listening for {}", kind.name());
