@@ -3,6 +3,7 @@
 mod access;
 mod accounting;
 mod duplicates;
+mod heap;
 mod silence;
 
 use std::net::{IpAddr, SocketAddr};
