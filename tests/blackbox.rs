@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
+mod agent;
 mod house;
 mod interop;
 mod scenarios;

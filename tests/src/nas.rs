@@ -85,6 +85,7 @@ impl Nas {
         writer.attribute(number::ACCT_STATUS_TYPE, &1_u32.to_be_bytes()).expect("room");
         writer.attribute(number::USER_NAME, session.as_bytes()).expect("room");
         writer.attribute(number::ACCT_SESSION_ID, session.as_bytes()).expect("room");
+        writer.integer(number::ACCT_DELAY_TIME, 0).expect("room");
         writer.request(&self.key, RequestAuthenticator::Computed).expect("room").to_vec()
     }
 

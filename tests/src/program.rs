@@ -149,6 +149,11 @@ impl Agent {
         Agent(Running::start(&[], "forewarn-agent", "agent.toml", folder, config, environment))
     }
 
+    /// Ends it at once, and gives its folder for the next one.
+    pub fn kill(self) -> Folder {
+        self.0.kill()
+    }
+
     /// As [`Agent::start`], without the right to raw sockets.
     ///
     /// # Panics
