@@ -35,7 +35,7 @@ impl Report {
 /// and reports what is there and what is wrong. A folder stands for its file `dictionary`, or, when it has none,
 /// for all its files `dictionary.*` in the order of their names.
 pub fn check(paths: &[PathBuf]) -> Report {
-    let mut dictionary = Dictionary::embedded().clone();
+    let mut before: Option<Dictionary> = None;
     let mut total = Report::default();
     for path in paths {
         let files = match files_of(path) {
@@ -46,8 +46,9 @@ pub fn check(paths: &[PathBuf]) -> Report {
             }
         };
         for file in files {
-            let (next, report) = load::on_top(dictionary, &file);
-            dictionary = next;
+            let base = before.as_ref().unwrap_or(Dictionary::embedded());
+            let (dictionary, report) = load::on_top(base, &file);
+            before = Some(dictionary);
             total.files += report.files;
             total.vendors.extend(report.vendors);
             total.attributes += report.attributes;

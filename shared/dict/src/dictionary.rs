@@ -57,7 +57,7 @@ impl Dictionary {
     /// # Errors
     /// Every error in every file, in the order of reading.
     pub fn extend(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), Vec<DictError>> {
-        let (dictionary, report) = load::on_top(self.clone(), path.as_ref());
+        let (dictionary, report) = load::on_top(self, path.as_ref());
         if !report.errors.is_empty() {
             return Err(report.errors);
         }
@@ -71,7 +71,7 @@ impl Dictionary {
     /// # Errors
     /// Every error in the text.
     pub fn extend_from_text(&mut self, name: &str, text: &str) -> Result<(), Vec<DictError>> {
-        let (dictionary, report) = load::text_on_top(self.clone(), name, text);
+        let (dictionary, report) = load::text_on_top(self, name, text);
         if !report.errors.is_empty() {
             return Err(report.errors);
         }

@@ -12,7 +12,7 @@ include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 /// Our dictionaries; read once.
 pub(crate) fn dictionary() -> &'static Dictionary {
     static DICTIONARY: LazyLock<Dictionary> = LazyLock::new(|| {
-        let (dictionary, report) = load::from(Dictionary::default(), &Embedded, Path::new("dictionary"));
+        let (dictionary, report) = load::from(&Dictionary::default(), &Embedded, Path::new("dictionary"));
         debug_assert_eq!(report.errors, [], "a test reads all of them");
         dictionary
     });
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn our_dictionaries_load_without_an_error() {
-        let (dictionary, report) = load::from(Dictionary::default(), &Embedded, Path::new("dictionary"));
+        let (dictionary, report) = load::from(&Dictionary::default(), &Embedded, Path::new("dictionary"));
         let errors: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
         assert!(errors.is_empty(), "{}", errors.join("\n"));
         assert!(dictionary.attribute("User-Name").is_some());

@@ -46,12 +46,12 @@ impl Source for Text<'_> {
 }
 
 /// Reads a file from disk, and what it includes, on top of a dictionary.
-pub(crate) fn on_top(base: Dictionary, path: &Path) -> (Dictionary, Report) {
+pub(crate) fn on_top(base: &Dictionary, path: &Path) -> (Dictionary, Report) {
     from(base, &Disk, path)
 }
 
 /// Reads a text on top of a dictionary.
-pub(crate) fn text_on_top(base: Dictionary, name: &str, text: &str) -> (Dictionary, Report) {
+pub(crate) fn text_on_top(base: &Dictionary, name: &str, text: &str) -> (Dictionary, Report) {
     let source = Text(text);
     let mut loader = Loader::new(base, &source);
     loader.includes_allowed = false;
@@ -60,7 +60,7 @@ pub(crate) fn text_on_top(base: Dictionary, name: &str, text: &str) -> (Dictiona
 }
 
 /// Reads a file of a source, and what it includes, on top of a dictionary.
-pub(crate) fn from(base: Dictionary, source: &dyn Source, path: &Path) -> (Dictionary, Report) {
+pub(crate) fn from(base: &Dictionary, source: &dyn Source, path: &Path) -> (Dictionary, Report) {
     let mut loader = Loader::new(base, source);
     loader.file(path, None);
     loader.finish()
@@ -70,7 +70,7 @@ pub(crate) fn from(base: Dictionary, source: &dyn Source, path: &Path) -> (Dicti
 struct Loader<'s> {
     dictionary: Dictionary,
     /// What was known before: these definitions give way, where two of the files contradict each other.
-    base: Dictionary,
+    base: &'s Dictionary,
     source: &'s dyn Source,
     report: Report,
     open: Vec<PathBuf>,
@@ -135,10 +135,10 @@ impl Fault {
 }
 
 impl<'s> Loader<'s> {
-    fn new(dictionary: Dictionary, source: &'s dyn Source) -> Self {
+    fn new(base: &'s Dictionary, source: &'s dyn Source) -> Self {
         Self {
-            base: dictionary.clone(),
-            dictionary,
+            base,
+            dictionary: base.clone(),
             source,
             report: Report::default(),
             open: Vec::new(),

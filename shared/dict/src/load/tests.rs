@@ -18,7 +18,7 @@ impl Source for Shelf {
 
 fn shelf(files: &[(&'static str, &str)]) -> (Dictionary, Report) {
     let files = files.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
-    from(Dictionary::default(), &Shelf(files), Path::new("dictionary"))
+    from(&Dictionary::default(), &Shelf(files), Path::new("dictionary"))
 }
 
 fn good(text: &str) -> Dictionary {
@@ -271,9 +271,9 @@ fn an_operators_file_wins_over_what_is_known_but_not_over_itself() {
     let a = dictionary.attribute("A").unwrap();
     assert_eq!((dictionary.value_number(a, "one"), dictionary.value_name(a, 1)), (Some(2), None));
     assert_eq!(dictionary.vendor_format(9).type_octets, 2);
-    let (_, report) = text_on_top(base.clone(), "site", "ATTRIBUTE B 300 string\nATTRIBUTE B 301 string\n");
+    let (_, report) = text_on_top(&base, "site", "ATTRIBUTE B 300 string\nATTRIBUTE B 301 string\n");
     assert_eq!((report.redefined, report.errors.len()), (1, 1));
-    let (_, report) = text_on_top(base.clone(), "site", "VALUE A one 2\nVALUE A one 3\n");
+    let (_, report) = text_on_top(&base, "site", "VALUE A one 2\nVALUE A one 3\n");
     assert_eq!((report.redefined, report.errors.len()), (1, 1));
     // Nothing changes when there is an error.
     let mut dictionary = base;
@@ -319,7 +319,7 @@ fn line() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(lines in prop::collection::vec(line(), 0..40)) {
-        let (dictionary, report) = text_on_top(Dictionary::default(), "any", &lines.join("\n"));
+        let (dictionary, report) = text_on_top(&Dictionary::default(), "any", &lines.join("\n"));
         prop_assert!(report.errors.iter().all(|error| !error.what.is_empty() && error.line > 0 && error.column > 0));
         for attribute in dictionary.attributes() {
             prop_assert!(dictionary.attribute(attribute.name()).is_some());
@@ -333,6 +333,6 @@ proptest! {
         impl Source for Octets {
             fn read(&self, _: &Path) -> io::Result<Vec<u8>> { Ok(self.0.clone()) }
         }
-        from(Dictionary::default(), &Octets(octets), Path::new("dictionary"));
+        from(&Dictionary::default(), &Octets(octets), Path::new("dictionary"));
     }
 }

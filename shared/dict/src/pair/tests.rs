@@ -143,6 +143,8 @@ fn frames(mut octets: &[u8]) -> bool {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn any_attribute_with_any_octets_frames_or_is_refused(
         at in any::<prop::sample::Index>(),
