@@ -2,18 +2,20 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::attribute::{Attribute, Carrier, DataType, Encrypt, Flags, Path};
 use crate::dictionary::Dictionary;
 use crate::value::{Value, ValueError};
 use crate::vendor::VendorFormat;
 
-/// An attribute with its value, ready for packets.
+/// An attribute with its value, ready for packets. The value is wiped from memory when dropped: it may be a secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pair {
     attribute: Attribute,
     layout: Layout,
     tag: Option<u8>,
-    value: Vec<u8>,
+    value: Zeroizing<Vec<u8>>,
 }
 
 /// How the attributes around a value are laid out.
@@ -142,6 +144,7 @@ impl Dictionary {
                 Some(outer) => outer.data_type() == DataType::LongExtended,
                 None => matches!(outermost, 245 | 246),
             };
+        let value = Zeroizing::new(value);
         let pair = Pair { attribute: attribute.clone(), layout: Layout { vendor, long }, tag, value };
         let hidden = match attribute.flags().encrypt {
             None => 0,
@@ -150,8 +153,10 @@ impl Dictionary {
             Some(Encrypt::TunnelPassword) => 2 + (1 + pair.value.len()).next_multiple_of(16),
             Some(Encrypt::AscendSecret) => 16,
         };
-        let on_the_wire = if hidden == 0 { pair.value.clone() } else { vec![0; hidden] };
-        pair.lay_out(&on_the_wire)?;
+        match hidden {
+            0 => pair.lay_out(&pair.value)?,
+            octets => pair.lay_out(&vec![0; octets])?,
+        };
         Ok(pair)
     }
 
