@@ -1,18 +1,20 @@
 //! The inbox: where notices come in, and where the agent's own messages leave.
 //!
-//! Two ways: a raw ICMP socket behind a kernel filter, and UDP with the same signed bytes. What a message says is
-//! [`forewarn_proto::notice::verify`]'s affair. A receipt goes back the way its notice came, and only ever to the
+//! Two ways: a raw ICMP socket behind a kernel filter, and UDP with the same signed bytes. Without the privilege for
+//! the first, or behind a NAT, a ping socket: it registers by HELLO, and notices come back on it as Echo Replies. What
+//! a message says is [`forewarn_proto::notice::verify`]'s affair. A receipt goes back the way its notice came, and only ever to the
 //! configured address of the server whose key signed the notice: a spoofed source gets nothing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use forewarn_proto::notice::verify::{self, Source};
 use forewarn_proto::notice::{Mark, Transport};
 use forewarn_proto::time::{Instant, Utc};
-use forewarn_shell::icmp::{self, Receiver};
+use forewarn_shell::icmp::{self, Echo, IcmpError, PingSocket, Receiver};
 use forewarn_shell::udp::{self, BindError, Flushed, Inbound, Options, Outbound, Socket};
-use forewarn_wire::notice::{Identity, MAGIC, MAX_OCTETS, Outcome, Reason};
+use forewarn_wire::notice::{Identity, MAGIC, MAX_OCTETS, Notice, Outcome, Reason};
 use rand_core::CryptoRng;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
@@ -20,6 +22,8 @@ use tracing::{debug, warn};
 use crate::config::Config;
 use crate::marks::Marks;
 
+/// A HELLO goes out so often, ± 10 %: the shortest a NAT may remember the way is 30 s (RFC 5508 says 60 s).
+pub const HELLO_EVERY: Duration = Duration::from_secs(20);
 /// Messages waiting to leave by ICMP, at most.
 pub const ICMP_QUEUE_MAX: usize = 64;
 
@@ -60,9 +64,12 @@ struct Udp {
     out: Outbound,
 }
 
-struct Icmp {
-    receiver: Receiver,
-    letters: mpsc::Sender<Letter>,
+/// ICMP, as this process may use it.
+enum Icmp {
+    /// Echo Requests both ways.
+    Raw { receiver: Receiver, letters: mpsc::Sender<Letter> },
+    /// Echo Requests out, Echo Replies in; the next HELLO is due then.
+    Ping { socket: PingSocket, hello: Instant },
 }
 
 /// A message on its way out by ICMP.
@@ -92,6 +99,8 @@ pub struct InboxCounters {
     pub receipts: u64,
     /// RECONNECT-REQUESTs.
     pub reconnect_requests: u64,
+    /// HELLOs.
+    pub hellos: u64,
     /// Messages that couldn't leave: no room, or refused by the kernel.
     pub unsent: u64,
 }
@@ -123,15 +132,13 @@ impl Inbox {
             None => None,
         };
         let mut complaint = None;
-        let icmp = match config.inbox.icmp.then(|| Icmp::open(config.identity)) {
-            Some(Ok(icmp)) => Some(icmp),
-            Some(Err(error)) => {
-                warn!("{error}");
-                complaint = Some(error.to_string());
-                None
-            }
-            None => None,
+        let icmp = match config.inbox.icmp {
+            true => Icmp::open(config.identity, now, &mut complaint),
+            false => None,
         };
+        if let Some(complaint) = &complaint {
+            warn!("{complaint}");
+        }
         Ok(Inbox {
             machine,
             peers: peers.collect(),
@@ -171,7 +178,11 @@ impl Inbox {
     #[must_use]
     pub fn dropped(&self) -> u64 {
         let udp = self.udp.as_ref().map_or(0, |udp| udp.socket.drops());
-        udp + self.icmp.as_ref().map_or(0, |icmp| icmp.receiver.drops())
+        udp + match &self.icmp {
+            Some(Icmp::Raw { receiver, .. }) => receiver.drops(),
+            Some(Icmp::Ping { socket, .. }) => socket.drops(),
+            None => 0,
+        }
     }
 
     /// The marks as they are to be saved.
@@ -193,27 +204,37 @@ impl Inbox {
     /// Reads one batch of Echo messages into `inbound`; pending when there is nothing to read.
     pub fn poll_icmp(&self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Batch> {
         match &self.icmp {
-            Some(icmp) => icmp.receiver.poll_receive(cx, inbound).map(|result| batch(&result)),
-            None => Poll::Pending,
+            Some(Icmp::Raw { receiver, .. }) => receiver.poll_receive(cx, inbound),
+            Some(Icmp::Ping { socket, .. }) => socket.poll_receive(cx, inbound),
+            None => return Poll::Pending,
         }
+        .map(|result| batch(&result))
     }
 
-    /// What a batch that came by `via` holds at `index`.
+    /// What a batch that came by `via` holds at `index`. None when there is nothing, or only our own message: the
+    /// peer's kernel sends it back to a ping socket.
     #[must_use]
     pub fn arrival<'b>(&self, via: Transport, inbound: &'b Inbound, index: usize) -> Option<Arrival<'b>> {
-        match via {
-            Transport::Udp => inbound.get(index).map(|datagram| Arrival {
+        let of_echo = |echo: Echo<'b>| Arrival {
+            via,
+            from: SocketAddr::new(echo.from, 0),
+            arrived: echo.arrived,
+            payload: echo.payload,
+        };
+        match (via, &self.icmp) {
+            (Transport::Udp, _) => inbound.get(index).map(|datagram| Arrival {
                 via,
                 from: datagram.from,
                 arrived: datagram.arrived,
                 payload: datagram.bytes,
             }),
-            Transport::Icmp => self.icmp.as_ref()?.receiver.echoes(inbound).nth(index).map(|echo| Arrival {
-                via,
-                from: SocketAddr::new(echo.from, 0),
-                arrived: echo.arrived,
-                payload: echo.payload,
-            }),
+            (Transport::Icmp, Some(Icmp::Raw { receiver, .. })) => {
+                receiver.echoes(inbound).nth(index).map(of_echo)
+            }
+            (Transport::Icmp, Some(Icmp::Ping { socket, .. })) => {
+                socket.echoes(inbound).nth(index).map(of_echo).filter(|arrival| !is_ours(arrival.payload))
+            }
+            (Transport::Icmp, None) => None,
         }
     }
 
@@ -261,8 +282,9 @@ impl Inbox {
         self.send(server, peer.via, peer.port, length);
     }
 
-    /// Sends the CHALLENGEs that are due.
+    /// Sends the HELLOs and CHALLENGEs that are due.
     pub fn handle_timeout(&mut self, now: Instant, utc: Utc, rng: &mut dyn CryptoRng) {
+        self.say_hello(now, utc, rng);
         while let Some(transmit) = self.machine.poll_transmit(now, utc, rng, &mut self.message) {
             let port = self.peers.get(transmit.server).map_or(0, |peer| peer.port);
             self.send(transmit.server, transmit.via, port, transmit.len);
@@ -272,7 +294,30 @@ impl Inbox {
     /// When to call [`Inbox::handle_timeout`] next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.machine.poll_timeout()
+        let hello = match &self.icmp {
+            Some(Icmp::Ping { hello, .. }) => Some(*hello),
+            Some(Icmp::Raw { .. }) | None => None,
+        };
+        self.machine.poll_timeout().into_iter().chain(hello).min()
+    }
+
+    /// Tells every server by which ping socket this agent can be told, before a NAT forgets the way.
+    fn say_hello(&mut self, now: Instant, utc: Utc, rng: &mut dyn CryptoRng) {
+        match &mut self.icmp {
+            Some(Icmp::Ping { hello, .. }) if *hello <= now => {
+                let tenth = HELLO_EVERY / 10;
+                let jitter = (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX));
+                *hello = now + (HELLO_EVERY - tenth) + jitter;
+            }
+            _ => return,
+        }
+        for server in 0..self.peers.len() {
+            // A server without notice keys is told nothing.
+            if let Ok(length) = self.machine.hello(server, utc, &mut self.message) {
+                self.counters.hellos += 1;
+                self.send(server, Some(Transport::Icmp), 0, length);
+            }
+        }
     }
 
     /// Sends the first `length` octets of the message to the server's configured address, by `via` or by each way
@@ -283,9 +328,7 @@ impl Inbox {
         if via != Some(Transport::Udp)
             && let Some(icmp) = &self.icmp
         {
-            let mut letter = Letter { to: peer.address, octets: [0; MAX_OCTETS], length };
-            letter.octets[..length].copy_from_slice(octets);
-            self.counters.unsent += u64::from(icmp.letters.try_send(letter).is_err());
+            self.counters.unsent += u64::from(!icmp.send(octets, peer.address));
         }
         if via != Some(Transport::Icmp)
             && let Some(udp) = &mut self.udp
@@ -310,13 +353,50 @@ impl Udp {
 }
 
 impl Icmp {
-    fn open(identity: IpAddr) -> Result<Icmp, icmp::IcmpError> {
+    /// A raw socket, or else a ping socket; none without either. `complaint` says what is missing, and how to get it.
+    fn open(identity: IpAddr, now: Instant, complaint: &mut Option<String>) -> Option<Icmp> {
+        let refused = match Icmp::raw(identity) {
+            Ok(raw) => return Some(raw),
+            Err(refused) => refused,
+        };
+        *complaint = Some(refused.to_string());
+        if !matches!(refused, IcmpError::NotPermitted { .. }) {
+            return None;
+        }
+        let socket = PingSocket::open(identity, MAGIC).ok()?;
+        *complaint = Some(format!(
+            "no raw ICMP socket: notices come as Echo Replies to a ping socket, and by UDP. To have them as Echo \
+             Requests, grant CAP_NET_RAW: `setcap cap_net_raw+ep {}`, or `AmbientCapabilities=CAP_NET_RAW` in the \
+             systemd unit",
+            std::env::current_exe()
+                .map_or_else(|_| "forewarn-agent".into(), |path| path.display().to_string())
+        ));
+        Some(Icmp::Ping { socket, hello: now })
+    }
+
+    fn raw(identity: IpAddr) -> Result<Icmp, IcmpError> {
         let receiver = Receiver::open(identity, icmp::Kind::Request, MAGIC)?;
         let sender = icmp::Sender::new(identity)?;
         let (letters, post) = mpsc::channel(ICMP_QUEUE_MAX);
         tokio::spawn(carry(sender, post));
-        Ok(Icmp { receiver, letters })
+        Ok(Icmp::Raw { receiver, letters })
     }
+
+    fn send(&self, octets: &[u8], to: IpAddr) -> bool {
+        match self {
+            Icmp::Raw { letters, .. } => {
+                let mut letter = Letter { to, octets: [0; MAX_OCTETS], length: octets.len() };
+                letter.octets[..octets.len()].copy_from_slice(octets);
+                letters.try_send(letter).is_ok()
+            }
+            Icmp::Ping { socket, .. } => socket.send(to, octets).is_ok(),
+        }
+    }
+}
+
+/// Whether this is a message that only agents send.
+fn is_ours(payload: &[u8]) -> bool {
+    Notice::parse(payload).is_ok_and(|notice| notice.peek().header().kind.is_from_agent())
 }
 
 /// Carries letters out, one after another.

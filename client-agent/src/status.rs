@@ -157,6 +157,7 @@ fn notices(core: &Core) -> Counts {
         ("sent.challenge", counts.challenges),
         ("sent.receipt", sent.receipts),
         ("sent.reconnect-request", sent.reconnect_requests),
+        ("sent.hello", sent.hellos),
         ("unsent", sent.unsent),
         ("dropped-by-kernel", core.inbox.dropped()),
     ];

@@ -4,6 +4,7 @@ mod dead;
 mod door;
 mod notices;
 mod ordinary;
+mod ping;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

@@ -148,15 +148,14 @@ impl Server {
     }
 }
 
-/// Where notices come in.
+/// Where notices come in. Their order is the servers' affair: the agent answers the way it was spoken to, and what it
+/// says first goes by each there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inbox {
     /// A raw ICMP socket behind a kernel filter.
     pub icmp: bool,
     /// The UDP twin's socket.
     pub udp: Option<SocketAddr>,
-    /// Which of the two carries a message of the agent's own first.
-    pub icmp_first: bool,
 }
 
 /// What a warning does.

@@ -242,7 +242,6 @@ fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
     Some(Inbox {
         icmp: wanted.contains(&Transport::Icmp),
         udp: if udp { Some(given.or(own)?) } else { None },
-        icmp_first: wanted.first() == Some(&Transport::Icmp),
     })
 }
 

@@ -61,7 +61,7 @@ fn the_contract_file_loads_as_it_stands() {
     assert!(config.servers.iter().all(|server| server.require_message_authenticator));
     assert_eq!(config.servers[0].notice_keys[0].id, 1);
     assert_eq!(config.inbox.udp, Some("127.0.0.21:3798".parse().unwrap()));
-    assert!(config.inbox.icmp && config.inbox.icmp_first);
+    assert!(config.inbox.icmp);
     assert_eq!(config.failover.drain_conversations, Duration::from_secs(10));
     assert_eq!(config.failover.alternates, Alternates::NoticeThenConfigured);
     assert_eq!(config.reconnect.after, Duration::from_secs(300));

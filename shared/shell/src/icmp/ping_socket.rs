@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::task::{Context, Poll};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -82,6 +83,16 @@ impl PingSocket {
     /// What the kernel says.
     pub async fn receive(&self, batch: &mut Inbound) -> io::Result<usize> {
         self.socket.receive(batch).await
+    }
+
+    /// As [`PingSocket::receive`]; one task may poll it at a time.
+    pub fn poll_receive(&self, cx: &mut Context<'_>, batch: &mut Inbound) -> Poll<io::Result<usize>> {
+        self.socket.poll_receive(cx, batch)
+    }
+
+    /// How many messages the kernel has dropped because the receive queue was full.
+    pub fn drops(&self) -> u64 {
+        self.socket.drops()
     }
 
     /// The messages of a batch that start with the magic.
