@@ -269,6 +269,7 @@ impl Campaign {
                     tracing::debug!(client = %known.name, address = %known.address, ?outcome, "told in {millis:.1} ms");
                 }
                 self.not_told.retain(|&id| id != client);
+                self.settle_one(now, client);
             }
             Ok(Heard::Hello { .. } | Heard::Challenge { .. } | Heard::Repeated { .. }) => {}
             Err(refusal) => {
@@ -472,6 +473,14 @@ impl Campaign {
         if later.is_none() {
             self.watch.handle_returned(now);
             self.obey(now);
+        }
+    }
+
+    /// A receipt that came after its slot.
+    fn settle_one(&mut self, now: Instant, id: ClientId) {
+        let standing = self.issuer.view(id).map(|view| view.standing);
+        if matches!(standing, Some(Standing::Invited(Invitation { at, .. })) if *at <= now) {
+            self.issuer.settle(id);
         }
     }
 

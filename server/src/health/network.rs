@@ -71,7 +71,7 @@ impl Network {
             .map(|(name, _)| name.to_string_lossy().into_owned())
             .collect();
         // Loopback has all of 127.0.0.0/8, named or not.
-        let loopback = self.addresses.iter().any(|address| address.is_loopback()).then(|| "lo".to_owned());
+        let loopback = self.addresses.iter().any(IpAddr::is_loopback).then(|| "lo".to_owned());
         let found: BTreeSet<String> = found.into_iter().chain(loopback).collect();
         if !found.is_empty() {
             self.links = found;
@@ -80,7 +80,7 @@ impl Network {
 
     /// A server that is reached by loopback alone has no use for a gateway.
     fn gateway_lost(&mut self) -> bool {
-        if self.addresses.iter().all(|address| address.is_loopback()) {
+        if self.addresses.iter().all(IpAddr::is_loopback) {
             return false;
         }
         let route = fs::read_to_string("/proc/net/route").ok().and_then(|text| gateway(&text));

@@ -271,18 +271,19 @@ async fn a_check_that_found_no_thread_has_no_result_and_isn_t_made_later() {
 
 #[tokio::test]
 async fn a_full_pool_is_no_failure_of_the_service() {
-    let vitals = Arc::new(Vitals::new(1));
-    let workers = Arc::new(Workers::start(1, 1, vitals).expect("a thread"));
-    let gate = Arc::new(Mutex::new(()));
-    let closed = gate.lock().expect("not poisoned");
-    for _ in 0..2 {
-        let gate = Arc::clone(&gate);
-        let _ = workers.submit(1, move || drop(gate.lock()));
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let finding = check(&command(&["true"]), PATIENCE, &context(workers.clone())).await;
+    let workers = Arc::new(Workers::start(1, 1, Arc::new(Vitals::new(1))).expect("a thread"));
+    let (running, is_running) = std::sync::mpsc::channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let hold = move || {
+        let _ = running.send(());
+        let _ = released.recv_timeout(PATIENCE);
+    };
+    Workers::submit(&workers, 1, hold).expect("room");
+    is_running.recv_timeout(PATIENCE).expect("the thread took it");
+    Workers::submit(&workers, 2, || ()).expect("room in the queue");
+    let finding = check(&command(&["true"]), PATIENCE, &context(workers)).await;
     assert_eq!(finding.outcome, Outcome::NoResult, "{}", finding.text);
-    drop(closed);
+    drop(release);
 }
 
 fn service(name: &str, check: Check, role: Role) -> Service {
