@@ -6,3 +6,4 @@ mod agent;
 mod house;
 mod interop;
 mod scenarios;
+mod sim;
