@@ -3,4 +3,5 @@
 mod bad_input;
 mod failover;
 mod load;
+mod operating;
 mod ordinary;
