@@ -15,7 +15,7 @@ use serde_json::Value;
 const SERVER: &str = include_str!("../../docs/examples/server.toml");
 const AGENT: &str = include_str!("../../docs/examples/agent.toml");
 
-const ALICE: &str = "User-Name = alice, User-Password = wonderland\n";
+const ALICE: &str = "User-Name = alice, User-Password = wonderland, Message-Authenticator = 0x00\n";
 
 /// The lines of what a program wrote.
 fn lines(octets: &[u8]) -> Vec<String> {
@@ -86,7 +86,7 @@ fn every_mistake_of_ten_is_told_at_once_with_its_place() {
         "an hour",
         "user.group'",
         "max = 0",
-        "interval = 1 ",
+        "interval = 1",
         "\"http\"",
         "[reconect]",
     ] {
@@ -108,7 +108,7 @@ fn an_agents_mistakes_are_told_by_the_agent() {
     let output = forewarn(folder.path(), &["check", "agent.toml"]);
     assert_eq!(output.status.code(), Some(1));
     let told = lines(&output.stderr);
-    assert!(told[0].contains("agent.toml:45:1: unknown key `quite`"), "{told:?}");
+    assert!(told[0].contains("agent.toml:43:1: unknown key `quite`"), "{told:?}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_second_instance_is_refused_by_name() {
     let other = forewarnd(server.folder(), "other.toml");
     assert_eq!(other.status.code(), Some(1));
     let told = lines(&other.stderr);
-    assert_eq!(told.len(), 3, "auth, acct and notices: {told:?}");
+    assert_eq!(told.len(), 2, "auth and acct: {told:?}");
     assert!(told.iter().all(|line| line.contains(&format!("is in use by {who}"))), "{told:?}");
     assert_eq!(server.status()["watch"]["state"], "serving", "the first one hasn't noticed");
 }
@@ -179,7 +179,8 @@ fn a_reload_takes_users_and_clients_over_and_loses_nothing() {
         } else {
             server.signal("HUP");
         }
-        let request = format!("User-Name = carol-{round}, User-Password = x{round}\n");
+        let request =
+            format!("User-Name = carol-{round}, User-Password = x{round}, Message-Authenticator = 0x00\n");
         eventually("the new user gets in", || {
             ask(host, &request, "5").contains("Access-Accept").then_some(())
         });
@@ -259,7 +260,7 @@ fn a_hostile_name_stays_on_its_line_of_the_log() {
     let host = hosts.host();
     let text = plain(host, &hosts).replace("name = \"alice\"", "name = \"al\\u001b[2J\\nice\"");
     let server = Server::start(&text);
-    let wrong = "User-Name = \"al\\033[2J\\nice\", User-Password = guess\n";
+    let wrong = "User-Name = \"al\\033[2J\\nice\", User-Password = guess, Message-Authenticator = 0x00\n";
     ask(host, wrong, "3");
     let log = fs::read(server.folder().path().join("log")).unwrap();
     assert!(!log.contains(&0x1b), "{}", server.log());

@@ -28,7 +28,6 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
         "a live group of sockets never changes size",
     );
     note(old.listens != new.listens, "[[listen]]", "sockets are opened before the first packet is read");
-    note(old.notice.listen != new.notice.listen, "[notice] listen", "the socket is open");
     note(old.workers.queue != new.workers.queue, "[workers] queue", "the queue is in use");
     note(old.workers.in_flight != new.workers.in_flight, "[workers] in_flight", "the tables are in use");
     needs
@@ -39,7 +38,6 @@ impl Config {
     pub fn keep(&mut self, old: &Config) {
         self.server = old.server.clone();
         self.listens.clone_from(&old.listens);
-        self.notice.listen = old.notice.listen;
         self.workers.queue = old.workers.queue;
         self.workers.in_flight = old.workers.in_flight;
     }

@@ -10,6 +10,7 @@ use forewarn_shell::config::Diagnostics;
 use forewarn_shell::control::{Asked, Listener, Program, Reply, Request, ServerStatus, Status};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::Running;
 use crate::announce::Announcer;
@@ -30,6 +31,11 @@ pub(super) struct Director {
     /// Operators who wait for the end of a drain, and when they last heard of it.
     waiting: Vec<Asked>,
     word_at: Instant,
+    /// The check of a new configuration that is under way, and the operators who wait for it.
+    checking: Option<JoinHandle<Result<Loaded, Diagnostics>>>,
+    reloading: Vec<Asked>,
+    /// Asked for while the check was under way: the files may have changed since it began.
+    check_again: bool,
     reloads: u64,
     refused_reloads: u64,
     started_at: Instant,
@@ -46,6 +52,8 @@ struct Signals {
 enum Wake {
     Asked(Asked),
     Reload,
+    /// The new configuration was read.
+    Read(Result<Loaded, Diagnostics>),
     End,
     /// Something for the announcer, or time for a word to those who wait.
     Else,
@@ -65,6 +73,9 @@ impl Director {
             signals,
             waiting: Vec::new(),
             word_at: now,
+            checking: None,
+            reloading: Vec::new(),
+            check_again: false,
             reloads: 0,
             refused_reloads: 0,
             started_at: now,
@@ -85,6 +96,7 @@ impl Director {
                 _ = self.signals.interrupt.recv() => Wake::End,
                 _ = self.signals.hang_up.recv() => Wake::Reload,
                 Some(asked) = requests.recv() => Wake::Asked(asked),
+                read = finished(&mut self.checking) => Wake::Read(read),
                 () = self.announcer.wait() => Wake::Else,
                 () = clock::sleep_until(word.unwrap_or(Instant::FAR)), if word.is_some() => Wake::Else,
                 () = &mut serve => Wake::Else,
@@ -95,11 +107,9 @@ impl Director {
                     return;
                 }
                 Wake::End => self.end(),
-                Wake::Reload => {
-                    // What it comes to is logged.
-                    let _ = self.reload().await;
-                }
-                Wake::Asked(asked) => self.answer(asked, cores).await,
+                Wake::Reload => self.check(),
+                Wake::Read(read) => self.take_over(read),
+                Wake::Asked(asked) => self.answer(asked, cores),
                 Wake::Else => {}
             }
             self.announcer.look().await;
@@ -144,7 +154,7 @@ impl Director {
         }
     }
 
-    async fn answer(&mut self, asked: Asked, cores: &Cores) {
+    fn answer(&mut self, asked: Asked, cores: &Cores) {
         let done = |message: &str| Reply::Done { message: message.to_owned() };
         let reply = match asked.request {
             Request::Status => Reply::Status { status: Status::Server(Box::new(self.status(cores))) },
@@ -168,29 +178,47 @@ impl Director {
                 self.announcer.quiesce();
                 done("keeping the clients there are, inviting no others")
             }
-            Request::Reload => match self.reload().await {
-                Ok(message) => Reply::Done { message },
-                Err(errors) => Reply::Refused { errors },
-            },
+            Request::Reload => {
+                self.reloading.push(asked);
+                self.check();
+                return;
+            }
         };
         asked.reply(reply);
     }
 }
 
 impl Director {
-    /// Reads the configuration again. What was done, or every reason why not; the old one goes on then.
-    async fn reload(&mut self) -> Result<String, Vec<String>> {
+    /// Begins to read the configuration again. A large one takes a while; readings and notices don't wait for it.
+    fn check(&mut self) {
+        if self.checking.is_some() {
+            self.check_again = true;
+            return;
+        }
         let layers = self.running.layers.clone();
-        // A large file takes a while; readings and notices don't wait for it.
-        let loaded = tokio::task::spawn_blocking(move || config::load(&layers)).await;
-        let loaded = loaded.map_err(|_| vec!["the check of the configuration was cut off".to_owned()])?;
-        self.apply(loaded).inspect_err(|errors| {
-            self.refused_reloads += 1;
-            tracing::error!("the new configuration is refused, the old one goes on:");
-            for error in errors {
-                tracing::error!("{error}");
+        self.checking = Some(tokio::task::spawn_blocking(move || config::load(&layers)));
+    }
+
+    /// The configuration was read: takes it over, or says why not; the old one goes on then.
+    fn take_over(&mut self, read: Result<Loaded, Diagnostics>) {
+        self.checking = None;
+        if std::mem::take(&mut self.check_again) {
+            return self.check();
+        }
+        let reply = match self.apply(read) {
+            Ok(message) => Reply::Done { message },
+            Err(errors) => {
+                self.refused_reloads += 1;
+                tracing::error!("the new configuration is refused, the old one goes on:");
+                for error in &errors {
+                    tracing::error!("{error}");
+                }
+                Reply::Refused { errors }
             }
-        })
+        };
+        for asked in self.reloading.drain(..) {
+            asked.reply(reply.clone());
+        }
     }
 
     fn apply(&mut self, loaded: Result<Loaded, Diagnostics>) -> Result<String, Vec<String>> {
@@ -235,7 +263,22 @@ impl Director {
             strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
             ..ServerStatus::default()
         };
+        status.counters.insert("reloads_refused".to_owned(), self.refused_reloads);
         self.announcer.fill(&mut status);
         status
+    }
+}
+
+/// What the check under way found; never while there is none.
+async fn finished(
+    checking: &mut Option<JoinHandle<Result<Loaded, Diagnostics>>>,
+) -> Result<Loaded, Diagnostics> {
+    match checking {
+        Some(check) => match check.await {
+            Ok(read) => read,
+            // It can only be cut off at the end of the process: a panic in it is that end.
+            Err(_) => std::future::pending().await,
+        },
+        None => std::future::pending().await,
     }
 }

@@ -98,7 +98,7 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     let state = Arc::new(StateDir::open(&config.server.state_dir)?);
     let sockets = listen::bind(&config).map_err(RunError::Bind)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let _entered = runtime.enter();
+    let entered = runtime.enter();
     let path = control::path(state.path());
     let control = Listener::bind(&path).map_err(|error| RunError::Control { path, error })?;
     let shared = Shared::start(Arc::clone(&config), &state)?;
@@ -121,6 +121,11 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     runtime.block_on(director.run(&control, &cores));
     // Nothing waits for an answer any more, or nobody wants to wait.
     cores.stop();
+    drop((director, control, entered));
+    // What a worker is at (a check that hangs, a slow hash) can't be answered any more: not worth waiting for. What
+    // the store has acknowledged is on disk.
+    std::mem::forget(shared);
+    runtime.shutdown_background();
     tracing::info!("ended");
     Ok(())
 }
