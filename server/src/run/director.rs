@@ -53,7 +53,7 @@ enum Wake {
     Asked(Asked),
     Reload,
     /// The new configuration was read.
-    Read(Result<Loaded, Diagnostics>),
+    Read(Box<Result<Loaded, Diagnostics>>),
     End,
     /// Something for the announcer, or time for a word to those who wait.
     Else,
@@ -96,7 +96,7 @@ impl Director {
                 _ = self.signals.interrupt.recv() => Wake::End,
                 _ = self.signals.hang_up.recv() => Wake::Reload,
                 Some(asked) = requests.recv() => Wake::Asked(asked),
-                read = finished(&mut self.checking) => Wake::Read(read),
+                read = finished(&mut self.checking) => Wake::Read(Box::new(read)),
                 () = self.announcer.wait() => Wake::Else,
                 () = clock::sleep_until(word.unwrap_or(Instant::FAR)), if word.is_some() => Wake::Else,
                 () = &mut serve => Wake::Else,
@@ -108,7 +108,7 @@ impl Director {
                 }
                 Wake::End => self.end(),
                 Wake::Reload => self.check(),
-                Wake::Read(read) => self.take_over(read),
+                Wake::Read(read) => self.take_over(*read),
                 Wake::Asked(asked) => self.answer(asked, cores),
                 Wake::Else => {}
             }
