@@ -4,6 +4,9 @@
 //! sends what they have to send, before it looks at the next. What must be quick comes first: a notice is judged,
 //! the switch decides, requests leave for the alternate; then the receipt, then the mark, then the hooks and the log.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
