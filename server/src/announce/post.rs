@@ -115,14 +115,18 @@ impl Post {
     pub(super) async fn receive(&mut self) {
         let udp = async {
             match &mut self.udp {
-                Some(udp) => note("UDP", &mut udp.has_news, udp.socket.receive(&mut udp.inbound).await),
+                Some(udp) => {
+                    let received = udp.socket.receive(&mut udp.inbound).await;
+                    note("UDP", &mut udp.has_news, received);
+                }
                 None => std::future::pending().await,
             }
         };
         let icmp = async {
             match &mut self.icmp {
                 Some(icmp) => {
-                    note("ICMP", &mut icmp.has_news, icmp.receiver.receive(&mut icmp.inbound).await)
+                    let received = icmp.receiver.receive(&mut icmp.inbound).await;
+                    note("ICMP", &mut icmp.has_news, received);
                 }
                 None => std::future::pending().await,
             }

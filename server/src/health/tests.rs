@@ -185,29 +185,49 @@ async fn a_host_that_answers_pings() {
     assert_ne!(finding.outcome, Outcome::Failure, "{}", finding.text);
 }
 
-/// A program of the test's own, so that nothing else is called so.
-fn sleeper(folder: &Path, name: &str) -> std::process::Child {
-    let program = folder.join(name);
-    std::fs::copy("/bin/sleep", &program).expect("coreutils");
-    std::process::Command::new(program).arg("60").spawn().expect("a copy of sleep")
+/// A program of the test's own, so that nothing else is called so; ended with the test.
+struct Sleeper(std::process::Child);
+
+impl Sleeper {
+    fn start(folder: &Path, name: &str) -> Sleeper {
+        let program = folder.join(name);
+        std::fs::copy("/bin/sleep", &program).expect("coreutils");
+        Sleeper(std::process::Command::new(program).arg("60").spawn().expect("a copy of sleep"))
+    }
+}
+
+impl Drop for Sleeper {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Checks until the outcome is this.
+async fn becomes(wanted: &Check, outcome: Outcome) -> Finding {
+    let began = clock::now();
+    loop {
+        let finding = check(wanted, PATIENCE, &real()).await;
+        if finding.outcome == outcome {
+            return finding;
+        }
+        assert!(clock::now().since(began) < PATIENCE, "{}", finding.text);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 #[tokio::test]
 async fn a_process_by_its_name_until_it_is_dead() {
     let folder = tempfile::tempdir().expect("a folder");
     for name in ["fwn-short", "fwn-a-name-that-is-longer-than-fifteen"] {
-        let mut child = sleeper(folder.path(), name);
+        let mut sleeper = Sleeper::start(folder.path(), name);
         let wanted = Check::Process { name: name.to_owned() };
-        let finding = check(&wanted, PATIENCE, &real()).await;
-        assert_eq!(finding, Finding { outcome: Outcome::Success, text: format!("process {}", child.id()) });
-        child.kill().expect("ours");
+        // The kernel lets a spawning parent go on a moment before the child has its new name.
+        let finding = becomes(&wanted, Outcome::Success).await;
+        assert_eq!(finding.text, format!("process {}", sleeper.0.id()));
+        sleeper.0.kill().expect("ours");
         // Not waited for: a zombie is no running process.
-        let died = clock::now();
-        while check(&wanted, PATIENCE, &real()).await.outcome == Outcome::Success {
-            assert!(clock::now().since(died) < PATIENCE);
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        child.wait().expect("ours");
+        becomes(&wanted, Outcome::Failure).await;
     }
 }
 
@@ -248,7 +268,7 @@ async fn a_command_that_takes_too_long_is_killed() {
     let program = folder.path().join("fwn-hangs");
     std::fs::copy("/bin/sleep", &program).expect("coreutils");
     let wanted = command(&[program.to_str().expect("a plain path"), "60"]);
-    let finding = check(&wanted, Duration::from_millis(100), &real()).await;
+    let finding = check(&wanted, Duration::from_secs(1), &real()).await;
     assert_eq!(finding.outcome, Outcome::Failure);
     assert!(finding.text.contains("killed"), "{}", finding.text);
     let gone = check(&Check::Process { name: "fwn-hangs".to_owned() }, PATIENCE, &real()).await;
