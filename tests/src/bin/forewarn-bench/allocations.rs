@@ -33,14 +33,13 @@ pub(crate) fn measure() -> Result<(), LoadError> {
 }
 
 fn report(name: &str, mut run: impl FnMut(f64) -> Result<Counted, LoadError>) -> Result<(), LoadError> {
-    let (few, many) = (run(FEW)?, run(MANY)?);
+    let (few, again, many) = (run(FEW)?, run(FEW)?, run(MANY)?);
     let requests = many.requests.saturating_sub(few.requests);
     let more = many.allocations as f64 - few.allocations as f64;
+    println!("{name}: {:.4} heap allocations per request", more / (requests.max(1) as f64));
     println!(
-        "{name}: {:.4} heap allocations per request ({} more for {requests} requests more; {} at {FEW}/s)",
-        more / (requests.max(1) as f64),
-        more,
-        few.allocations
+        "  ({more} more in a run with {requests} requests more; two runs of the same differ by {})",
+        few.allocations.abs_diff(again.allocations)
     );
     Ok(())
 }

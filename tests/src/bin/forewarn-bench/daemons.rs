@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::process::Command;
 use std::time::Duration;
 
 use forewarn_tests::load::{Kind, LoadError, Pace, Plan, Report, run};
-use forewarn_tests::program::built;
+use forewarn_tests::program::{Folder, built};
 use forewarn_tests::{Agent, Hosts, Server};
 
 /// The secret between server and clients.
@@ -62,11 +63,17 @@ pub(crate) fn latency(duration: Duration) -> Result<(), LoadError> {
     Ok(())
 }
 
-/// What is to be copied to a device.
+/// What is to be copied to a device: the programs without their symbols, where `strip` is installed.
 pub(crate) fn sizes() {
+    let folder = Folder::new();
     for name in ["forewarnd", "forewarn-agent", "forewarn"] {
-        let octets = fs::metadata(built(name)).map_or(0, |metadata| metadata.len());
-        println!("{name:<16} {:>6.1} MB, symbols included", octets as f64 / 1e6);
+        let (whole, bare) = (built(name), folder.path().join(name));
+        let stripped = Command::new("strip").arg("-o").arg(&bare).arg(&whole).status();
+        let octets = |path| fs::metadata(path).map_or(0, |metadata| metadata.len()) as f64 / 1e6;
+        match stripped.is_ok_and(|status| status.success()) {
+            true => println!("{name:<16} {:>6.1} MB, {:.1} MB with symbols", octets(&bare), octets(&whole)),
+            false => println!("{name:<16} {:>6.1} MB with symbols", octets(&whole)),
+        }
     }
     println!();
 }
