@@ -44,6 +44,10 @@ pub(super) enum Health {
 pub(super) struct Home {
     pub(super) index: usize,
     pub(super) health: Health,
+    /// Since when it has been so.
+    pub(super) since: Instant,
+    /// It has asked its client to leave at some time.
+    pub(super) has_warned: bool,
     /// How long an ordinary answer takes.
     pub(super) pace: Duration,
     /// Rejects take a second, and every so many requests are rejected: 0 for none.
@@ -67,6 +71,8 @@ impl Home {
         Home {
             index,
             health: Health::Well,
+            since: Instant::ZERO,
+            has_warned: false,
             pace: Duration::from_micros(400),
             rejects: 0,
             challenges: 0,
@@ -138,8 +144,15 @@ impl Home {
         writer.reply(&self.key, request.authenticator()).unwrap().to_vec()
     }
 
+    pub(super) fn become_so(&mut self, now: Instant, health: Health) {
+        if self.health != health {
+            (self.health, self.since) = (health, now);
+        }
+    }
+
     /// It is unwell, and says so: `reduction` per cent are to leave.
     pub(super) fn warn(&mut self, now: Instant, reduction: u8, hard: bool, load: u8) {
+        self.has_warned = true;
         let leave = Leave {
             reduction,
             hard,
@@ -153,7 +166,7 @@ impl Home {
 
     /// It is well again and wants its client back in a slot.
     pub(super) fn invite(&mut self, now: Instant, slot: Duration) {
-        self.health = Health::Well;
+        self.become_so(now, Health::Well);
         let invitation = Invitation {
             at: now + slot,
             window: Duration::from_secs(10),
@@ -164,11 +177,11 @@ impl Home {
     }
 
     /// Another process under the same name: it remembers nothing but what is on disk.
-    pub(super) fn restart(&mut self) {
+    pub(super) fn restart(&mut self, now: Instant) {
         self.starts += 1;
         (self.issuer, self.client) = issuer(self.index, self.starts);
         self.dedup = Dedup::new(dedup::Config::default());
-        self.health = Health::Well;
+        self.become_so(now, Health::Well);
     }
 
     /// Takes a message of the agent's; a request to come back is granted or refused.

@@ -13,13 +13,16 @@ use forewarn_wire::notice;
 use super::agent::Agent;
 use super::nas::{Nas, number_of};
 
+/// Server, kind, source port, identifier.
+type Name = (ServerId, Kind, u16, u8);
+
 /// What was seen so far.
 #[derive(Default)]
 pub(super) struct Invariants {
     marks: Vec<Option<Mark>>,
     current: Option<ServerId>,
-    /// Who used a name last: server, kind, source port, identifier.
-    names: BTreeMap<(ServerId, Kind, u16, u8), (u64, [u8; 16])>,
+    /// Which request used a name last, with which authenticator.
+    names: BTreeMap<Name, (u64, [u8; 16])>,
     /// How many names a request has had.
     legs: BTreeMap<u64, usize>,
     /// Where a request with State was sent.

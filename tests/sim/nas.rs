@@ -20,6 +20,7 @@ pub(super) struct Asked {
     pub(super) kind: Kind,
     pub(super) octets: Vec<u8>,
     pub(super) port: u16,
+    pub(super) at: Instant,
     pub(super) tries: u32,
     /// It belongs to a conversation.
     pub(super) in_conversation: bool,
@@ -54,7 +55,7 @@ impl Nas {
     }
 
     /// A new request; its number is in User-Name, for everybody to see.
-    pub(super) fn ask(&mut self, rng: &mut StdRng, kind: Kind, state: Option<&[u8]>) -> usize {
+    pub(super) fn ask(&mut self, now: Instant, rng: &mut StdRng, kind: Kind, state: Option<&[u8]>) -> usize {
         let number = self.asked.len();
         let mut buffer = [0; MAX_PACKET];
         let mut authenticator = [0; 16];
@@ -75,7 +76,15 @@ impl Nas {
         let octets = writer.request(&self.key, chosen).unwrap().to_vec();
         let port = 1024 + (number / 256) as u16;
         let in_conversation = state.is_some();
-        self.asked.push(Asked { kind, octets, port, tries: 0, in_conversation, replies: Vec::new() });
+        self.asked.push(Asked {
+            kind,
+            octets,
+            port,
+            at: now,
+            tries: 0,
+            in_conversation,
+            replies: Vec::new(),
+        });
         number
     }
 

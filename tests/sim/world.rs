@@ -44,6 +44,10 @@ pub(super) struct World {
     homes: Vec<Home>,
     nas: Nas,
     weather: Weather,
+    /// Since when the network has lost nothing.
+    fair_since: Option<Instant>,
+    /// Whether it ever loses anything.
+    may_storm: bool,
     network: BTreeMap<(Instant, u64), Due>,
     queued: u64,
     invariants: Invariants,
@@ -73,6 +77,8 @@ impl World {
             homes,
             nas: Nas::new(local()),
             weather: FAIR,
+            fair_since: Some(Instant::ZERO),
+            may_storm: rng.random_range(0..3) > 0,
             network: BTreeMap::new(),
             queued: 0,
             invariants: Invariants::default(),
@@ -96,9 +102,10 @@ impl World {
     /// Everybody is well, invites, and the network is fair.
     pub(super) fn heal(&mut self) {
         self.weather = FAIR;
+        self.fair_since = Some(self.now);
         for home in &mut self.homes {
             if home.health == Health::Killed {
-                home.restart();
+                home.restart(self.now);
             }
             home.invite(self.now, Duration::from_secs(1));
         }
@@ -171,7 +178,7 @@ impl World {
     }
 
     fn ask(&mut self, kind: Kind, state: Option<&[u8]>) {
-        let number = self.nas.ask(&mut self.rng, kind, state);
+        let number = self.nas.ask(self.now, &mut self.rng, kind, state);
         self.queue(Duration::ZERO, Due::Ask { number });
     }
 
@@ -209,6 +216,8 @@ impl World {
                     let (kind, port, octets) = (asked.kind, asked.port, asked.octets.clone());
                     self.agent.handle_nas(self.now, &mut self.rng, kind, port, &octets);
                     self.queue(AGAIN, Due::Ask { number });
+                } else {
+                    self.check_lost(number);
                 }
             }
             Due::Traffic if self.is_bad => {
@@ -252,23 +261,42 @@ impl World {
         let slot = Duration::from_millis(self.rng.random_range(0..10_000));
         let home = &mut self.homes[server];
         match blow {
-            0 | 1 => home.health = Health::Killed,
-            2 | 3 if home.health == Health::Killed => home.restart(),
+            0 | 1 => home.become_so(now, Health::Killed),
+            2 | 3 if home.health == Health::Killed => home.restart(now),
             2 | 3 => home.invite(now, slot),
             4 | 5 if home.health == Health::Well => {
-                home.health = Health::Overloaded;
+                home.become_so(now, Health::Overloaded);
                 home.warn(now, 100, false, load);
             }
-            6 => home.warn(now, reduction, false, load),
-            7 => home.warn(now, 100, true, load),
+            6 if home.health == Health::Well => home.warn(now, reduction, false, load),
+            7 if home.health == Health::Well => home.warn(now, 100, true, load),
             8 => home.invite(now, slot),
-            _ => {
+            9 if self.may_storm => {
+                self.fair_since = None;
                 self.weather = Weather {
                     loss_percent: self.rng.random_range(0..30),
                     twice_percent: self.rng.random_range(0..30),
                     slowest: Duration::from_micros(self.rng.random_range(100..400_000)),
                 };
             }
+            _ => {}
+        }
+    }
+
+    /// When a server that never asked to be left was well all the time a request was waited for, and the network lost
+    /// nothing (no notice of the others' either), the request was answered.
+    fn check_lost(&self, number: usize) {
+        let asked = &self.nas.asked[number];
+        let Some(fair) = self.fair_since.filter(|&fair| fair <= asked.at && asked.replies.is_empty()) else {
+            return;
+        };
+        let is_good = |home: &Home| home.health == Health::Well && home.since <= asked.at && !home.has_warned;
+        let is_honest = |home: &Home| home.health != Health::Overloaded || home.since >= fair;
+        if !asked.in_conversation && self.homes.iter().any(is_good) && self.homes.iter().all(is_honest) {
+            panic!(
+                "request {number} of {:?} was lost at {:?} though it could be answered",
+                asked.at, self.now
+            );
         }
     }
 
