@@ -3,6 +3,7 @@
 //! Where no policy applies and the password is quick to verify, a turn takes no lock, allocates nothing and
 //! formats nothing. What has to wait leaves a [`Waiting`] behind and comes back as a [`Finding`].
 
+use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,7 +77,7 @@ pub struct Core {
     desk: Desk,
     source: Cache<Arc<ArcSwap<Tables>>, Arc<Tables>>,
     tables: Arc<Tables>,
-    reports: Vec<(Ticket, Finding)>,
+    reports: VecDeque<(Ticket, Finding)>,
 }
 
 impl std::fmt::Debug for Core {
@@ -90,7 +91,7 @@ impl Core {
     pub fn new(number: u16, shared: Arc<Shared>) -> Self {
         let mut source = Cache::new(shared.tables_source());
         let tables = Arc::clone(source.load());
-        Self { desk: Desk::new(number, shared), source, tables, reports: Vec::with_capacity(256) }
+        Self { desk: Desk::new(number, shared), source, tables, reports: VecDeque::with_capacity(256) }
     }
 
     /// A turn begins: what is read from now on is judged by the configuration in force.
@@ -123,7 +124,7 @@ impl Core {
     /// Goes on with the next request of which something was found out. `None`: no more have been collected.
     /// `Some(None)`: that one has no reply (yet).
     pub fn handle_finding(&mut self, now: Instant, out: &mut [u8]) -> Option<Option<Departure>> {
-        let (ticket, finding) = self.reports.pop()?;
+        let (ticket, finding) = self.reports.pop_front()?;
         Some(self.desk.resume(now, ticket, finding, out))
     }
 

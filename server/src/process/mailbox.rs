@@ -1,5 +1,6 @@
 //! The way back: what a worker or the accounting writer found out, to the core whose request it was.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forewarn_wire::Kept;
@@ -39,24 +40,24 @@ pub enum Unstored {
 /// One core's way in. Bounded by what can be under way: the slots of the core.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    reports: Mutex<Vec<(Ticket, Finding)>>,
+    reports: Mutex<VecDeque<(Ticket, Finding)>>,
     arrival: Notify,
 }
 
 impl Mailbox {
     /// Empty, with room for so many reports before anything is allocated.
     pub fn with_room(reports: usize) -> Self {
-        Self { reports: Mutex::new(Vec::with_capacity(reports)), arrival: Notify::new() }
+        Self { reports: Mutex::new(VecDeque::with_capacity(reports)), arrival: Notify::new() }
     }
 
     /// Puts a report in and wakes the core.
     pub fn post(&self, ticket: Ticket, finding: Finding) {
-        self.reports().push((ticket, finding));
+        self.reports().push_back((ticket, finding));
         self.arrival.notify_one();
     }
 
     /// Exchanges what is in for `empty`, whose room is used again.
-    pub fn take(&self, empty: &mut Vec<(Ticket, Finding)>) {
+    pub fn take(&self, empty: &mut VecDeque<(Ticket, Finding)>) {
         debug_assert!(empty.is_empty());
         std::mem::swap(&mut *self.reports(), empty);
     }
@@ -71,7 +72,7 @@ impl Mailbox {
         self.arrival.notify_one();
     }
 
-    fn reports(&self) -> MutexGuard<'_, Vec<(Ticket, Finding)>> {
+    fn reports(&self) -> MutexGuard<'_, VecDeque<(Ticket, Finding)>> {
         self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -123,9 +124,9 @@ mod tests {
     const TICKET: Ticket = Ticket { core: 0, slot: 3, generation: 7 };
 
     fn taken(mailbox: &Mailbox) -> Vec<(Ticket, Finding)> {
-        let mut reports = Vec::new();
+        let mut reports = VecDeque::new();
         mailbox.take(&mut reports);
-        reports
+        reports.into()
     }
 
     #[test]

@@ -358,7 +358,7 @@ impl Store {
     fn finish(self) -> Vec<(u32, Result<(), Unstored>)> {
         let Self { accounting, mailbox, .. } = self;
         drop(accounting);
-        let mut reports = Vec::new();
+        let mut reports = VecDeque::new();
         mailbox.take(&mut reports);
         let verdict = |(ticket, finding): (Ticket, Finding)| match finding {
             Finding::Stored(verdict, _) => (ticket.slot, verdict),

@@ -69,7 +69,7 @@ impl Bench {
         let mailbox = Arc::clone(self.shared.mailbox(0));
         while !self.core.collect() {
             runtime.block_on(async {
-                tokio::time::timeout(PATIENCE, mailbox.arrived()).await.expect("a report")
+                tokio::time::timeout(PATIENCE, mailbox.arrived()).await.expect("a report");
             });
         }
         let mut out = [0; 4096];
