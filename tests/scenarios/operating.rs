@@ -55,6 +55,18 @@ fn the_contracts_two_files_are_good() {
 }
 
 #[test]
+fn the_manuals_blocks_are_good() {
+    let folder = Folder::new();
+    let manual = include_str!("../../docs/configuration.md");
+    let blocks: Vec<&str> =
+        manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    folder.write("server.toml", blocks[0]);
+    folder.write("agent.toml", blocks[1]);
+    let output = forewarn(folder.path(), &["check", "server.toml", "agent.toml"]);
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
 fn every_mistake_of_ten_is_told_at_once_with_its_place() {
     let folder = Folder::new();
     let wrong = SERVER

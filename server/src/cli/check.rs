@@ -11,16 +11,14 @@ use forewarn_shell::config::{Diagnostic, Diagnostics, Document, Layers, Severity
 use forewarn_shell::log::escaped;
 use serde::Serialize;
 
+use super::screen;
 use crate::config::{Config, resolve};
 
 /// Exit code 0 only when each file can be used as it stands.
 pub(super) fn run(files: &[PathBuf], json: bool) -> ExitCode {
     let verdicts: Vec<Verdict> = files.iter().map(|file| verdict(file)).collect();
     if json {
-        match serde_json::to_string(&verdicts) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("forewarn: the result can't be written as JSON: {error}"),
-        }
+        screen::say_json(&verdicts);
     } else {
         verdicts.iter().for_each(show);
     }
@@ -100,13 +98,12 @@ fn show(verdict: &Verdict) {
     for finding in &verdict.findings.0 {
         eprintln!("{}", escaped(&finding.to_string()));
     }
-    let errors = verdict.findings.errors().count();
-    let file = verdict.file.display().to_string();
-    match errors {
-        0 => println!("{}: good: {}", escaped(&file), escaped(&verdict.summary)),
-        1 => println!("{}: 1 error", escaped(&file)),
-        errors => println!("{}: {errors} errors", escaped(&file)),
-    }
+    let outcome = match verdict.findings.errors().count() {
+        0 => format!("good: {}", verdict.summary),
+        1 => "1 error".to_owned(),
+        errors => format!("{errors} errors"),
+    };
+    screen::say(&escaped(&format!("{}: {outcome}", verdict.file.display())).to_string());
 }
 
 fn summary(config: &Config) -> String {

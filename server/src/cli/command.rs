@@ -1,6 +1,5 @@
 //! What an operator tells a running program: drain, resume, quiesce, reload.
 
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use forewarn_shell::control::{self, Reply, Request};
 use forewarn_shell::log::escaped;
 
-use super::target;
+use super::{screen, target};
 
 /// A draining server says how far it is every second.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -53,19 +52,13 @@ fn tell(target: Option<&Path>, json: bool, request: &Request, patience: Duration
 
 fn show(reply: &Reply, json: bool) {
     if json {
-        match serde_json::to_string(reply) {
-            Ok(line) => println!("{line}"),
-            Err(error) => eprintln!("forewarn: the answer can't be written as JSON: {error}"),
-        }
-        return;
+        return screen::say_json(reply);
     }
     match reply {
-        Reply::Progress { message } | Reply::Done { message } => println!("{}", lines(message)),
+        Reply::Progress { message } | Reply::Done { message } => screen::say(&lines(message)),
         Reply::Refused { errors } => errors.iter().for_each(|error| eprintln!("{}", lines(error))),
         Reply::Status { .. } => {}
     }
-    // A reader who has closed the pipe is none.
-    let _ = io::stdout().flush();
 }
 
 /// What a program says may quote what it was sent; line by line it can do no harm.

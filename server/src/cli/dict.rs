@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use forewarn_shell::log::escaped;
 
+use super::screen;
+
 /// Loads files and folders as the server would, and reports what they define and every error.
 pub(super) fn check(paths: &[PathBuf]) -> ExitCode {
     let report = forewarn_dict::check(paths);
@@ -22,10 +24,10 @@ pub(super) fn check(paths: &[PathBuf]) -> ExitCode {
         counts.push_str(&format!("; {} names mean something else than in ours", report.redefined));
     }
     if report.is_good() {
-        println!("good: {counts}");
+        screen::say(&format!("good: {counts}"));
         ExitCode::SUCCESS
     } else {
-        println!("{} errors: {counts}", report.errors.len());
+        screen::say(&format!("{} errors: {counts}", report.errors.len()));
         ExitCode::FAILURE
     }
 }

@@ -6,6 +6,7 @@ mod check;
 mod command;
 pub mod demo;
 mod dict;
+mod screen;
 mod status;
 mod target;
 

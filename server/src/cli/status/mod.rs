@@ -6,7 +6,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use forewarn_shell::clock;
 use forewarn_shell::control::Status;
 
-use super::target;
+use super::{screen, target};
 use layout::Page;
 
 /// How often `--watch` looks.
@@ -27,12 +27,9 @@ pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
     let terminal = io::stdout().is_terminal();
     loop {
         let (page, good) = look(target, json, terminal);
-        if watch && terminal && !json {
-            print!("{CLEAR}");
-        }
-        print!("{page}");
-        // A reader who has closed the pipe wants no more.
-        if io::stdout().flush().is_err() || !watch {
+        let clear = if watch && terminal && !json { CLEAR } else { "" };
+        let is_read = screen::show(&format!("{clear}{page}"));
+        if !is_read || !watch {
             return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         std::thread::sleep(EVERY);

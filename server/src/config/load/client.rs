@@ -99,7 +99,7 @@ fn notice_keys(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
     let single = single.optional();
     let mac = table.choice("notice_mac", &MACS, &[]).or(MacKind::default());
     let has_ring = table.has("notice_keys");
-    let ring = ring(table);
+    let ring = ring(table, mac);
     match given {
         None => ring,
         Some(given) if has_ring => {
@@ -114,7 +114,8 @@ fn notice_keys(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
     }
 }
 
-fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
+/// `notice_mac` is for entries that don't say.
+fn ring(table: &Table<'_>, notice_mac: MacKind) -> Option<Vec<NoticeKeyEntry>> {
     let tables = table.tables("notice_keys");
     let count = tables.len();
     let only = count == 1;
@@ -122,7 +123,7 @@ fn ring(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
     let ring = each(tables, |entry| {
         let id = entry.integer::<u8>("id").required_with_place();
         let key = entry.hex_key("key", NoticeKey::MIN_OCTETS).required();
-        let mac = entry.choice("mac", &MACS, &[]).or(MacKind::default());
+        let mac = entry.choice("mac", &MACS, &[]).or(notice_mac);
         let send = entry.boolean("send").or(only);
         let (id, place) = id?;
         if let Some(first) = ids.insert(id, place) {

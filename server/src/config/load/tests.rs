@@ -302,3 +302,23 @@ fn without_anything_it_says_what_is_missing() {
     assert!(found.iter().any(|line| line.contains("there is no [server]; add [server]")), "{found:?}");
     assert!(found.iter().any(|line| line.contains("there is no [[listen]]")), "{found:?}");
 }
+
+/// The first block of the manual is every key with its default.
+#[test]
+fn the_manual_tells_the_defaults() {
+    let manual = include_str!("../../../../docs/configuration.md");
+    let (_, rest) = manual.split_once("```toml\n").unwrap();
+    let (reference, _) = rest.split_once("```").unwrap();
+    let told = loaded(reference).unwrap().config;
+    let least = "[server]\nname = \"a\"\nidentity = \"127.0.0.11\"\nstate_dir = \"s\"\n[[listen]]\nkind = \"auth\"\n\
+                 address = \"127.0.0.11:1812\"\n[[client]]\nname = \"c\"\naddress = \"127.0.0.21\"\nsecret = \"testing123testing123\"\n\
+                 [[service]]\nname = \"directory\"\nrole = \"dependent\"\ncheck = { kind = \"tcp\", address = \"127.0.0.1:389\" }\n";
+    let real = loaded(least).unwrap().config;
+    assert_eq!(told.workers, real.workers);
+    assert_eq!(told.health, real.health);
+    assert_eq!(told.services, real.services);
+    assert_eq!(told.notice, real.notice);
+    assert_eq!((told.reconnect, told.drain), (real.reconnect, real.drain));
+    assert_eq!(told.clients[0].message_authenticator, real.clients[0].message_authenticator);
+    assert_eq!(told.clients[0].limit_proxy_state, real.clients[0].limit_proxy_state);
+}

@@ -1,0 +1,23 @@
+//! Standard output, whose reader may have closed the pipe: then there is nobody to tell, and nothing to panic about.
+
+use std::io::{self, Write as _};
+
+/// Writes `text` as it is. Whether anybody still reads.
+pub(super) fn show(text: &str) -> bool {
+    let mut screen = io::stdout().lock();
+    screen.write_all(text.as_bytes()).and_then(|()| screen.flush()).is_ok()
+}
+
+/// Writes a line.
+pub(super) fn say(line: &str) {
+    // See above.
+    let _ = show(&format!("{line}\n"));
+}
+
+/// Writes `value` as one line of JSON.
+pub(super) fn say_json(value: &impl serde::Serialize) {
+    match serde_json::to_string(value) {
+        Ok(line) => say(&line),
+        Err(error) => eprintln!("forewarn: the result can't be written as JSON: {error}"),
+    }
+}
