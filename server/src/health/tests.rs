@@ -301,9 +301,10 @@ async fn a_full_pool_is_no_failure_of_the_service() {
     Workers::submit(&workers, 1, hold).expect("room");
     is_running.recv_timeout(PATIENCE).expect("the thread took it");
     Workers::submit(&workers, 2, || ()).expect("room in the queue");
-    let finding = check(&command(&["true"]), PATIENCE, &context(workers)).await;
-    assert_eq!(finding.outcome, Outcome::NoResult, "{}", finding.text);
+    let finding = check(&command(&["true"]), PATIENCE, &context(workers.clone())).await;
+    // The pool joins its threads when it is dropped.
     drop(release);
+    assert_eq!(finding.outcome, Outcome::NoResult, "{}", finding.text);
 }
 
 fn service(name: &str, check: Check, role: Role) -> Service {
