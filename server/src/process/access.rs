@@ -1,6 +1,7 @@
 //! Access-Request: PAP and CHAP (RFC 2865), then policy.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use forewarn_wire::hide::{chap_matches, user_password};
 use forewarn_wire::{Attribute, Code, Packet, RadiusKey, WriteError, Writer, number};
@@ -101,13 +102,15 @@ impl Desk {
 
     /// A slow hash: on the pool.
     fn verify_elsewhere(&mut self, tables: &Arc<Tables>, case: Case<'_>, name: &[u8], given: &[u8]) -> Turn {
-        let Some(ticket) = self.wait(tables, case) else {
+        let taken_up = Arc::new(AtomicBool::new(false));
+        let Some(ticket) = self.wait(tables, case, Some(Arc::clone(&taken_up))) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
         let (name, given) = (Box::<[u8]>::from(name), Zeroizing::new(given.to_vec()));
         let tables = Arc::clone(tables);
         let submitted = self.shared.workers().submit(case.arrived.as_nanos(), move || {
+            taken_up.store(true, Ordering::Relaxed);
             let right = tables.user(&name).is_some_and(|user| user.password.matches(&given));
             promise.keep(Finding::Password(right));
         });

@@ -14,7 +14,7 @@ use crate::store::Entry;
 impl Desk {
     /// Hands the record to the writer.
     pub(super) fn accounting(&mut self, tables: &Arc<Tables>, case: Case<'_>) -> Turn {
-        let Some(ticket) = self.wait(tables, case) else {
+        let Some(ticket) = self.wait(tables, case, None) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let mut request = self.spare.pop().unwrap_or_default();

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -135,7 +136,7 @@ impl Core {
 
     /// When the next reject is due, or the oldest request will have waited too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let poke = self.desk.waiting.oldest().and_then(|since| self.desk.poke_at(since));
+        let poke = self.desk.shown.and_then(|since| self.desk.poke_at(since));
         [self.desk.delayed.next_due(), poke].into_iter().flatten().min()
     }
 
@@ -167,6 +168,8 @@ pub(super) struct Desk {
     pub(super) spare: Vec<Kept>,
     ear: Ear,
     poked: Option<Instant>,
+    /// Since when the oldest request waits that the gauge shows, unread ones apart.
+    shown: Option<Instant>,
 }
 
 /// A request that waits for a worker or the store.
@@ -177,6 +180,15 @@ pub(super) struct Waiting {
     pub(super) slot: dedup::Slot,
     pub(super) route: Route,
     pub(super) arrived: Instant,
+    /// Set by the worker that has taken it up: from then on it doesn't wait, it is being worked on. A slow hash alone
+    /// is no queue.
+    pub(super) taken_up: Option<Arc<AtomicBool>>,
+}
+
+impl Waiting {
+    fn still_waits(&self) -> bool {
+        !self.taken_up.as_ref().is_some_and(|taken_up| taken_up.load(Ordering::Relaxed))
+    }
 }
 
 /// A request that has passed duplicate detection.
@@ -226,6 +238,7 @@ impl Desk {
             spare: Vec::new(),
             ear: Ear::default(),
             poked: None,
+            shown: None,
         }
     }
 
@@ -393,6 +406,7 @@ impl Desk {
     ) -> Option<Departure> {
         // Stale: its request was given up meanwhile.
         let waiting = self.waiting.remove(ticket.slot, ticket.generation)?;
+        self.shown = self.waiting.oldest_of(Waiting::still_waits);
         let departure = self.resume_kept(now, &waiting, &finding, out);
         let route = waiting.route;
         self.reuse(waiting.request);
@@ -409,7 +423,7 @@ impl Desk {
         finding: &Finding,
         out: &mut [u8],
     ) -> Option<usize> {
-        let Waiting { tables, client, request, slot, route, arrived } = waiting;
+        let Waiting { tables, client, request, slot, route, arrived, .. } = waiting;
         let Some(request) = request.packet() else {
             self.count(Cause::WorkerFailed);
             self.dedup.forget(*slot);
@@ -436,15 +450,21 @@ impl Desk {
         }
     }
 
-    /// Puts a request where it waits. `None`: too many are under way.
-    pub(super) fn wait(&mut self, tables: &Arc<Tables>, case: Case<'_>) -> Option<Ticket> {
+    /// Puts a request where it waits, until a worker sets `taken_up` if there is one. `None`: too many are under way.
+    pub(super) fn wait(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        taken_up: Option<Arc<AtomicBool>>,
+    ) -> Option<Ticket> {
         if self.in_flight() >= self.in_flight_max {
             return None;
         }
         let mut request = self.spare.pop().unwrap_or_default();
         request.store(case.request);
         let Case { client, slot, route, arrived, .. } = case;
-        let waiting = Waiting { tables: Arc::clone(tables), client, request, slot, route, arrived };
+        let tables = Arc::clone(tables);
+        let waiting = Waiting { tables, client, request, slot, route, arrived, taken_up };
         match self.waiting.insert(arrived, waiting) {
             Ok((slot, generation)) => Some(Ticket { core: self.number, slot, generation }),
             Err(_) => None,
@@ -484,7 +504,8 @@ impl Desk {
     }
 
     fn show(&mut self, now: Instant, oldest_unread: Option<Instant>) {
-        let oldest = [self.waiting.oldest(), oldest_unread].into_iter().flatten().min();
+        self.shown = self.waiting.oldest_of(Waiting::still_waits);
+        let oldest = [self.shown, oldest_unread].into_iter().flatten().min();
         let vitals = self.vitals();
         vitals.set_in_flight(u32::try_from(self.in_flight()).unwrap_or(u32::MAX));
         vitals.set_oldest_waiting(oldest.map(Instant::as_nanos));

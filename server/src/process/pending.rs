@@ -66,9 +66,21 @@ impl<T> Pending<T> {
         self.len == 0
     }
 
-    /// Since when the oldest waits.
-    pub fn oldest(&self) -> Option<Instant> {
-        self.slots.get(self.oldest as usize).and_then(|slot| slot.content.as_ref()).map(|(since, _)| *since)
+    /// Since when the oldest waits of those that `counts`.
+    pub fn oldest_of(&self, counts: impl Fn(&T) -> bool) -> Option<Instant> {
+        let mut index = self.oldest;
+        while let Some((slot, (since, content))) = self.slot(index) {
+            if counts(content) {
+                return Some(*since);
+            }
+            index = slot.newer;
+        }
+        None
+    }
+
+    fn slot(&self, index: u32) -> Option<(&Slot<T>, &(Instant, T))> {
+        let slot = self.slots.get(index as usize)?;
+        slot.content.as_ref().map(|content| (slot, content))
     }
 
     /// Whether another fits in.
@@ -230,17 +242,17 @@ mod tests {
     #[test]
     fn the_oldest_is_known_whatever_leaves() {
         let mut pending = Pending::new(3);
-        assert_eq!(pending.oldest(), None);
+        assert_eq!(pending.oldest_of(|_| true), None);
         let slots: Vec<_> = (1..=3).map(|millis| pending.insert(at(millis), millis).unwrap()).collect();
         assert_eq!(pending.insert(at(4), 4), Err(4));
-        assert_eq!(pending.oldest(), Some(at(1)));
+        assert_eq!(pending.oldest_of(|_| true), Some(at(1)));
         pending.remove(slots[1].0, slots[1].1).unwrap();
-        assert_eq!(pending.oldest(), Some(at(1)));
+        assert_eq!(pending.oldest_of(|_| true), Some(at(1)));
         pending.remove(slots[0].0, slots[0].1).unwrap();
-        assert_eq!(pending.oldest(), Some(at(3)));
+        assert_eq!(pending.oldest_of(|_| true), Some(at(3)));
         pending.insert(at(5), 5).unwrap();
         pending.remove(slots[2].0, slots[2].1).unwrap();
-        assert_eq!((pending.oldest(), pending.len()), (Some(at(5)), 1));
+        assert_eq!((pending.oldest_of(|_| true), pending.len()), (Some(at(5)), 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! SPEC 9's rows: what gets no answer, and the counter that moves.
 
+use forewarn_shell::clock;
 use forewarn_wire::number;
 
 use super::*;
@@ -169,6 +170,7 @@ fn devices_of_a_network_are_heard() {
 fn the_gauges_show_what_waits() {
     let mut bench = Bench::new(testing::config("[health.limits]\nqueue_delay = \"100ms\"\n"));
     let vitals = Arc::clone(bench.shared.vitals());
+    let gate = hold_the_pool(&bench);
     let ask = Ask::pap("bob", "rabbit");
     assert_eq!(bench.auth(&ask), None);
     let rejected = Ask { identifier: 8, ..Ask::pap("alice", "wrong") };
@@ -182,7 +184,33 @@ fn the_gauges_show_what_waits() {
     runtime.block_on(async { tokio::time::timeout(PATIENCE, vitals.poked()).await.expect("poked") });
     assert_eq!(vitals.queue_delay(bench.now.as_nanos()), Duration::from_millis(100));
     assert!(bench.core.poll_timeout().unwrap() > began + Duration::from_millis(900), "poked once for each");
+    drop(gate);
+    let patience = clock::now() + PATIENCE;
+    while vitals.oldest_waiting_ns().is_some() {
+        assert!(clock::now() < patience, "what a worker has taken up doesn't wait: a slow hash is no queue");
+        std::thread::sleep(Duration::from_millis(1));
+        bench.core.show(bench.now, None);
+    }
+    assert_eq!(vitals.in_flight(), 2, "it is under way all the same");
     assert!(bench.settle().is_some());
     bench.core.show(bench.now, None);
     assert_eq!((vitals.in_flight(), vitals.oldest_waiting_ns()), (1, None), "a delayed reject doesn't wait");
+}
+
+/// Every thread of the pool waits until what this answers is dropped.
+fn hold_the_pool(bench: &Bench) -> Vec<std::sync::mpsc::Sender<()>> {
+    let pool = bench.shared.vitals().pool();
+    let gate = (0..pool.max()).map(|_| {
+        let (open, opened) = std::sync::mpsc::channel::<()>();
+        let held = bench.shared.workers().submit(0, move || drop(opened.recv_timeout(PATIENCE)));
+        held.expect("room");
+        open
+    });
+    let gate = gate.collect();
+    let patience = clock::now() + PATIENCE;
+    while pool.busy() < pool.max() {
+        assert!(clock::now() < patience);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    gate
 }
