@@ -163,10 +163,11 @@ impl News {
             Event::Switch(switch::Event::Settled { server }) => {
                 info!("{} has all its traffic again", self.name(server));
             }
-            Event::Life { server, phase } => {
+            Event::Life { server, before, phase } => {
                 let name = self.name(server);
                 match phase {
-                    Phase::Up => info!("{name} answers"),
+                    Phase::Up if before == Phase::Suspect => debug!("{name} answers the probe"),
+                    Phase::Up => info!("{name} answers again"),
                     Phase::Suspect => debug!("{name} is quiet: probing it"),
                     Phase::Doubtful => warn!("{name} left a probe unanswered: requests go elsewhere"),
                     Phase::Dead => warn!("{name} is dead: it answers no probe; it is probed on"),

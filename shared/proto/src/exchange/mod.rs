@@ -12,3 +12,4 @@ pub use config::Timing;
 pub use deadlines::Deadlines;
 pub use identifiers::{Identifiers, Name};
 pub use retransmission::Retransmission;
+pub(crate) use retransmission::jittered;

@@ -16,7 +16,7 @@ pub struct Retransmission {
 impl Retransmission {
     /// The first transmission happens now: RT = IRT + RAND*IRT.
     pub fn first(timing: &Timing, rng: &mut dyn CryptoRng) -> Retransmission {
-        Retransmission { wait: jittered(timing.initial, timing.initial, rng), transmissions: 1 }
+        Retransmission { wait: jittered(timing.initial, rng), transmissions: 1 }
     }
 
     /// The wait ran out. Another transmission happens now, with RT = 2*RTprev + RAND*RTprev, or
@@ -26,9 +26,9 @@ impl Retransmission {
         if timing.transmissions != 0 && self.transmissions >= timing.transmissions {
             return None;
         }
-        let doubled = jittered(self.wait * 2, self.wait, rng);
+        let doubled = self.wait + jittered(self.wait, rng);
         let over = !timing.longest.is_zero() && doubled > timing.longest;
-        let wait = if over { jittered(timing.longest, timing.longest, rng) } else { doubled };
+        let wait = if over { jittered(timing.longest, rng) } else { doubled };
         Some(Retransmission { wait, transmissions: self.transmissions + 1 })
     }
 
@@ -43,8 +43,8 @@ impl Retransmission {
     }
 }
 
-/// `base` + RAND*`unit`, RAND uniform between -0.1 and +0.1.
-fn jittered(base: Duration, unit: Duration, rng: &mut dyn CryptoRng) -> Duration {
-    let tenth = unit / 10;
-    base - tenth + (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
+/// `duration` + RAND*`duration`, RAND uniform between -0.1 and +0.1.
+pub(crate) fn jittered(duration: Duration, rng: &mut dyn CryptoRng) -> Duration {
+    let tenth = duration / 10;
+    duration - tenth + (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }

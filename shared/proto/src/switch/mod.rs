@@ -23,7 +23,6 @@ use std::collections::VecDeque;
 
 pub use config::{Alternates, Config};
 use forewarn_wire::notice::Reason;
-use rand_core::CryptoRng;
 pub use state::{Back, Conversations, InForce, Life, Standing};
 use state::{Place, RAMP_FROM_PERCENT, WHOLE};
 
@@ -412,10 +411,4 @@ fn draw(hash: u64, server: ServerId) -> u32 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     (word >> 48) as u32
-}
-
-/// `duration` ± 10 %.
-fn jittered(duration: std::time::Duration, rng: &mut dyn CryptoRng) -> std::time::Duration {
-    let tenth = duration / 10;
-    duration - tenth + (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }

@@ -7,7 +7,8 @@ use forewarn_wire::Verified;
 use forewarn_wire::notice::{Flags, Header, Identity, Kind, Notice, Outcome};
 use rand_core::CryptoRng;
 
-use super::{Back, Cause, Conversations, InForce, Standing, Switch, jittered};
+use super::{Back, Cause, Conversations, InForce, Standing, Switch};
+use crate::exchange::jittered;
 use crate::pool::ServerId;
 use crate::time::Instant;
 

@@ -44,6 +44,24 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// The same, but no time so short that the machine would do nothing else.
+    pub(super) fn sound(mut self) -> Config {
+        for timing in [&mut self.auth, &mut self.acct] {
+            timing.initial = timing.initial.max(LEAST);
+        }
+        let dead = &mut self.dead_server;
+        for interval in [&mut dead.quiet, &mut dead.probe_interval, &mut dead.revive_interval] {
+            *interval = (*interval).max(LEAST);
+        }
+        dead.probes = dead.probes.max(1);
+        self
+    }
+}
+
+/// No interval is shorter.
+const LEAST: Duration = Duration::from_millis(1);
+
 /// `[dead_server]`: what a notice can't foresee (after RFC 3539 section 3.4, but faster).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeadServer {

@@ -15,6 +15,7 @@ use forewarn_wire::AUTHENTICATOR;
 use rand_core::CryptoRng;
 
 use super::config::DeadServer;
+use crate::exchange::jittered;
 use crate::pool::Kind;
 use crate::time::Instant;
 
@@ -42,7 +43,7 @@ pub(super) enum Change {
     /// Nothing.
     None,
     /// It entered another phase.
-    Entered(Phase),
+    Entered { before: Phase, phase: Phase },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,6 +74,8 @@ pub(super) struct Detection {
     answered: u32,
     /// When the next step is due, in every phase but Up.
     next: Instant,
+    /// The last probe was given more time, because the clock jumped.
+    excused: bool,
 }
 
 impl Detection {
@@ -90,6 +93,7 @@ impl Detection {
             unanswered: 0,
             answered: 0,
             next: now,
+            excused: false,
         }
     }
 
@@ -144,10 +148,10 @@ impl Detection {
     pub(super) fn examine(&mut self, now: Instant, rng: &mut dyn CryptoRng, config: &DeadServer) -> Change {
         match self.phase {
             Phase::Up => {
-                self.enter(Phase::Suspect);
+                let change = self.enter(Phase::Suspect);
                 self.suspect = self.quieter();
                 self.probe(now, rng, config);
-                Change::Entered(Phase::Suspect)
+                change
             }
             Phase::Suspect => Change::None,
             Phase::Doubtful | Phase::Dead => {
@@ -163,9 +167,12 @@ impl Detection {
         rng: &mut dyn CryptoRng,
         config: &DeadServer,
     ) -> Change {
-        match self.poll_timeout(config) {
-            Some(at) if at <= now => {}
-            _ => return Change::None,
+        let Some(due) = self.poll_timeout(config).filter(|&due| due <= now) else { return Change::None };
+        if self.phase != Phase::Up && !self.excused && now.since(due) > config.probe_interval / 2 {
+            // It was we who slept: the answer may be waiting to be read.
+            self.excused = true;
+            self.next = now + config.probe_interval / 4;
+            return Change::None;
         }
         let phase = match self.phase {
             Phase::Up => return self.examine(now, rng, config),
@@ -223,11 +230,11 @@ impl Detection {
     }
 
     fn enter(&mut self, phase: Phase) -> Change {
-        self.phase = phase;
+        let before = std::mem::replace(&mut self.phase, phase);
         if phase == Phase::Up {
             (self.unanswered, self.answered, self.to_send) = (0, 0, false);
         }
-        Change::Entered(phase)
+        Change::Entered { before, phase }
     }
 
     /// The port that is waited for; of both, the one that has been quiet for longer.
@@ -245,16 +252,11 @@ impl Detection {
         rng.fill_bytes(&mut authenticator);
         self.probes[index] = Probe { kind: self.suspect, authenticator, open: true };
         self.begun += 1;
+        self.excused = false;
         self.to_send = true;
         self.unanswered += 1;
         let settled = self.phase == Phase::Dead && self.answered == 0;
         let wait = if settled { jittered(config.revive_interval, rng) } else { config.probe_interval };
         self.next = now + wait;
     }
-}
-
-/// ± 10 %.
-fn jittered(duration: std::time::Duration, rng: &mut dyn CryptoRng) -> std::time::Duration {
-    let tenth = duration / 10;
-    duration - tenth + (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }

@@ -190,8 +190,8 @@ impl Upstream {
 
     /// Tells the switch, and whoever listens, what became of a server.
     pub(super) fn apply(&mut self, now: Instant, server: ServerId, change: Change) {
-        let Change::Entered(phase) = change else { return };
-        self.push(Event::Life { server, phase });
+        let Change::Entered { before, phase } = change else { return };
+        self.push(Event::Life { server, before, phase });
         match phase {
             Phase::Suspect => {}
             Phase::Doubtful => self.switch.handle_unanswered(now, server, Life::Doubtful),

@@ -100,6 +100,8 @@ pub enum Event {
     Life {
         /// The server.
         server: ServerId,
+        /// What was thought of it before.
+        before: Phase,
         /// What is thought of it now.
         phase: Phase,
     },
@@ -152,6 +154,7 @@ impl Upstream {
     /// All servers thought alive, nothing in flight. Identifiers and the table of conversations are allocated
     /// here, slots and buffers as they are first used.
     pub fn new(config: Config, pool: Pool, now: Instant, rng: &mut dyn CryptoRng) -> Upstream {
+        let config = config.sound();
         let line = || Line {
             identifiers: Kind::ALL.map(|_| Identifiers::new(config.ports, PROBE_IDENTIFIERS)),
             detection: Detection::new(now),

@@ -38,7 +38,7 @@ fn detection_goes_by_the_clock() {
         .events
         .iter()
         .filter_map(|(at, event)| match event {
-            Event::Life { server, phase } if server.index() == 0 => {
+            Event::Life { server, phase, .. } if server.index() == 0 => {
                 Some((at.since(start).as_millis(), *phase))
             }
             _ => None,

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod dead;
+mod detection;
 mod flight;
 mod memory;
 mod random;
