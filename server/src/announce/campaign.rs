@@ -2,7 +2,7 @@
 //!
 //! Pure: loads, messages and the time come in; datagrams, deadlines and orders come out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,9 +18,10 @@ use forewarn_proto::time::{Instant, Utc};
 use forewarn_proto::watch::{Admission, Cause, DrainBy, Event, Phase, Watch};
 use forewarn_wire::notice::{Identity, MAX_OCTETS, Notice, Reason};
 
-use super::roster::{self, Known, Roster};
+use super::roster::{self, Known, Networks, Roster};
 use super::watch_config;
 use crate::config::{self, Config};
+use crate::process::heard;
 
 /// How long receipts and requests must both be nothing until a drain counts as done: a request that a core hasn't
 /// read yet is not counted yet.
@@ -76,6 +77,7 @@ pub struct Campaign {
     watch: Watch,
     issuer: Issuer,
     roster: Roster,
+    networks: Networks,
     warning: Option<Warning>,
     /// When the last slot given has passed.
     settle_at: Option<Instant>,
@@ -106,6 +108,7 @@ impl Campaign {
             watch: Watch::new(watch_config(&config), now),
             issuer,
             roster: Roster::new(),
+            networks: Networks::new(&config.clients),
             warning: None,
             settle_at: None,
             next_slot: now,
@@ -161,6 +164,7 @@ impl Campaign {
         self.topology = topology(&config);
         self.audience = audience(&config.notice.audience);
         self.watch.reconfigure(watch_config(&config));
+        self.networks = Networks::new(&config.clients);
         self.config = config;
         self.enrol(now);
     }
@@ -169,63 +173,85 @@ impl Campaign {
     fn enrol(&mut self, now: Instant) {
         let config = Arc::clone(&self.config);
         let is_current = |known: &Known| {
-            roster::client_of(&config, known.address)
-                .is_some_and(|client| client.name == known.name && !client.notice_keys.is_empty())
+            let client = self.networks.client_of(&config.clients, known.address);
+            client.is_some_and(|client| client.name == known.name && !client.notice_keys.is_empty())
         };
         let gone: Vec<ClientId> =
             self.roster.iter().filter(|(_, known)| !is_current(known)).map(|(&id, _)| id).collect();
         for id in gone {
             self.strike(id);
         }
-        for client in config.clients.iter().filter(|client| client.is_single()) {
-            self.add(now, client, client.network.addr());
-        }
+        let single = config.clients.iter().filter(|client| client.is_single());
+        let new = single.filter_map(|client| self.add(now, client, client.network.addr())).collect();
+        self.welcome(now, new);
     }
 
-    /// The devices of clients that are networks, heard lately, by the client's name. Those not heard any more are
-    /// forgotten once nothing is in force for them.
+    /// The devices of clients that are networks, heard lately, by the client's name.
     pub fn set_devices(&mut self, now: Instant, devices: &[(Arc<str>, IpAddr)]) {
         let config = Arc::clone(&self.config);
+        let mut new = BTreeSet::new();
         for (name, address) in devices {
-            let client = roster::client_of(&config, *address);
+            let client = self.networks.client_of(&config.clients, *address);
             if let Some(client) = client.filter(|client| client.name == *name && !client.is_single()) {
-                self.add(now, client, *address);
+                new.extend(self.add(now, client, *address));
             }
+        }
+        self.forget_silent(now);
+        self.welcome(now, new);
+    }
+
+    fn hear(&mut self, now: Instant, id: ClientId) {
+        if let Some(heard) = self.roster.get_mut(&id).and_then(|known| known.heard.as_mut()) {
+            *heard = now;
         }
     }
 
-    /// Has `client` at `address` told from now on. A newcomer gets what is in force.
+    /// Devices of networks that haven't been heard for long, and for which nothing is in force, make room.
+    fn forget_silent(&mut self, now: Instant) {
+        let is_silent = |known: &Known| known.heard.is_some_and(|heard| now.since(heard) > heard::LATELY);
+        let is_clear =
+            |id: ClientId| self.issuer.view(id).is_some_and(|view| matches!(view.standing, Standing::Clear));
+        let silent = self.roster.iter().filter(|(id, known)| is_silent(known) && is_clear(**id));
+        for id in silent.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.strike(id);
+        }
+    }
+
+    /// Has `client` at `address` told from now on; answers its number when it is new.
     fn add(&mut self, now: Instant, client: &config::Client, address: IpAddr) -> Option<ClientId> {
         let identity = Identity::from(address.to_canonical());
-        let known = self.issuer.find(identity);
         // Keys cost some cryptography to prepare: not again for each device at each look.
-        if known.is_some() && !client.is_single() {
-            return known;
+        if let Some(id) = self.issuer.find(identity).filter(|_| !client.is_single()) {
+            self.hear(now, id);
+            return None;
         }
-        let keys = roster::keys(client);
-        let id = self.issuer.add(identity, &keys).ok()?;
-        let is_new = self.roster.insert(id, Known::new(client, address)).is_none();
-        if is_new && let Some(standing) = self.standing_of_newcomer(id) {
+        let id = self.issuer.add(identity, &roster::keys(client)).ok()?;
+        let is_new = self.roster.insert(id, Known::new(client, address, now)).is_none();
+        is_new.then_some(id)
+    }
+
+    /// While everybody is away, or the whole audience, whoever joins it is told to leave as well.
+    fn welcome(&mut self, now: Instant, mut new: BTreeSet<ClientId>) {
+        let Some(warning) = self.warning.filter(|_| !new.is_empty()) else { return };
+        match self.watch.phase() {
+            Phase::Draining { .. } | Phase::Drained => {}
+            Phase::Away { .. } if warning.everyone => {}
+            Phase::Away { .. } => {
+                let audience: BTreeSet<ClientId> = self.audience_ids().into_iter().collect();
+                new.retain(|id| audience.contains(id));
+            }
+            _ => return,
+        }
+        for id in new {
+            let standing = self.leave(id, warning);
             self.issuer.set(now, id, standing);
         }
-        Some(id)
     }
 
     fn strike(&mut self, id: ClientId) {
         self.issuer.remove(id);
         self.roster.remove(&id);
         self.not_told.retain(|&not_told| not_told != id);
-    }
-
-    /// While the whole audience is away, whoever joins it is told to leave as well.
-    fn standing_of_newcomer(&self, id: ClientId) -> Option<Standing> {
-        let warning = self.warning?;
-        let applies = match self.watch.phase() {
-            Phase::Draining { .. } | Phase::Drained => true,
-            Phase::Away { .. } => warning.everyone || self.audience_ids().contains(&id),
-            _ => false,
-        };
-        applies.then(|| self.leave(id, warning))
     }
 
     /// A reading has become this load.
@@ -262,8 +288,12 @@ impl Campaign {
     pub fn handle_message(&mut self, now: Instant, origin: Origin, payload: &[u8]) {
         let newcomer = self.newcomer(now, payload);
         match self.issuer.handle_message(now, origin, payload) {
-            Ok(Heard::ReconnectRequest { client }) => self.answer_request(now, client),
+            Ok(Heard::ReconnectRequest { client }) => {
+                self.hear(now, client);
+                self.answer_request(now, client);
+            }
             Ok(Heard::Receipt { client, outcome, took, is_news }) => {
+                self.hear(now, client);
                 if is_news && let Some(known) = self.roster.get(&client) {
                     let millis = took.as_secs_f64() * 1000.0;
                     tracing::debug!(client = %known.name, address = %known.address, ?outcome, "told in {millis:.1} ms");
@@ -271,7 +301,9 @@ impl Campaign {
                 self.not_told.retain(|&id| id != client);
                 self.settle_one(now, client);
             }
-            Ok(Heard::Hello { .. } | Heard::Challenge { .. } | Heard::Repeated { .. }) => {}
+            Ok(Heard::Hello { client } | Heard::Challenge { client } | Heard::Repeated { client }) => {
+                self.hear(now, client);
+            }
             Err(refusal) => {
                 tracing::debug!("a message is ignored: {refusal}");
                 if let Some(id) = newcomer {
@@ -288,8 +320,10 @@ impl Campaign {
             return None;
         }
         let config = Arc::clone(&self.config);
-        let client = roster::client_of(&config, identity.address()).filter(|client| !client.is_single())?;
-        self.add(now, client, identity.address())
+        let client = self.networks.client_of(&config.clients, identity.address());
+        let new = self.add(now, client.filter(|client| !client.is_single())?, identity.address())?;
+        self.welcome(now, BTreeSet::from([new]));
+        Some(new)
     }
 
     /// A client asks to come back: it gets the slot it has, or one of its own, or is told when to ask again.

@@ -95,7 +95,7 @@ impl Announcer {
             () = self.post.receive() => {}
             Some(checked) = self.results.recv() => self.checked.push(checked),
             () = async { clock::sleep_until(allowed).await; vitals.poked().await } => {
-                self.next_reading = clock::now();
+                self.next_reading = self.next_reading.min(clock::now());
             }
             () = clock::sleep_until(due) => {}
         }
@@ -117,7 +117,8 @@ impl Announcer {
         self.post.done();
         self.learn_devices(now);
         if self.next_reading <= now {
-            let load = self.health.read(now, &self.services);
+            let late = now.since(self.next_reading);
+            let load = self.health.read(now, late, &self.services);
             self.campaign.handle_load(now, &load);
             self.last_reading = Some(now);
             // A reading that came late isn't made up for.

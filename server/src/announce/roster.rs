@@ -7,8 +7,10 @@ use std::sync::Arc;
 use forewarn_proto::audience::Member;
 use forewarn_proto::notice::KeyEntry;
 use forewarn_proto::notice::issue::ClientId;
+use forewarn_proto::time::Instant;
+use ipnet::IpNet;
 
-use crate::config::{Client, Config, NoticeKeyEntry};
+use crate::config::{Client, NoticeKeyEntry};
 
 /// A client that can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,12 +18,19 @@ pub(super) struct Known {
     pub(super) name: Arc<str>,
     pub(super) group: Arc<str>,
     pub(super) address: IpAddr,
+    /// When a device of a network was last heard; none for a client that is a single device, which is never
+    /// forgotten.
+    pub(super) heard: Option<Instant>,
 }
 
 impl Known {
-    pub(super) fn new(client: &Client, address: IpAddr) -> Known {
-        let address = address.to_canonical();
-        Known { name: Arc::clone(&client.name), group: Arc::clone(&client.group), address }
+    pub(super) fn new(client: &Client, address: IpAddr, now: Instant) -> Known {
+        Known {
+            name: Arc::clone(&client.name),
+            group: Arc::clone(&client.group),
+            address: address.to_canonical(),
+            heard: (!client.is_single()).then_some(now),
+        }
     }
 
     pub(super) fn member(&self) -> Member {
@@ -38,9 +47,38 @@ pub(super) fn keys(client: &Client) -> Vec<KeyEntry> {
     client.notice_keys.iter().map(entry).collect()
 }
 
-/// The client of the configuration that `address` belongs to: the one with the longest prefix that holds it.
-pub(super) fn client_of(config: &Config, address: IpAddr) -> Option<&Client> {
-    let address = address.to_canonical();
-    let holding = config.clients.iter().filter(|client| client.network.contains(&address));
-    holding.max_by_key(|client| client.network.prefix_len())
+/// The clients of a configuration by network, to be found by the longest prefix that holds an address.
+#[derive(Debug, Default)]
+pub(super) struct Networks {
+    /// Index into the configuration's clients.
+    by_network: BTreeMap<IpNet, usize>,
+    /// The lengths that occur, the longest first: IPv4's, then IPv6's.
+    lengths: [Vec<u8>; 2],
+}
+
+impl Networks {
+    pub(super) fn new(clients: &[Client]) -> Networks {
+        let mut networks = Networks::default();
+        for (index, client) in clients.iter().enumerate() {
+            let network = client.network.trunc();
+            networks.by_network.insert(network, index);
+            let lengths = &mut networks.lengths[usize::from(network.addr().is_ipv6())];
+            lengths.push(network.prefix_len());
+        }
+        for lengths in &mut networks.lengths {
+            lengths.sort_unstable_by(|a, b| b.cmp(a));
+            lengths.dedup();
+        }
+        networks
+    }
+
+    /// The client that `address` belongs to.
+    pub(super) fn client_of<'c>(&self, clients: &'c [Client], address: IpAddr) -> Option<&'c Client> {
+        let address = address.to_canonical();
+        let index = self.lengths[usize::from(address.is_ipv6())].iter().find_map(|&length| {
+            let network = IpNet::new(address, length).ok()?.trunc();
+            self.by_network.get(&network)
+        })?;
+        clients.get(*index)
+    }
 }

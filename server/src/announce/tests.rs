@@ -482,6 +482,50 @@ fn an_agent_in_a_network_that_calls_is_known_by_its_mac() {
 }
 
 #[test]
+fn a_device_that_is_silent_for_long_makes_room_unless_something_is_in_force_for_it() {
+    let mut world = World::new(&(network() + &client("single", "127.0.1.1", "wired")));
+    for device in ["127.0.2.1", "127.0.2.2"] {
+        world.start_agent(address(device));
+        world.challenge(device);
+    }
+    world.read(95);
+    world.run_for(Duration::from_secs(3_700));
+    world.campaign.set_devices(world.now, &[]);
+    assert_eq!(world.campaign.issuer().clients().count(), 3, "they are away");
+    world.calm_for(20);
+    assert_eq!(world.phase(), "Serving");
+    world.run_for(Duration::from_secs(3_700));
+    world.campaign.set_devices(world.now, &[("aps".into(), address("127.0.2.2"))]);
+    let left: Vec<_> = world.campaign.issuer().clients().map(|view| view.identity.to_string()).collect();
+    assert_eq!(left, ["127.0.1.1", "127.0.2.2"]);
+}
+
+/// Not a figure to hold anybody to, only an order of magnitude in an unoptimized build.
+#[test]
+fn ten_thousand_clients_are_told_without_a_long_breath() {
+    let began = forewarn_shell::clock::now();
+    let mut world = World::new(&client("aps", "10.0.0.0/8", "wifi"));
+    let name: Arc<str> = "aps".into();
+    let devices: Vec<_> =
+        (0..10_000u32).map(|n| (Arc::clone(&name), IpAddr::from((0x0a00_0000 + n).to_be_bytes()))).collect();
+    world.read(95);
+    world.campaign.set_devices(world.now, &devices);
+    world.campaign.set_devices(world.now, &devices);
+    let mut out = [0; MAX_OCTETS];
+    let mut told = 0;
+    while world.campaign.pending() > 0 && told < 10_000 {
+        match world.campaign.poll_transmit(world.now, world.utc, &mut out) {
+            Some(_) => told += 1,
+            None => world.pass(Duration::from_millis(1)),
+        }
+    }
+    let virtual_time = world.now.since(Instant::from_millis(1_000));
+    assert!(virtual_time < Duration::from_millis(1_000), "{virtual_time:?} at 20,000 a second");
+    let took = forewarn_shell::clock::now().since(began);
+    assert!(took < Duration::from_secs(20), "{took:?}");
+}
+
+#[test]
 fn alternates_go_along_nearest_first() {
     let more = r#"
 [topology]

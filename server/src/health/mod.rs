@@ -61,15 +61,16 @@ impl Health {
         self.network = Network::new(config);
     }
 
-    /// Measures everything, with the services as `services` says they stand, and answers what load that is.
-    pub fn read(&mut self, now: Instant, services: &Services) -> Load {
+    /// Measures everything, with the services as `services` says they stand, and answers what load that is. `late` is
+    /// how long after its time this reading is taken.
+    pub fn read(&mut self, now: Instant, late: Duration, services: &Services) -> Load {
         let pool = self.vitals.pool();
         let (mandatory_failed, dependent_failed) = services.failed();
         let reading = Reading {
             workers: Some(Busy { busy: pool.busy().min(pool.max()), max: pool.max() }),
             listeners: self.listeners(now.as_nanos()),
             in_flight: Some(u32::try_from(self.vitals.in_flight()).unwrap_or(u32::MAX)),
-            queue_delay: Some(self.queue_delay(now.as_nanos())),
+            queue_delay: Some(self.queue_delay(now.as_nanos(), late)),
             memory: self.machine.memory(),
             cpu: self.machine.cpu(now),
             processes: machine::processes(),
@@ -98,15 +99,23 @@ impl Health {
         Some((busiest_ns as f64 / passed_ns as f64).min(1.0))
     }
 
-    /// The age of the oldest request that waits. A core that is late shows it only in the ages at which it takes
-    /// requests off its socket; that counts when it was so in the last two readings running, since once may be a
-    /// machine that stood still for a moment, which is over.
-    fn queue_delay(&mut self, now_ns: u64) -> Duration {
+    /// The age of the oldest request that waits.
+    ///
+    /// A core that is late shows it only in the ages at which it takes requests off its socket; and when we are late
+    /// ourselves, what waits now may wait because the whole machine stood still for a moment, which is over. Both
+    /// count when they were so in the last two readings running.
+    fn queue_delay(&mut self, now_ns: u64, late: Duration) -> Duration {
         let peak = self.vitals.take_queue_delay_peak();
-        let lasting = peak.min(std::mem::replace(&mut self.delay_before, peak));
-        self.vitals.queue_delay(now_ns).max(lasting)
+        let waits = self.vitals.queue_delay(now_ns);
+        let is_doubtful = late >= DOUBTFUL_WHEN_LATE;
+        let seen = if is_doubtful { peak.max(waits) } else { peak };
+        let lasting = seen.min(std::mem::replace(&mut self.delay_before, seen));
+        if is_doubtful { lasting } else { waits.max(lasting) }
     }
 }
+
+/// A reading this late is no judge of delays: half of the smallest limit worth setting.
+const DOUBTFUL_WHEN_LATE: Duration = Duration::from_millis(50);
 
 fn limits(limits: &HealthLimits) -> Limits {
     Limits {

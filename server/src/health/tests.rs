@@ -110,32 +110,50 @@ fn health(cores: usize) -> (Arc<Vitals>, Health, Services) {
 fn the_busiest_core_makes_the_listeners_figure() {
     let (vitals, mut health, services) = health(2);
     let at = |millis: u64| Instant::from_millis(1_000 + millis);
-    health.read(at(0), &services);
+    health.read(at(0), Duration::ZERO, &services);
     assert_eq!(health.last().expect("read").1.listeners, None, "no span yet");
     vitals.cores()[1].wake(at(10).as_nanos());
     vitals.cores()[1].sleep(at(60).as_nanos());
-    health.read(at(100), &services);
+    health.read(at(100), Duration::ZERO, &services);
     assert_eq!(health.last().expect("read").1.listeners, Some(0.5));
     vitals.cores()[0].wake(at(100).as_nanos());
-    health.read(at(200), &services);
+    health.read(at(200), Duration::ZERO, &services);
     assert_eq!(health.last().expect("read").1.listeners, Some(1.0), "busy while not asleep");
+}
+
+/// Takes a reading so late and answers the queue delay it found.
+fn delay(health: &mut Health, services: &Services, at: u64, late: u64) -> u128 {
+    health.read(Instant::from_millis(at), Duration::from_millis(late), services);
+    health.last().expect("read").1.queue_delay.expect("measured").as_millis()
 }
 
 #[test]
 fn queue_delay_is_what_waits_now_or_what_is_late_again_and_again() {
     let (vitals, mut health, services) = health(1);
-    let mut delay = |millis| {
-        health.read(Instant::from_millis(millis), &services);
-        health.last().expect("read").1.queue_delay.expect("measured")
-    };
     vitals.cores()[0].set_oldest_waiting(Some(Instant::from_millis(1_000).as_nanos()));
-    assert_eq!(delay(1_250), Duration::from_millis(250));
+    assert_eq!(delay(&mut health, &services, 1_250, 0), 250);
     vitals.cores()[0].set_oldest_waiting(None);
     vitals.cores()[0].note_delay(300_000_000);
-    assert_eq!(delay(2_000), Duration::ZERO, "once is a machine that stood still");
+    assert_eq!(delay(&mut health, &services, 2_000, 0), 0, "once is a machine that stood still");
     vitals.cores()[0].note_delay(200_000_000);
-    assert_eq!(delay(3_000), Duration::from_millis(200), "twice running is a queue");
-    assert_eq!(delay(4_000), Duration::ZERO);
+    assert_eq!(delay(&mut health, &services, 3_000, 0), 200, "twice running is a queue");
+    assert_eq!(delay(&mut health, &services, 4_000, 0), 0);
+}
+
+#[test]
+fn a_machine_that_stood_still_for_a_moment_is_no_queue() {
+    let (vitals, mut health, services) = health(1);
+    let waits_since = |at: Option<u64>| {
+        vitals.cores()[0].set_oldest_waiting(at.map(|at| Instant::from_millis(at).as_nanos()));
+    };
+    waits_since(Some(1_000));
+    assert_eq!(delay(&mut health, &services, 1_300, 200), 0, "we were late ourselves");
+    waits_since(None);
+    assert_eq!(delay(&mut health, &services, 1_400, 0), 0, "and it is over");
+    waits_since(Some(2_000));
+    assert_eq!(delay(&mut health, &services, 2_300, 200), 0);
+    waits_since(Some(2_200));
+    assert_eq!(delay(&mut health, &services, 2_600, 200), 300, "late again and again is overload");
 }
 
 /// A pool whose jobs wait until they are let go, or run at once.

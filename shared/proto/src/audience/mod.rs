@@ -8,6 +8,7 @@ mod glob;
 mod tests;
 mod topology;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::stagger;
@@ -33,7 +34,7 @@ pub enum Audience {
     #[default]
     All,
     /// The clients of these names.
-    Clients(Vec<String>),
+    Clients(BTreeSet<String>),
     /// The clients whose group one of these matches.
     Groups(Vec<Glob>),
     /// The clients at this place or below it.

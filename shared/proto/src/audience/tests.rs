@@ -41,7 +41,7 @@ fn selected(audience: &Audience) -> Vec<usize> {
 #[test]
 fn audiences_by_name_group_and_place() {
     assert_eq!(selected(&Audience::All), [0, 1, 2, 3, 4]);
-    assert_eq!(selected(&Audience::Clients(vec!["switch".into(), "ap-1".into(), "gone".into()])), [0, 2]);
+    assert_eq!(selected(&Audience::Clients(["switch", "ap-1", "gone"].map(String::from).into())), [0, 2]);
     assert_eq!(selected(&Audience::Groups(vec![Glob::new("wifi/*")])), [0, 1]);
     assert_eq!(selected(&Audience::Groups(vec![Glob::new("wifi*"), Glob::new("wired")])), [0, 1, 2, 3]);
     assert_eq!(selected(&Audience::Topology("campus/north".into())), [0, 1]);
