@@ -5,3 +5,4 @@ mod failover;
 mod load;
 mod operating;
 mod ordinary;
+mod ping_socket;
