@@ -14,7 +14,7 @@ use super::stage::{AGENT, EAST, POOL_THREADS, Stage, WEST};
 pub(super) const NUMBER: usize = 4;
 
 /// How long the pool is held.
-const HELD: Duration = Duration::from_secs(7);
+const HELD: Duration = Duration::from_secs(10);
 /// How long anything that has to happen may take.
 const LIMIT: Duration = Duration::from_secs(30);
 /// Traffic before the first act, and between an act's end and the next.

@@ -37,12 +37,13 @@ impl View {
 
     /// Whether all the traffic is back at the first server.
     pub(super) fn is_home(&self) -> bool {
-        self.current() == EAST.name
-            && self
-                .agent
-                .as_ref()
-                .and_then(|agent| agent.servers.iter().find(|server| server.name == EAST.name))
-                .is_some_and(|server| server.weight >= 1.0)
+        self.current() == EAST.name && self.share() >= 1.0
+    }
+
+    /// The share of the traffic that the agent gives to the first server, 0.0 to 1.0: the ramp, on the way back.
+    fn share(&self) -> f64 {
+        let servers = self.agent.as_ref().map_or(&[][..], |agent| &agent.servers);
+        servers.iter().find(|server| server.name == EAST.name).map_or(0.0, |server| server.weight)
     }
 }
 
@@ -146,9 +147,10 @@ impl Show {
         self.line(
             "traffic",
             &format!(
-                "sent {sent:3}  accepts {accepts:3}  accounted {accounted:3}  rejects {rejects:2}  {lost}  slowest {:6.1} ms  | {} load {load}",
+                "sent {sent:3}  accepts {accepts:3}  accounted {accounted:3}  rejects {rejects:2}  {lost}  slowest {:6.1} ms  | {} load {load} share {:3.0} %",
                 slowest.as_secs_f64() * 1000.0,
                 EAST.name,
+                self.view.share() * 100.0,
             ),
         );
     }
