@@ -140,8 +140,8 @@ impl Drop for Cores {
     }
 }
 
-/// Says at once that a core has panicked. Its sockets close, and the kernel gives their share to the other cores; its gauges
-/// stay as busy as they were, so that the load tells the clients to leave.
+/// Says at once that a core has panicked. Its sockets close, and the kernel gives their share to the other
+/// cores; its gauges stay as busy as they were, so that the load tells the clients to leave.
 struct Alarm(usize);
 
 impl Drop for Alarm {

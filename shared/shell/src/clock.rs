@@ -26,7 +26,8 @@ pub fn utc_nanos() -> u64 {
     u64::try_from(since_1970().as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// `instant` on the calendar, in microseconds since 1970: what status shows. As the calendar stands now: it may be set.
+/// `instant` on the calendar, in microseconds since 1970: what status shows. As the calendar stands now: it
+/// may be set.
 pub fn micros_since_1970(instant: Instant) -> u64 {
     let (monotonic, calendar) = (now(), utc_nanos());
     let nanos = if instant > monotonic {

@@ -1,8 +1,8 @@
 //! The log: lines on standard error, in which nothing that came from outside can pass for something else.
 //!
-//! A user name may hold line feeds and terminal escapes. Every control character, and every character that turns
-//! the direction of text, is written as `\n`, `\u{1b}` and so on, so that one event is one line and a terminal
-//! shows what is there.
+//! A user name may hold line feeds and terminal escapes. Every control character, and every character that
+//! turns the direction of text, is written as `\n`, `\u{1b}` and so on, so that one event is one line and a
+//! terminal shows what is there.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -15,12 +15,12 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The variable that chooses what is logged, such as `debug` or `info,forewarn_server::announce=debug`. It has no
-/// `__`, so it is not configuration.
+/// The variable that chooses what is logged, such as `debug` or `info,forewarn_server::announce=debug`. It
+/// has no `__`, so it is not configuration.
 pub const VARIABLE: &str = "FOREWARN_LOG";
 
-/// Sends events to standard error from now on: `info` and above, or what `FOREWARN_LOG` says. A second call changes
-/// nothing.
+/// Sends events to standard error from now on: `info` and above, or what `FOREWARN_LOG` says. A second call
+/// changes nothing.
 pub fn to_stderr() {
     let (filter, wrong) = match std::env::var(VARIABLE) {
         Ok(text) => match EnvFilter::try_new(&text) {

@@ -20,7 +20,8 @@ pub fn may(capability: Capability) -> bool {
     caps::has_cap(None, CapSet::Effective, capability).unwrap_or(false)
 }
 
-/// Gives up every privilege of this thread but these, for good; threads started later inherit what is left. Sockets that are open stay open.
+/// Gives up every privilege of this thread but these, for good; threads started later inherit what is left.
+/// Sockets that are open stay open.
 ///
 /// # Errors
 /// When the kernel refuses.

@@ -3,7 +3,8 @@
 use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, TryRng};
 
-/// A generator of cryptographic quality, seeded by the kernel. One per thread; no lock, no system call per number.
+/// A generator of cryptographic quality, seeded by the kernel. One per thread; no lock, no system call per
+/// number.
 pub fn generator() -> StdRng {
     let mut seed = <StdRng as SeedableRng>::Seed::default();
     fill(&mut seed);

@@ -95,8 +95,9 @@ impl StateDir {
         }
     }
 
-    /// Replaces the file `name` by one with this content; when it returns, it will still be there after a power failure. A crash on
-    /// the way leaves the old file. Waits for the disk, twice: not for a thread that serves requests.
+    /// Replaces the file `name` by one with this content; when it returns, it will still be there after a
+    /// power failure. A crash on the way leaves the old file. Waits for the disk, twice: not for a thread
+    /// that serves requests.
     ///
     /// # Errors
     /// When it can't be written.
@@ -118,8 +119,8 @@ impl StateDir {
         File::open(&self.path)?.sync_all()
     }
 
-    /// This start's epoch: one more than the last, and not less than the seconds since 1970, so that it grows even where the file was lost. Kept before it
-    /// is returned.
+    /// This start's epoch: one more than the last, and not less than the seconds since 1970, so that it grows
+    /// even where the file was lost. Kept before it is returned.
     ///
     /// # Errors
     /// When it can't be kept: then it must not be used.

@@ -1,8 +1,9 @@
 //! Reading the layers and merging them.
 //!
 //! figment merges; it carries no spans. So what it is given to merge is not the values but numbers, each of
-//! which stands for a value kept aside with its place. Under a table's key `k` stand `vk` (the value) and `pk` (the
-//! places of the key: a list, so that arrays which append keep the first one); a table in an array has its own place under `p`.
+//! which stands for a value kept aside with its place. Under a table's key `k` stand `vk` (the value) and
+//! `pk` (the places of the key: a list, so that arrays which append keep the first one); a table in an array
+//! has its own place under `p`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,8 @@ use zeroize::Zeroizing;
 use super::diagnostic::{Diagnostic, Diagnostics, Severity};
 use super::tree::{Node, Place, Shape, Sources};
 
-/// What a configuration is made of, the weakest first: built-in defaults, the file, `conf.d/*.toml` beside it in the order of their names,
-/// the environment, the command line.
+/// What a configuration is made of, the weakest first: built-in defaults, the file, `conf.d/*.toml` beside it
+/// in the order of their names, the environment, the command line.
 #[derive(Clone, Default)]
 pub struct Layers {
     pub(super) file: PathBuf,
@@ -56,8 +57,8 @@ impl Layers {
         self
     }
 
-    /// The environment: of `FOREWARN_A__B=value` the key `a.b` is made; names without `__` are not configuration.
-    /// `secret_env` looks here too.
+    /// The environment: of `FOREWARN_A__B=value` the key `a.b` is made; names without `__` are not
+    /// configuration. `secret_env` looks here too.
     pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Layers {
         self.environment = variables.into_iter().collect();
         self
@@ -162,7 +163,8 @@ impl Reader {
         }
     }
 
-    /// The names of `folder/*.toml` in order; none where there is no such folder. Hidden files (an editor's) aren't configuration.
+    /// The names of `folder/*.toml` in order; none where there is no such folder. Hidden files (an editor's)
+    /// aren't configuration.
     fn overlays(&mut self, folder: &Path) -> Vec<PathBuf> {
         let entries = match std::fs::read_dir(folder) {
             Ok(entries) => entries,

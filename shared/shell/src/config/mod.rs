@@ -1,4 +1,5 @@
-//! Configuration: layers merged by figment, read by a walk that reports everything wrong at once, each with file, line and column.
+//! Configuration: layers merged by figment, read by a walk that reports everything wrong at once, each with
+//! file, line and column.
 //!
 //! A walk reads like a table of its keys:
 //!
@@ -121,8 +122,8 @@ impl Document {
         if line == 0 { file.display().to_string() } else { format!("{}:{line}:{column}", file.display()) }
     }
 
-    /// The place `octets` into the text of the string at `place`; that of the string itself where its text isn't
-    /// written as it reads (escapes, the environment).
+    /// The place `octets` into the text of the string at `place`; that of the string itself where its text
+    /// isn't written as it reads (escapes, the environment).
     pub fn within(&self, place: Place, octets: usize) -> Place {
         self.sources.within(place, octets).unwrap_or(place)
     }

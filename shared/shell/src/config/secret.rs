@@ -48,7 +48,8 @@ const MAX_SECRET_FILE: u64 = 64 * 1024;
 type Read<'d> = fn(&Value<'d>) -> Result<Secret, Wrong>;
 
 impl<'d> Table<'d> {
-    /// A secret, as `key`, `key_file` (its content, without the line end) or `key_env` (an environment variable's value). Never empty.
+    /// A secret, as `key`, `key_file` (its content, without the line end) or `key_env` (an environment
+    /// variable's value). Never empty.
     pub fn secret(&self, key: &str) -> Field<'_, 'd, Secret> {
         let forms: [(String, Read<'d>); 3] = [
             (key.to_owned(), inline),

@@ -1,4 +1,5 @@
-//! A table, read key by key: each getter reports what is wrong with its key, [`Table::finish`] what nobody asked for.
+//! A table, read key by key: each getter reports what is wrong with its key, [`Table::finish`] what nobody
+//! asked for.
 
 use std::cell::RefCell;
 use std::fmt;

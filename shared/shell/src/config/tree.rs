@@ -93,7 +93,8 @@ impl Sources {
         (source.name.clone(), count(line), count(column))
     }
 
-    /// The place `octets` into the text of the string at `place`; None where its text isn't written as it reads.
+    /// The place `octets` into the text of the string at `place`; None where its text isn't written as it
+    /// reads.
     pub(super) fn within(&self, place: Place, octets: usize) -> Option<Place> {
         let written = self.0.get(place.source as usize)?.text.as_ref()?.get(place.offset as usize..)?;
         let quote = written.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;

@@ -82,7 +82,8 @@ pub fn path(state_dir: &Path) -> PathBuf {
     state_dir.join("control.sock")
 }
 
-/// A path to a socket that fits into a socket address, whose room is 108 octets: a longer one is taken by way of its open folder.
+/// A path to a socket that fits into a socket address, whose room is 108 octets: a longer one is taken by way
+/// of its open folder.
 struct Reachable {
     path: PathBuf,
     _folder: Option<File>,

@@ -51,8 +51,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Binds `path`, in the place of a socket that an earlier process left. The caller holds the state folder's lock,
-    /// so nobody else listens there. At no moment may anybody but the owner connect.
+    /// Binds `path`, in the place of a socket that an earlier process left. The caller holds the state
+    /// folder's lock, so nobody else listens there. At no moment may anybody but the owner connect.
     ///
     /// # Errors
     /// When the folder can't be written to.
@@ -63,7 +63,8 @@ impl Listener {
         }
         let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
         socket.set_nonblocking(true)?;
-        // The socket's own mode, before it has a name, is what its name will have (unix(7)): later would be too late.
+        // The socket's own mode, before it has a name, is what its name will have (unix(7)): later would be
+        // too late.
         let socket = File::from(OwnedFd::from(socket));
         socket.set_permissions(Permissions::from_mode(0o600))?;
         let socket = socket2::Socket::from(OwnedFd::from(socket));

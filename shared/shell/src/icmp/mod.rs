@@ -1,6 +1,8 @@
-//! ICMP Echo as a carrier of notices: out through surge-ping's socket, in through a raw socket behind a kernel filter.
+//! ICMP Echo as a carrier of notices: out through surge-ping's socket, in through a raw socket behind a
+//! kernel filter.
 //!
-//! The filter lets through Echo Requests (or Replies) whose payload starts with the notice's magic, so that ordinary pings wake nobody.
+//! The filter lets through Echo Requests (or Replies) whose payload starts with the notice's magic, so that
+//! ordinary pings wake nobody.
 
 mod ping;
 mod ping_socket;

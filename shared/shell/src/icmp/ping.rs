@@ -9,7 +9,8 @@ use surge_ping::{Client, Config, ICMP, PingIdentifier, PingSequence, SurgeError}
 
 use super::IcmpError;
 
-/// Pings hosts through surge-ping: without privilege where `net.ipv4.ping_group_range` allows it, else by a raw socket.
+/// Pings hosts through surge-ping: without privilege where `net.ipv4.ping_group_range` allows it, else by a
+/// raw socket.
 pub struct Pinger {
     /// By family (IPv6?), opened when first needed.
     clients: BTreeMap<bool, Client>,

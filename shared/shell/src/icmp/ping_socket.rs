@@ -1,5 +1,5 @@
-//! Receiving without privilege: an agent's own ping keeps a way open, and notices come back on it as Echo Replies. It leads
-//! through a NAT as well.
+//! Receiving without privilege: an agent's own ping keeps a way open, and notices come back on it as Echo
+//! Replies. It leads through a NAT as well.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,9 +14,11 @@ use super::receive::Echo;
 use super::{HEADER, IcmpError, Kind, PAYLOAD};
 use crate::udp::{self, Inbound, Outbound, sys};
 
-/// A ping socket (icmp(7)): sends Echo Requests, receives the replies to them whose payload starts with four given octets.
+/// A ping socket (icmp(7)): sends Echo Requests, receives the replies to them whose payload starts with four
+/// given octets.
 ///
-/// The first reply to each is the peer's kernel's, with the same payload: whoever reads has to expect its own messages back.
+/// The first reply to each is the peer's kernel's, with the same payload: whoever reads has to expect its own
+/// messages back.
 pub struct PingSocket {
     socket: udp::Socket,
     local: IpAddr,
@@ -29,7 +31,8 @@ impl PingSocket {
     /// Opens the socket on the current runtime, bound to `local`. The kernel picks the identifier.
     ///
     /// # Errors
-    /// When this process' groups aren't in `net.ipv4.ping_group_range`, or `local` is no address of this machine.
+    /// When this process' groups aren't in `net.ipv4.ping_group_range`, or `local` is no address of this
+    /// machine.
     pub fn open(local: IpAddr, magic: [u8; 4]) -> Result<PingSocket, IcmpError> {
         let v6 = local.is_ipv6();
         let (domain, protocol) =
@@ -77,7 +80,8 @@ impl PingSocket {
         }
     }
 
-    /// Waits until something is there and reads up to [`udp::BATCH`] messages of it; answers how many, at least one.
+    /// Waits until something is there and reads up to [`udp::BATCH`] messages of it; answers how many, at
+    /// least one.
     ///
     /// # Errors
     /// What the kernel says.

@@ -39,8 +39,9 @@ pub struct Echo<'b> {
 impl Receiver {
     /// Opens the socket on the current runtime. `local` may be unspecified.
     ///
-    /// First nothing passes, then what was queued meanwhile is thrown away, then the filter proper is attached and locked: so nothing
-    /// unfiltered is ever read, and nobody can replace the filter after privileges are dropped.
+    /// First nothing passes, then what was queued meanwhile is thrown away, then the filter proper is
+    /// attached and locked: so nothing unfiltered is ever read, and nobody can replace the filter after
+    /// privileges are dropped.
     ///
     /// # Errors
     /// Without CAP_NET_RAW, or when `local` is no address of this machine.
@@ -62,6 +63,8 @@ impl Receiver {
         }
         sys::set_option(descriptor, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         sys::set_option(descriptor, libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
+        // A server's agents acknowledge a warning all at once.
+        udp::receive_burst(descriptor)?;
         let address = SocketAddr::new(local, 0);
         socket.bind(&address.into())?;
         drain(&socket)?;
@@ -75,7 +78,8 @@ impl Receiver {
         Ok(Receiver { socket: udp::Socket::raw(socket, address)?, kind, v6 })
     }
 
-    /// Waits until something is there and reads up to [`udp::BATCH`] messages of it; answers how many, at least one.
+    /// Waits until something is there and reads up to [`udp::BATCH`] messages of it; answers how many, at
+    /// least one.
     ///
     /// # Errors
     /// What the kernel says.

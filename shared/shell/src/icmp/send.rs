@@ -21,7 +21,8 @@ pub struct Sender {
 impl Sender {
     /// Opens a socket for `source`'s family bound to it, and one for the other family where that is possible.
     ///
-    /// Without CAP_NET_RAW it falls back to an unprivileged ping socket, which this user may have by `net.ipv4.ping_group_range`.
+    /// Without CAP_NET_RAW it falls back to an unprivileged ping socket, which this user may have by
+    /// `net.ipv4.ping_group_range`.
     ///
     /// # Errors
     /// When neither is permitted, or `source` is no address of this machine.
@@ -46,7 +47,8 @@ impl Sender {
         self.send(to, Kind::Request, (self.identifier, sequence), payload).await
     }
 
-    /// Sends an Echo Reply to the Echo Request of that identifier and sequence, which opened a way through a NAT.
+    /// Sends an Echo Reply to the Echo Request of that identifier and sequence, which opened a way through a
+    /// NAT.
     ///
     /// # Errors
     /// As [`Sender::request`]; always without CAP_NET_RAW.

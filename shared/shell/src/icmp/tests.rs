@@ -99,6 +99,32 @@ fn replies_are_received_by_those_who_want_them() {
 }
 
 #[test]
+fn thousands_of_acknowledgements_at_once_find_room() {
+    if !privileged() {
+        return;
+    }
+    run(async {
+        let receiver = Receiver::open(ip("127.0.0.25"), Kind::Request, MAGIC).unwrap();
+        let sender = Sender::new(ip("127.0.0.11")).unwrap();
+        let mut payload = [0; 150];
+        payload[..4].copy_from_slice(&MAGIC);
+        const SENT: usize = 5_000;
+        for _ in 0..SENT {
+            sender.request(ip("127.0.0.25"), &payload).await.unwrap();
+        }
+        let (mut batch, mut received) = (Inbound::new(), 0);
+        while received < SENT {
+            tokio::time::timeout(SECOND, receiver.receive(&mut batch))
+                .await
+                .expect("none is missing")
+                .unwrap();
+            received += receiver.echoes(&batch).count();
+        }
+        assert_eq!((received, receiver.drops()), (SENT, 0));
+    });
+}
+
+#[test]
 fn what_is_not_ours_or_too_long_is_an_error() {
     if !privileged() {
         return;

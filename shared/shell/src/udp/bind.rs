@@ -14,7 +14,8 @@ use super::sys;
 /// How to bind.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Octets of receive buffer asked for; beyond the machine's limit only with CAP_NET_ADMIN, otherwise up to it.
+    /// Octets of receive buffer asked for; beyond the machine's limit only with CAP_NET_ADMIN, otherwise up
+    /// to it.
     pub receive_buffer: usize,
     /// Octets of send buffer asked for, likewise.
     pub send_buffer: usize,
@@ -41,7 +42,8 @@ impl Bound {
         self.local
     }
 
-    /// Octets of receive buffer that the kernel gave (it counts its own overhead, and doubles what it is asked for).
+    /// Octets of receive buffer that the kernel gave (it counts its own overhead, and doubles what it is
+    /// asked for).
     pub fn receive_buffer(&self) -> usize {
         self.receive_buffer
     }
@@ -119,10 +121,12 @@ pub fn bind(address: SocketAddr, options: &Options) -> Result<Bound, BindError> 
     open(address, options, false).map_err(|error| BindError::new(address, error))
 }
 
-/// Binds `size` sockets to one address. The kernel gives each datagram to the socket whose index is the RADIUS identifier (the second octet)
-/// modulo `size`, so that a retransmission meets its original. The sockets are in the order of these indices; none may be closed before all are.
+/// Binds `size` sockets to one address. The kernel gives each datagram to the socket whose index is the
+/// RADIUS identifier (the second octet) modulo `size`, so that a retransmission meets its original. The
+/// sockets are in the order of these indices; none may be closed before all are.
 ///
-/// A group of sockets can share its port with any other group of the same user, so that it is first bound plainly, to find out whether another process has it.
+/// A group of sockets can share its port with any other group of the same user, so that it is first bound
+/// plainly, to find out whether another process has it.
 pub fn bind_group(address: SocketAddr, size: usize, options: &Options) -> Result<Vec<Bound>, BindError> {
     let wrong = |error| BindError::new(address, error);
     if size <= 1 {
@@ -140,7 +144,8 @@ pub fn bind_group(address: SocketAddr, size: usize, options: &Options) -> Result
     Ok(group)
 }
 
-/// A = payload[1]; A %= size; return A. A payload without a second octet ends the program with 0: the first socket.
+/// A = payload[1]; A %= size; return A. A payload without a second octet ends the program with 0: the first
+/// socket.
 fn by_identifier(size: u32) -> [libc::sock_filter; 3] {
     let instruction =
         |code: u32, k| libc::sock_filter { code: u16::try_from(code).unwrap_or(0), jt: 0, jf: 0, k };
@@ -166,7 +171,8 @@ fn open(address: SocketAddr, options: &Options, shared: bool) -> io::Result<Boun
         sys::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_MTU_DISCOVER, libc::IPV6_PMTUDISC_DONT)?;
     } else {
         sys::set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, on)?;
-        // A RADIUS packet may be longer than a path's MTU, and a lost "fragmentation needed" would lose it for good.
+        // A RADIUS packet may be longer than a path's MTU, and a lost "fragmentation needed" would lose it
+        // for good.
         sys::set_option(fd, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_DONT)?;
     }
     sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, on)?;
@@ -177,6 +183,11 @@ fn open(address: SocketAddr, options: &Options, shared: bool) -> io::Result<Boun
     let receive_buffer = socket.recv_buffer_size()?;
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
     Ok(Bound { socket, local, receive_buffer })
+}
+
+/// A receive buffer for a burst, for a socket of another kind.
+pub(crate) fn receive_burst(fd: BorrowedFd<'_>) -> io::Result<()> {
+    buffer(fd, libc::SO_RCVBUFFORCE, libc::SO_RCVBUF, Options::default().receive_buffer)
 }
 
 /// Beyond the machine's limit where that is allowed, else as far as it goes.

@@ -32,7 +32,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// The process whose socket is in the way of `address`; None when there is none, or it is another user's and we may not look.
+/// The process whose socket is in the way of `address`; None when there is none, or it is another user's and
+/// we may not look.
 pub fn holder(address: SocketAddr) -> Option<Holder> {
     let table =
         fs::read_to_string(if address.is_ipv4() { "/proc/net/udp" } else { "/proc/net/udp6" }).ok()?;

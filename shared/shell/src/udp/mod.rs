@@ -1,5 +1,6 @@
-//! UDP in batches: up to 64 datagrams a system call in each direction, each with the local address it came to or leaves from, the
-//! kernel's receive stamp, and the count of what the kernel had to drop. Nothing is allocated after the batches are made.
+//! UDP in batches: up to 64 datagrams a system call in each direction, each with the local address it came to
+//! or leaves from, the kernel's receive stamp, and the count of what the kernel had to drop. Nothing is
+//! allocated after the batches are made.
 //!
 //! ```no_run
 //! # async fn serve() -> std::io::Result<()> {
@@ -38,6 +39,7 @@ use std::time::Duration;
 use forewarn_proto::time::Instant;
 use tokio::io::unix::AsyncFd;
 
+pub(crate) use bind::receive_burst;
 pub use bind::{BindError, Bound, Options, bind, bind_group};
 pub use holder::{Holder, holder};
 pub use sys::{BATCH, DATAGRAM};
@@ -60,8 +62,8 @@ struct Read {
     steady: bool,
 }
 
-/// The two clocks may drift apart by this much between two batches (an adjusted calendar is slewed by 0.5 ms a second).
-/// More is a step, and would make datagrams look hours old.
+/// The two clocks may drift apart by this much between two batches (an adjusted calendar is slewed by 0.5 ms
+/// a second). More is a step, and would make datagrams look hours old.
 const STEP_NANOS: u64 = 20_000_000;
 
 impl Read {
@@ -94,7 +96,8 @@ pub struct Datagram<'b> {
     pub from: SocketAddr,
     /// The local address it was sent to, from which the answer has to leave.
     pub to: IpAddr,
-    /// When the kernel received it; when it was read, where the kernel didn't stamp it or the calendar was set meanwhile.
+    /// When the kernel received it; when it was read, where the kernel didn't stamp it or the calendar was
+    /// set meanwhile.
     pub arrived: Instant,
 }
 
@@ -176,12 +179,14 @@ impl Outbound {
         self.len() == 0
     }
 
-    /// The buffer to write the next datagram into; None when the batch is full. Nothing is kept until [`Outbound::commit`].
+    /// The buffer to write the next datagram into; None when the batch is full. Nothing is kept until
+    /// [`Outbound::commit`].
     pub fn slot(&mut self) -> Option<&mut [u8; DATAGRAM]> {
         self.batch.slot()
     }
 
-    /// Keeps the first `length` octets of the [`Outbound::slot`] for `to`, to leave `from` this local address (None: the kernel picks).
+    /// Keeps the first `length` octets of the [`Outbound::slot`] for `to`, to leave `from` this local address
+    /// (None: the kernel picks).
     ///
     /// # Panics
     /// When the batch is full, which `slot` would have told.
@@ -203,7 +208,8 @@ impl Outbound {
         self.batch.clear();
     }
 
-    /// How many datagrams the kernel wouldn't send (no route, no such source address, not permitted), since the batch was made.
+    /// How many datagrams the kernel wouldn't send (no route, no such source address, not permitted), since
+    /// the batch was made.
     pub fn refused(&self) -> u64 {
         self.refused
     }
@@ -234,13 +240,14 @@ impl Socket {
         self.local
     }
 
-    /// How many datagrams the kernel has dropped because the receive queue was full, as told by those that came after.
+    /// How many datagrams the kernel has dropped because the receive queue was full, as told by those that
+    /// came after.
     pub fn drops(&self) -> u64 {
         self.drops.load(Ordering::Relaxed)
     }
 
-    /// Waits until something is there and reads up to [`BATCH`] datagrams of it; answers how many, at least one.
-    /// Nothing is lost when the future is dropped.
+    /// Waits until something is there and reads up to [`BATCH`] datagrams of it; answers how many, at least
+    /// one. Nothing is lost when the future is dropped.
     pub async fn receive(&self, batch: &mut Inbound) -> io::Result<usize> {
         std::future::poll_fn(|cx| self.poll_receive(cx, batch)).await
     }
@@ -252,15 +259,16 @@ impl Socket {
             match self.try_receive(batch) {
                 Ok(0) => guard.clear_ready(),
                 Ok(received) => {
-                    // Fewer than asked for: the queue was empty. What comes now raises a new edge, so no call is
-                    // spent on finding out that there is nothing.
+                    // Fewer than asked for: the queue was empty. What comes now raises a new edge, so no call
+                    // is spent on finding out that there is nothing.
                     if received < BATCH {
                         guard.clear_ready();
                     }
                     return Poll::Ready(Ok(received));
                 }
                 Err(error) => {
-                    // Nothing is registered yet, and there may be datagrams behind the error: polled again, even by who ignores it.
+                    // Nothing is registered yet, and there may be datagrams behind the error: polled again,
+                    // even by who ignores it.
                     cx.waker().wake_by_ref();
                     return Poll::Ready(Err(error));
                 }
@@ -290,8 +298,8 @@ impl Socket {
         Ok(received)
     }
 
-    /// Sends the whole batch, waiting for room in the socket's buffer where there is none. Datagrams that the kernel refuses are
-    /// skipped and counted ([`Outbound::refused`]).
+    /// Sends the whole batch, waiting for room in the socket's buffer where there is none. Datagrams that the
+    /// kernel refuses are skipped and counted ([`Outbound::refused`]).
     pub async fn send(&self, batch: &mut Outbound) -> io::Result<()> {
         while self.flush(batch) == Flushed::Blocked {
             let mut guard = self.socket.writable().await?;
@@ -303,7 +311,8 @@ impl Socket {
         Ok(())
     }
 
-    /// Sends as much of the batch as the socket's buffer takes, without waiting. Refused datagrams are skipped and counted.
+    /// Sends as much of the batch as the socket's buffer takes, without waiting. Refused datagrams are
+    /// skipped and counted.
     pub fn flush(&self, batch: &mut Outbound) -> Flushed {
         while !batch.is_empty() {
             match batch.batch.send(self.socket.get_ref().as_fd()) {

@@ -1,16 +1,23 @@
-//! The system calls that no crate offers in this form: `recvmmsg` and `sendmmsg` with ancillary data per message, and socket options.
+//! The system calls that no crate offers in this form: `recvmmsg` and `sendmmsg` with ancillary data per
+//! message, and socket options.
 //!
 //! **The one module of the house with `unsafe` in it.** The proof, in one place:
 //!
-//! - `ReceiveBatch` and `SendBatch` each own one heap block (`Storage`) through a `NonNull` made by `Box::into_raw`, freed by their `Drop` and
-//!   by nothing else. The block never moves, so the pointers inside it (headers to iovecs, iovecs to buffers) stay valid
+//! - `ReceiveBatch` and `SendBatch` each own one heap block (`Storage`) through a `NonNull` made by
+//!   `Box::into_raw`, freed by their `Drop` and
+//!   by nothing else. The block never moves, so the pointers inside it (headers to iovecs, iovecs to buffers)
+//!   stay valid
 //!   as long as the owner lives. They are all derived from that same root pointer.
-//! - No reference into the block outlives the method call that made it, except the slices handed out by `get`/`slot`, which borrow the owner:
+//! - No reference into the block outlives the method call that made it, except the slices handed out by
+//!   `get`/`slot`, which borrow the owner:
 //!   while one lives, the owner can't be passed (`&mut`) to a system call.
-//! - The kernel writes at most `iov_len`, `msg_namelen` and `msg_controllen` octets, which are set to the sizes of the arrays they point to
-//!   before each call, and it reports in `msg_len` and the `n` returned how much it wrote; lengths are taken `min` the array's size all the same.
+//! - The kernel writes at most `iov_len`, `msg_namelen` and `msg_controllen` octets, which are set to the
+//!   sizes of the arrays they point to
+//!   before each call, and it reports in `msg_len` and the `n` returned how much it wrote; lengths are taken
+//!   `min` the array's size all the same.
 //! - The block is zeroed at birth, and each of its types (octets, C integers, raw pointers) is valid as zeros.
-//! - The pointers are never shared between threads: sending the owner sends all of it, hence `Send`; there are no `&self` methods that call the kernel.
+//! - The pointers are never shared between threads: sending the owner sends all of it, hence `Send`; there
+//!   are no `&self` methods that call the kernel.
 #![allow(unsafe_code)]
 // The C types differ between glibc and musl.
 #![allow(clippy::unnecessary_cast)]
@@ -26,7 +33,8 @@ use tokio::io::unix::AsyncFd;
 
 /// Datagrams per system call, at most.
 pub const BATCH: usize = 64;
-/// Octets kept of each datagram: the longest RADIUS packet (RFC 2865 section 3). What is longer is padding, and cut off.
+/// Octets kept of each datagram: the longest RADIUS packet (RFC 2865 section 3). What is longer is padding,
+/// and cut off.
 pub const DATAGRAM: usize = 4096;
 /// Room for the ancillary data of one message: packet info (40 for v6), stamp (32), drop count (24).
 const CONTROL: usize = 128;
@@ -57,7 +65,8 @@ impl Block {
         let storage = unsafe { Box::<Storage>::new_zeroed().assume_init() };
         let root = Box::into_raw(storage);
         for index in 0..BATCH {
-            // SAFETY: `root` is live and exclusively ours; `index` is in bounds of each array; only places are taken, no references.
+            // SAFETY: `root` is live and exclusively ours; `index` is in bounds of each array; only places
+            // are taken, no references.
             unsafe {
                 let iov = addr_of_mut!((*root).iovecs[index]);
                 (*iov).iov_base = addr_of_mut!((*root).buffers[index]).cast::<c_void>();
@@ -146,7 +155,8 @@ impl ReceiveBatch {
         self.length = 0;
         // SAFETY: only the place is taken; the array is live.
         let headers = unsafe { addr_of_mut!((*self.block.0.as_ptr()).headers) }.cast::<mmsghdr>();
-        // SAFETY: `headers` points to BATCH headers, whose pointers and sizes are set as the module's proof says.
+        // SAFETY: `headers` points to BATCH headers, whose pointers and sizes are set as the module's proof
+        // says.
         let received = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
@@ -183,8 +193,9 @@ impl ReceiveBatch {
             ..NO_ENVELOPE
         };
         let message: *const msghdr = &raw const header.msg_hdr;
-        // SAFETY: the kernel has set `msg_controllen` to what it wrote into the control array that `msg_control` points to; the CMSG
-        // walk stays within it, and each payload is read unaligned only when its length says that it is whole.
+        // SAFETY: the kernel has set `msg_controllen` to what it wrote into the control array that
+        // `msg_control` points to; the CMSG walk stays within it, and each payload is read unaligned only
+        // when its length says that it is whole.
         unsafe {
             envelope.from = socket_address(&raw const (*root).names[index]).unwrap_or(envelope.from);
             let mut control = libc::CMSG_FIRSTHDR(message);
@@ -297,7 +308,8 @@ impl SendBatch {
         assert!(self.tail < BATCH, "slot() answered a buffer");
         let index = self.tail;
         let root = self.block.0.as_ptr();
-        // SAFETY: live, in bounds, exclusively ours; `control` has room for the largest packet info, so that CMSG_FIRSTHDR isn't null.
+        // SAFETY: live, in bounds, exclusively ours; `control` has room for the largest packet info, so that
+        // CMSG_FIRSTHDR isn't null.
         unsafe {
             (*root).iovecs[index].iov_len = length.min(DATAGRAM);
             let header = addr_of_mut!((*root).headers[index].msg_hdr);
@@ -376,7 +388,8 @@ unsafe fn write_address(name: *mut sockaddr_storage, address: SocketAddr) -> soc
 /// # Safety
 /// `control` points to CONTROL octets aligned for a `cmsghdr`.
 unsafe fn write_source(control: *mut cmsghdr, source: IpAddr) -> usize {
-    // SAFETY: by the caller's promise; the payload is written unaligned, within CMSG_SPACE of its size, which CONTROL exceeds.
+    // SAFETY: by the caller's promise; the payload is written unaligned, within CMSG_SPACE of its size, which
+    // CONTROL exceeds.
     unsafe {
         match source {
             IpAddr::V4(v4) => {
@@ -411,7 +424,8 @@ unsafe fn write_control<T>(control: *mut cmsghdr, payload: T) -> usize {
 
 /// Registers a socket with the current runtime.
 pub(crate) fn register(socket: socket2::Socket) -> io::Result<AsyncFd<socket2::Socket>> {
-    // SAFETY: a `Socket` owns its descriptor, answers the same one always, and can't be closed through the `&` that `AsyncFd` lends.
+    // SAFETY: a `Socket` owns its descriptor, answers the same one always, and can't be closed through the
+    // `&` that `AsyncFd` lends.
     unsafe { AsyncFd::register(socket) }.map_err(io::Error::from)
 }
 

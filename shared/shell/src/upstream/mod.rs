@@ -8,8 +8,8 @@
 //!   transmit        the machine           -> the servers
 //! ```
 //!
-//! After anything that went into the machine, [`Driver::transmit`]; then answers and events are polled from the machine, and
-//! its next deadline. Nothing is allocated after the sockets are bound.
+//! After anything that went into the machine, [`Driver::transmit`]; then answers and events are polled from
+//! the machine, and its next deadline. Nothing is allocated after the sockets are bound.
 
 #[cfg(test)]
 mod tests;
@@ -96,8 +96,8 @@ impl Driver {
         &mut self.machine
     }
 
-    /// Reads at most one batch from each source port into the machine, `inbound` being room for it. Ready when anything came;
-    /// pending when all were empty, and this task is woken when one no longer is.
+    /// Reads at most one batch from each source port into the machine, `inbound` being room for it. Ready
+    /// when anything came; pending when all were empty, and this task is woken when one no longer is.
     pub fn poll_receive(
         &mut self,
         cx: &mut Context<'_>,
@@ -161,7 +161,8 @@ impl Driver {
 }
 
 impl Port {
-    /// Sends the batch. What the socket has no room for is lost, as it would be in a full network: waiting would hold up everybody.
+    /// Sends the batch. What the socket has no room for is lost, as it would be in a full network: waiting
+    /// would hold up everybody.
     fn flush(&mut self) -> u64 {
         if self.out.is_empty() || self.socket.flush(&mut self.out) == Flushed::Done {
             return 0;
