@@ -136,7 +136,10 @@ impl Inbox {
             true => Icmp::open(config.identity, now, &mut complaint),
             false => None,
         };
-        if let Some(complaint) = &complaint {
+        if let Some(complaint) = &mut complaint {
+            if icmp.is_none() && udp.is_none() {
+                complaint.push_str("; and [inbox] transports doesn't name udp: no notice can come in");
+            }
             warn!("{complaint}");
         }
         Ok(Inbox {

@@ -233,11 +233,26 @@ fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
         .list("transports", |value| value.choice(&transports, &[]))
         .or(vec![Transport::Icmp, Transport::Udp]);
     let given = table.socket("udp").then(asked_address).optional();
-    table.finish();
+    if wanted.is_empty() {
+        table.warning(
+            "transports",
+            Wrong::new(
+                "no notice can come in: servers are left only when they are dead",
+                "name icmp, udp or both",
+            ),
+        );
+    }
     let udp = wanted.contains(&Transport::Udp);
     if given.is_some() && !udp {
-        table_hint(root, "`udp` is given, but transports doesn't name it");
+        table.warning(
+            "udp",
+            Wrong::new(
+                "`udp` is given, but transports doesn't name it",
+                "add \"udp\" to transports, or remove the key",
+            ),
+        );
     }
+    table.finish();
     let own = identity.map(|identity| SocketAddr::new(identity, NOTICE_PORT));
     Some(Inbox {
         icmp: wanted.contains(&Transport::Icmp),
@@ -249,10 +264,6 @@ fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
 enum Transport {
     Icmp,
     Udp,
-}
-
-fn table_hint(root: &Table<'_>, what: &str) {
-    root.warning("inbox", Wrong::new(what, "add \"udp\" to transports, or remove the key"));
 }
 
 fn failover(root: &Table<'_>) -> Failover {

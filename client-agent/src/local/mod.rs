@@ -5,6 +5,7 @@
 //! ticket and is kept there for retransmissions. Nothing here allocates per packet.
 
 mod counts;
+mod suspects;
 #[cfg(test)]
 mod tests;
 
@@ -22,15 +23,16 @@ use tracing::{debug, warn};
 use crate::config::{Kind, Listener};
 
 pub use counts::{Counts, Fate};
+use suspects::Suspects;
 
 /// Requests remembered at once, in progress and answered: ten seconds at 800 requests a second. Beyond that the
 /// oldest replies go first.
 pub const REMEMBERED_MAX: usize = 8192;
 /// Octets of reply buffers kept for reuse.
 const RETAIN_OCTETS: usize = 1 << 20;
-/// A log line about one client's packets is written at most once in this time.
+/// Each complaint about what comes in by a door is logged at most once in this time.
 const SAY_EVERY: Duration = Duration::from_secs(60);
-/// So many packets running that don't verify, and the secret looks wrong.
+/// So many packets of one sender running that don't verify, and the secret looks wrong.
 const WRONG_SECRET_AFTER: u32 = 5;
 
 /// Names a request from the NAS until it is answered or given up.
@@ -53,9 +55,17 @@ struct Door {
     clients: Vec<IpNet>,
     key: Arc<RadiusKey>,
     rule: MessageAuthenticatorRule,
-    /// Packets running that didn't verify.
-    unverified: u32,
-    said: Option<Instant>,
+    suspects: Suspects,
+    /// When each complaint was last made.
+    said: [Option<Instant>; 3],
+}
+
+/// What only the operator can mend.
+#[derive(Debug, Clone, Copy)]
+enum Complaint {
+    UnknownClient,
+    NoMessageAuthenticator,
+    WrongSecret,
 }
 
 /// What is to be done about a datagram.
@@ -143,7 +153,7 @@ impl FrontDoor {
                 self.counts.add(fate);
                 self.doors[door].mention(now, fate, datagram);
             }
-            Verdict::Forward { .. } => self.doors[door].unverified = 0,
+            Verdict::Forward { .. } => self.doors[door].suspects.acquit(datagram.from.ip()),
         }
         verdict
     }
@@ -230,8 +240,8 @@ impl Door {
                 true => MessageAuthenticatorRule::Required,
                 false => MessageAuthenticatorRule::Optional,
             },
-            unverified: 0,
-            said: None,
+            suspects: Suspects::default(),
+            said: [None; 3],
         }
     }
 
@@ -275,31 +285,34 @@ impl Door {
 
     /// Tells the operator what only the operator can mend, and not too often.
     fn mention(&mut self, now: Instant, fate: Fate, datagram: &Datagram<'_>) {
-        if fate.is_wrong_secret() {
-            self.unverified = self.unverified.saturating_add(1);
-        }
-        debug!(door = %self.address, from = %datagram.from, fate = fate.name(), "a datagram at the front door");
-        let silent = self.said.is_some_and(|said| now.since(said) < SAY_EVERY);
-        if silent {
+        let (from, door) = (datagram.from, self.address);
+        debug!(%door, %from, fate = fate.name(), "a datagram at the front door");
+        let complaint = match fate {
+            Fate::UnknownClient => Complaint::UnknownClient,
+            Fate::MissingMessageAuthenticator => Complaint::NoMessageAuthenticator,
+            _ if fate.is_wrong_secret() && self.suspects.accuse(from.ip()) >= WRONG_SECRET_AFTER => {
+                Complaint::WrongSecret
+            }
+            _ => return,
+        };
+        let said = &mut self.said[complaint as usize];
+        if said.is_some_and(|said| now.since(said) < SAY_EVERY) {
             return;
         }
-        let (from, door) = (datagram.from, self.address);
-        match fate {
-            Fate::UnknownClient => warn!(
+        *said = Some(now);
+        match complaint {
+            Complaint::UnknownClient => warn!(
                 "{from} is none of the `clients` of the [[listen]] at {door}: its packets meet silence; \
                  add its prefix if it is the NAS software"
             ),
-            Fate::MissingMessageAuthenticator => warn!(
+            Complaint::NoMessageAuthenticator => warn!(
                 "{from} sends Access-Requests without Message-Authenticator to {door}: they meet silence; update \
                  it, or set require_message_authenticator = \"no\" there"
             ),
-            _ if fate.is_wrong_secret() && self.unverified >= WRONG_SECRET_AFTER => warn!(
-                "the secret of {from} at {door} looks wrong: {} packets running don't verify; compare it with \
-                 `secret` of that [[listen]]",
-                self.unverified
+            Complaint::WrongSecret => warn!(
+                "the secret of {from} at {door} looks wrong: {WRONG_SECRET_AFTER} of its packets running don't \
+                 verify; compare it with `secret` of that [[listen]]"
             ),
-            _ => return,
         }
-        self.said = Some(now);
     }
 }
