@@ -83,7 +83,7 @@ fn upstream(agent: &Agent, calendar: Calendar, server: ServerId) -> UpstreamStat
         sent: status.counters.sent + status.counters.moved_here + status.counters.retransmitted,
         answered: status.counters.answered,
         outstanding: u64::from(status.outstanding),
-        heard_at: None,
+        heard_at: status.heard.map(|heard| calendar.of(heard)),
     }
 }
 

@@ -204,7 +204,9 @@ impl Upstream {
     /// A valid reply came from a server, whichever it is.
     pub(super) fn handle_heard(&mut self, now: Instant, server: ServerId, kind: Kind, probe: bool) {
         let alone = self.pool.ids().all(|id| id == server || self.switch.life(id) != Life::Alive);
-        let detection = &mut self.lines[server.index()].detection;
+        let line = &mut self.lines[server.index()];
+        line.heard = Some(now);
+        let detection = &mut line.detection;
         let change = detection.handle_heard(now, kind, probe, alone, &self.config.dead_server);
         self.apply(now, server, change);
     }

@@ -144,6 +144,8 @@ pub struct Upstream {
 struct Line {
     identifiers: [Identifiers; 2],
     detection: Detection,
+    /// When it last gave a valid reply.
+    heard: Option<Instant>,
     counters: ServerCounters,
 }
 
@@ -158,6 +160,7 @@ impl Upstream {
         let line = || Line {
             identifiers: Kind::ALL.map(|_| Identifiers::new(config.ports, PROBE_IDENTIFIERS)),
             detection: Detection::new(now),
+            heard: None,
             counters: ServerCounters::default(),
         };
         let seed = rng.next_u64();

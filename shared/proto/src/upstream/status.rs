@@ -18,6 +18,8 @@ pub struct ServerStatus {
     pub share_percent: u8,
     /// Requests outstanding there.
     pub outstanding: u32,
+    /// When it last gave a valid reply, to a request or to a probe.
+    pub heard: Option<Instant>,
     /// Its counters.
     pub counters: ServerCounters,
 }
@@ -32,6 +34,7 @@ impl Upstream {
             standing: self.switch.standing(server),
             share_percent: self.switch.share_percent(now, server),
             outstanding: line.detection.outstanding(),
+            heard: line.heard,
             counters: line.counters,
         }
     }
