@@ -5,12 +5,15 @@ mod door;
 mod notices;
 mod ordinary;
 mod ping;
+mod six;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use forewarn_shell::control::{self, AgentStatus, Reply, Request, Status};
+use forewarn_shell::privilege::{self, Capability};
 use forewarn_tests::home::Heard;
 use forewarn_tests::{Agent, Folder, HOME_SECRET, HomeServer, Hosts, LOCAL_SECRET, Nas, NoticeDesk, within};
 
@@ -26,7 +29,7 @@ struct Site {
     homes: Vec<HomeServer>,
     desks: Vec<NoticeDesk>,
     address: IpAddr,
-    _hosts: Hosts,
+    _hosts: Option<Hosts>,
 }
 
 impl Site {
@@ -42,17 +45,27 @@ impl Site {
     fn build(homes: usize, environment: &[(&str, &str)], change: impl FnOnce(String) -> String) -> Site {
         let mut hosts = Hosts::claim();
         let address = hosts.host();
-        let homes: Vec<_> = (0..homes).map(|_| HomeServer::start(hosts.host())).collect();
+        let homes = (0..homes).map(|_| hosts.host()).collect();
+        Site { _hosts: Some(hosts), ..Site::at(address, homes, environment, change) }
+    }
+
+    /// On these addresses, which are this test's alone.
+    fn at(
+        address: IpAddr,
+        homes: Vec<IpAddr>,
+        environment: &[(&str, &str)],
+        change: impl FnOnce(String) -> String,
+    ) -> Site {
+        let config = change(configuration(address, &homes));
+        let homes: Vec<_> = homes.into_iter().map(HomeServer::start).collect();
         let desks: Vec<_> = homes.iter().map(|home| NoticeDesk::open(home.address(), address)).collect();
-        let addresses: Vec<_> = homes.iter().map(HomeServer::address).collect();
-        let config = change(configuration(address, &addresses));
         let agent = Agent::start_in(Folder::new(), &config, environment);
         for desk in &desks {
             // The agent asks at its start what is in force: nothing.
             assert!(desk.hears_anything(SOON), "a challenge");
             desk.forget_received();
         }
-        Site { nas: Nas::new(address), agent, homes, desks, address, _hosts: hosts }
+        Site { nas: Nas::new(address), agent, homes, desks, address, _hosts: None }
     }
 
     /// The agent again, on the state it left, after it has ended.
@@ -105,6 +118,33 @@ impl Site {
     }
 }
 
+/// Runs the test called `name` again, alone in a network namespace of its own that `setup` prepares; whether that was
+/// possible. A program may make namespaces only with CAP_SYS_ADMIN.
+fn in_a_network_of_its_own(name: &str, setup: &str) -> bool {
+    if !privilege::may(Capability::CAP_SYS_ADMIN) {
+        eprintln!("no CAP_SYS_ADMIN, so no network namespace: nothing to show");
+        return false;
+    }
+    let script = format!("ip link set lo up && {setup} && exec \"$0\" \"$@\"");
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", &script])
+        .arg(std::env::current_exe().expect("a test has a program file"))
+        .args(["--exact", name, "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("unshare runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    true
+}
+
+/// Whether this is the test that [`in_a_network_of_its_own`] runs.
+fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Set in a network namespace that a test has made for itself.
+const INSIDE: &str = "FOREWARN_TEST_INSIDE";
+
 fn socket(folder: &Path) -> PathBuf {
     control::path(&folder.join("state"))
 }
@@ -131,12 +171,12 @@ state_dir = "state"
 
 [[listen]]
 kind = "auth"
-address = "{address}:1812"
+address = "{auth}"
 secret = "{LOCAL_SECRET}"
 
 [[listen]]
 kind = "acct"
-address = "{address}:1813"
+address = "{acct}"
 secret = "{LOCAL_SECRET}"
 
 [inbox]
@@ -147,7 +187,9 @@ drain_conversations = "1s"
 
 [reconnect]
 ramp = "500ms"
-"#
+"#,
+        auth = SocketAddr::new(address, 1812),
+        acct = SocketAddr::new(address, 1813),
     );
     for (index, home) in homes.iter().enumerate() {
         let key = NoticeDesk::key_text(*home);

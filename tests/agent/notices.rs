@@ -329,6 +329,22 @@ fn the_mark_outlives_a_restart() {
 }
 
 #[test]
+fn an_agent_that_restarts_is_told_again_what_is_in_force() {
+    let mut site = Site::new(2);
+    let notice = site.desks[0].failover(&[]);
+    site.desks[0].send(&notice);
+    assert_eq!(site.desks[0].receipt(SOON), Some(Outcome::Moved));
+    site.until_count("marks.saved", 1);
+    let config = std::fs::read_to_string(site.agent.folder().path().join("agent.toml")).expect("it's there");
+    let mut site = site.restarted(&config);
+    assert_eq!(site.current(), "home-0", "it remembers marks, not what was said");
+    // Its first CHALLENGE was thrown away by the story; the next comes a second later.
+    answer_challenge(&mut site, Duration::from_secs(3));
+    assert_eq!(site.desks[0].receipt(SOON), Some(Outcome::Moved));
+    assert_eq!(site.current(), "home-1");
+}
+
+#[test]
 fn after_an_invitation_it_comes_back_in_its_slot_and_by_the_ramp() {
     let mut site = Site::new(2);
     let notice = site.desks[0].failover(&[]);

@@ -3,38 +3,21 @@
 use std::time::Duration;
 
 use forewarn_shell::icmp::{Kind as EchoKind, Receiver, Sender};
-use forewarn_shell::privilege::{self, Capability};
 use forewarn_shell::udp::Inbound;
 use forewarn_tests::{Agent, HomeServer, Hosts, Nas, NoticeDesk};
 use forewarn_wire::notice::{Kind, MAGIC, Outcome};
 
-use super::{SOON, configuration, socket};
-
-/// Set in the network namespace that the test makes for itself.
-const INSIDE: &str = "FOREWARN_TEST_PING_AGENT";
-const NAME: &str = "agent::ping::without_privilege_notices_come_as_echo_replies";
+use super::{SOON, configuration, in_a_network_of_its_own, is_inside, socket};
 
 #[test]
 fn without_privilege_notices_come_as_echo_replies() {
-    if std::env::var_os(INSIDE).is_some() {
+    let name = "agent::ping::without_privilege_notices_come_as_echo_replies";
+    if is_inside() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        return runtime.block_on(story());
+        runtime.block_on(story());
+    } else {
+        in_a_network_of_its_own(name, "echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range");
     }
-    if !privilege::may(Capability::CAP_SYS_ADMIN) {
-        eprintln!("no CAP_SYS_ADMIN: no network namespace whose groups may ping");
-        return;
-    }
-    // A namespace whose groups may ping, and this one test again inside it.
-    let script =
-        "ip link set lo up && echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range && exec \"$0\" \"$@\"";
-    let output = std::process::Command::new("unshare")
-        .args(["--net", "sh", "-c", script])
-        .arg(std::env::current_exe().expect("a test has a program file"))
-        .args(["--exact", NAME, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 async fn story() {
