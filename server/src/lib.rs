@@ -3,6 +3,7 @@
 pub mod announce;
 pub mod cli;
 pub mod config;
+pub mod contained;
 pub mod control;
 pub mod health;
 pub use forewarn_shell::log;

@@ -5,10 +5,10 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::contained::contained;
 use crate::vitals::{QueueVitals, Vitals};
 
 /// Jobs that may wait for a thread, unless configured otherwise. At 80 ms a hash (bcrypt, cost 10) and 16
@@ -143,9 +143,9 @@ struct Waiting {
 /// One worker's life.
 fn work(inner: &Inner) {
     while let Some(job) = next_job(inner) {
-        // Unwind safety: a job owns what it touches and reports by a message it sends when dropped, so a
-        // panic leaves nothing half-changed behind that anyone will look at.
-        if catch_unwind(AssertUnwindSafe(job)).is_err() {
+        // A job owns what it touches and reports by a message it sends when dropped, so a panic leaves nothing
+        // half-changed behind that anyone will look at.
+        if contained(job).is_err() {
             inner.gauges().panic();
             tracing::error!("a job of the worker pool panicked; its request is not answered");
         }

@@ -9,6 +9,7 @@ use cel::parser::Parser;
 
 use super::Fault;
 use super::fact::Fact;
+use crate::contained::contained;
 
 /// Octets of a condition. A longer one is two.
 const LENGTH_MAX: usize = 4096;
@@ -24,8 +25,10 @@ pub(super) fn compile(source: &str) -> Result<IdedExpr, Vec<Fault>> {
         return Err(vec![fault]);
     }
     thread::scope(|scope| {
-        let parsing = thread::Builder::new().stack_size(STACK_OCTETS).spawn_scoped(scope, || parse(source));
-        let parsed = parsing.ok().and_then(|parsing| parsing.join().ok());
+        let parsing = thread::Builder::new()
+            .stack_size(STACK_OCTETS)
+            .spawn_scoped(scope, || contained(|| parse(source)));
+        let parsed = parsing.ok().and_then(|parsing| parsing.join().ok()?.ok());
         parsed.unwrap_or_else(|| {
             let what = String::from("the parser failed on this condition");
             Err(vec![Fault { offset: 0, what, hint: "a simpler condition".into() }])

@@ -10,6 +10,7 @@ use cel::common::types::CelBool;
 use cel::{Context, IdedExpr, Value};
 
 use crate::config::{Policy, PolicyAction, ReplyAttribute};
+use crate::contained::contained;
 
 pub use fact::{Fact, Facts, Groups, NUMBER_ABSENT, RequestFacts};
 
@@ -31,12 +32,17 @@ impl Condition {
     /// Whether it holds. `root` is [`root`]'s.
     ///
     /// # Errors
-    /// It could not be evaluated: a division by zero, an overflow, an index out of bounds.
+    /// It could not be evaluated: a division by zero, an overflow, an index out of bounds, a defect of the
+    /// interpreter.
     fn holds(&self, root: &Context<'static, 'static>, facts: &Facts<'_>) -> Result<bool, EvaluationError> {
-        let mut scope = root.new_inner_scope();
-        scope.set_variable_resolver(facts);
-        let value = Value::resolve_val(&self.expression, &scope).map_err(|_| EvaluationError)?;
-        value.downcast_ref::<CelBool>().map(|truth| *truth.inner()).ok_or(EvaluationError)
+        // The interpreter is others' work and sees what others send; nothing of it outlives the scope.
+        let truth = contained(|| {
+            let mut scope = root.new_inner_scope();
+            scope.set_variable_resolver(facts);
+            let value = Value::resolve_val(&self.expression, &scope).ok()?;
+            value.downcast_ref::<CelBool>().map(|truth| *truth.inner())
+        });
+        truth.ok().flatten().ok_or(EvaluationError)
     }
 }
 

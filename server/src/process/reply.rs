@@ -128,6 +128,3 @@ fn write_hidden(
     }
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,15 +1,15 @@
-//! A panic is a defect of ours. In a job of the worker pool it is contained there; anywhere else a thread would be
-//! missing and nobody would know, so the process ends and says so.
+//! A panic is a defect of ours. In contained work it costs one request; anywhere else a thread would be missing and
+//! nobody would know, so the process ends and says so.
 
 use std::panic;
 use std::thread;
 
-/// The names of threads whose panics are contained begin so.
-const CONTAINED: &str = "worker-";
+use crate::contained::is_contained;
+
 /// What Rust programs end with after a panic.
 const EXIT_CODE: i32 = 101;
 
-/// From now on a panic outside the worker pool ends the process.
+/// From now on a panic outside contained work ends the process.
 pub(super) fn end_the_process() {
     panic::set_hook(Box::new(|info| {
         let thread = thread::current();
@@ -17,7 +17,7 @@ pub(super) fn end_the_process() {
         let place = info.location().map(ToString::to_string).unwrap_or_default();
         // Messages of ours; none has a secret in it.
         let what = info.payload_as_str().unwrap_or("no message");
-        if name.starts_with(CONTAINED) {
+        if is_contained() {
             tracing::error!("a defect: thread {name} panicked at {place}: {what}");
             return;
         }

@@ -1,6 +1,5 @@
 //! The writer thread: batch after batch, each one transaction.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use forewarn_proto::time::Instant;
 use forewarn_shell::clock;
 
 use super::{Entry, Inner, Record, RecordError, Sessions};
+use crate::contained::contained;
 use crate::process::mailbox::{Finding, Unstored};
 
 /// After a failure the database is opened anew, at most this often.
@@ -33,10 +33,9 @@ impl Writer {
         while inner.next_batch(&mut batch) {
             inner.gauges().begin();
             verdicts.clear();
-            // Unwind safety: after a panic the connection is dropped, which rolls its transaction back, and
-            // every record of the batch is reported as not stored.
-            let written = catch_unwind(AssertUnwindSafe(|| self.write(&batch, &mut verdicts)));
-            match written {
+            // After a panic the connection is dropped, which rolls its transaction back, and every record of the
+            // batch is reported as not stored.
+            match contained(|| self.write(&batch, &mut verdicts)) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => self.failed(&error.to_string()),
                 Err(_) => {

@@ -202,7 +202,9 @@ fn hold_the_pool(bench: &Bench) -> Vec<std::sync::mpsc::Sender<()>> {
     let pool = bench.shared.vitals().pool();
     let gate = (0..pool.max()).map(|_| {
         let (open, opened) = std::sync::mpsc::channel::<()>();
-        let held = bench.shared.workers().submit(0, move || drop(opened.recv_timeout(PATIENCE)));
+        let held = bench.shared.workers().submit(0, move || {
+            let _ = opened.recv_timeout(PATIENCE);
+        });
         held.expect("room");
         open
     });
@@ -213,4 +215,40 @@ fn hold_the_pool(bench: &Bench) -> Vec<std::sync::mpsc::Sender<()>> {
         std::thread::sleep(Duration::from_millis(1));
     }
     gate
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_never_answered() {
+    let mut bench = Bench::new(testing::config(""));
+    let good = Ask::pap("alice", "wonderland").octets();
+    for octet in 0..good.len() {
+        for bit in 0..8 {
+            let mut flipped = good.clone();
+            flipped[octet] ^= 1 << bit;
+            assert_eq!(bench.arrive(ListenKind::Auth, testing::source(), &flipped), None, "{octet}.{bit}");
+        }
+    }
+    assert_eq!((bench.core.in_flight(), bench.counted(Cause::WrongPassword)), (0, 0));
+    assert!(bench.arrive(ListenKind::Auth, testing::source(), &good).is_some());
+}
+
+#[test]
+fn what_nobody_signed_is_never_answered() {
+    use proptest::prelude::*;
+    let policy = "[[policy]]\nname = \"p\"\naction = \"accept\"\n";
+    let bench = std::cell::RefCell::new(Bench::new(testing::config(policy)));
+    proptest!(|(octets in proptest::collection::vec(any::<u8>(), 0..300), code in 0_u8..60)| {
+        let mut bench = bench.borrow_mut();
+        let mut framed = octets.clone();
+        if let [first, _, high, low, ..] = framed.as_mut_slice() {
+            *first = code;
+            [*high, *low] = (octets.len() as u16).to_be_bytes();
+        }
+        for kind in [ListenKind::Auth, ListenKind::Acct] {
+            for octets in [&octets, &framed] {
+                prop_assert_eq!(bench.arrive(kind, testing::source(), octets), None);
+            }
+        }
+        prop_assert_eq!(bench.core.in_flight(), 0);
+    });
 }
