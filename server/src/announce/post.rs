@@ -65,6 +65,9 @@ impl Post {
         let settings = Settings::of(config);
         let udp = if settings.udp { open_udp(&settings)? } else { None };
         let mut complaints = Vec::new();
+        if settings.udp && udp.is_none() {
+            complaints.push("no notices by UDP: [notice] has no `listen` for the receipts".to_owned());
+        }
         let icmp = if settings.icmp {
             open_icmp(settings.identity)
                 .inspect_err(|error| {

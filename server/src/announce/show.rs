@@ -1,5 +1,7 @@
 //! Watch, readings, services and notices as `forewarn status` shows them.
 
+use std::collections::BTreeMap;
+
 use forewarn_proto::notice::issue::{Standing, Told, View};
 use forewarn_proto::watch::Phase;
 use forewarn_shell::clock::micros_since_1970;
@@ -63,19 +65,20 @@ fn notices(campaign: &Campaign, refused: u64) -> Counts {
 }
 
 fn told(campaign: &Campaign, clients: &mut Vec<ClientStatus>) {
+    let place =
+        |(index, client): (usize, &ClientStatus)| ((client.name.clone(), client.address.clone()), index);
+    let places: BTreeMap<(String, String), usize> = clients.iter().enumerate().map(place).collect();
     for view in campaign.issuer().clients() {
         let Some(known) = campaign.known(view.id) else { continue };
-        let address = known.address.to_string();
-        let of_client = |client: &&mut ClientStatus| client.name == *known.name;
-        match clients.iter_mut().filter(of_client).find(|client| client.address == address) {
-            Some(client) => client.notice = Some(told_status(&view)),
-            None => clients.push(ClientStatus {
-                name: known.name.to_string(),
-                address,
-                group: known.group.to_string(),
-                notice: Some(told_status(&view)),
-                ..ClientStatus::default()
-            }),
+        let key = (known.name.to_string(), known.address.to_string());
+        let notice = Some(told_status(&view));
+        match places.get(&key) {
+            Some(&index) => clients[index].notice = notice,
+            None => {
+                let (name, address) = key;
+                let group = known.group.to_string();
+                clients.push(ClientStatus { name, address, group, notice, ..ClientStatus::default() });
+            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Looking at one service once.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -66,8 +67,12 @@ pub struct CheckContext {
     pub folder: PathBuf,
 }
 
+/// Set while a killed command of a service hasn't died yet, as happens on a disk that hangs: until it has, no other is
+/// started, or they would pile up.
+pub type StillDying = Arc<AtomicBool>;
+
 /// Makes one check, which takes `patience` at the most; longer is a failure.
-pub async fn check(check: &Check, patience: Duration, context: &CheckContext) -> Finding {
+pub async fn check(check: &Check, patience: Duration, context: &CheckContext, dying: &StillDying) -> Finding {
     match check {
         Check::Tcp { address } => tcp(*address, patience).await,
         Check::Icmp { address } => icmp(*address, patience).await,
@@ -78,8 +83,11 @@ pub async fn check(check: &Check, patience: Duration, context: &CheckContext) ->
             on_pool(context, patience, move || pid_file(&path)).await
         }
         Check::Command { command } => {
-            let (command, folder) = (command.clone(), context.folder.clone());
-            on_pool(context, patience, move || run(&command, &folder, patience)).await
+            if dying.load(Ordering::Acquire) {
+                return Finding::failure("the last one was killed and hasn't died yet");
+            }
+            let (command, folder, dying) = (command.clone(), context.folder.clone(), Arc::clone(dying));
+            on_pool(context, patience, move || run(&command, &folder, patience, &dying)).await
         }
     }
 }
@@ -184,7 +192,7 @@ async fn on_pool(
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs a command, without a shell, to its end; kills it when that takes longer than `patience`.
-fn run(command: &[String], folder: &Path, patience: Duration) -> Finding {
+fn run(command: &[String], folder: &Path, patience: Duration, dying: &StillDying) -> Finding {
     let [program, arguments @ ..] = command else { return Finding::failure("no command") };
     let child = Command::new(program)
         .args(arguments)
@@ -197,23 +205,49 @@ fn run(command: &[String], folder: &Path, patience: Duration) -> Finding {
         Ok(child) => child,
         Err(error) => return Finding::failure(format!("{program} can't be run: {error}")),
     };
+    match wait(&mut child, patience) {
+        Ok(Some(status)) if status.success() => Finding::success("exit status 0"),
+        Ok(Some(status)) => Finding::failure(status.to_string()),
+        Ok(None) => {
+            bury(child, dying);
+            Finding::failure(format!("killed after {patience:?}"))
+        }
+        Err(error) => Finding::failure(error.to_string()),
+    }
+}
+
+/// Waits for a command's end, but not longer than `patience`.
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
     let began = clock::now();
     let mut sleep = Duration::from_millis(1);
     loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Finding::success("exit status 0"),
-            Ok(Some(status)) => return Finding::failure(status.to_string()),
-            Ok(None) if clock::now().since(began) < patience => {
-                thread::sleep(sleep);
-                sleep = (sleep * 2).min(LOOK_EVERY);
-            }
-            Ok(None) => {
-                // It may have ended in this moment; either way it is buried here.
-                let _ = child.kill();
-                let _ = child.wait();
-                return Finding::failure(format!("killed after {patience:?}"));
-            }
-            Err(error) => return Finding::failure(error.to_string()),
+        let status = child.try_wait()?;
+        if status.is_some() || clock::now().since(began) >= patience {
+            return Ok(status);
         }
+        thread::sleep(sleep);
+        sleep = (sleep * 2).min(LOOK_EVERY);
     }
 }
+
+/// Kills a command. One that doesn't die of it is waited for elsewhere, since this thread is wanted.
+fn bury(mut child: Child, dying: &StillDying) {
+    // It may have ended in this moment; that is as good.
+    let _ = child.kill();
+    if !matches!(wait(&mut child, DEATH), Ok(None)) {
+        return;
+    }
+    dying.store(true, Ordering::Release);
+    let dead = Arc::clone(dying);
+    let waiting = thread::Builder::new().name("undertaker".to_owned()).spawn(move || {
+        let _ = child.wait();
+        dead.store(false, Ordering::Release);
+    });
+    if waiting.is_err() {
+        // It stays a zombie; the next check may go on.
+        dying.store(false, Ordering::Release);
+    }
+}
+
+/// How long a killed command may take to die.
+const DEATH: Duration = Duration::from_millis(500);

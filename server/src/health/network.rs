@@ -14,6 +14,10 @@ use crate::config::Config;
 /// How often it is looked up which interface has which address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 
+/// Each neighbour that is talked to after a pause is unknown for a moment; this long is no moment (the kernel asks
+/// three times, a second apart).
+const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What is known of the network between readings.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -25,6 +29,8 @@ pub(super) struct Network {
     looked_up: Option<Instant>,
     /// Whether there ever was a gateway: only then can it be lost.
     had_gateway: bool,
+    /// Since when the gateway is asked for its hardware address in vain.
+    unanswered_since: Option<Instant>,
     drops_before: Option<u64>,
 }
 
@@ -43,6 +49,7 @@ impl Network {
             links: BTreeSet::new(),
             looked_up: None,
             had_gateway: false,
+            unanswered_since: None,
             drops_before: None,
         }
     }
@@ -55,7 +62,7 @@ impl Network {
         let down = self.links.iter().filter(|link| !is_up(link)).count();
         Some(gauge::Network {
             links_down: u32::try_from(down).unwrap_or(u32::MAX),
-            gateway_lost: self.gateway_lost(),
+            gateway_lost: self.gateway_lost(now),
             receive_drops: self.receive_drops(),
         })
     }
@@ -79,7 +86,7 @@ impl Network {
     }
 
     /// A server that is reached by loopback alone has no use for a gateway.
-    fn gateway_lost(&mut self) -> bool {
+    fn gateway_lost(&mut self, now: Instant) -> bool {
         if self.addresses.iter().all(IpAddr::is_loopback) {
             return false;
         }
@@ -87,7 +94,9 @@ impl Network {
         let Some((link, address)) = route else { return self.had_gateway };
         self.had_gateway = true;
         let neighbours = fs::read_to_string("/proc/net/arp").unwrap_or_default();
-        neighbour(&neighbours, &link, address) == Some(false)
+        let answers = neighbour(&neighbours, &link, address) != Some(false);
+        self.unanswered_since = if answers { None } else { self.unanswered_since.or(Some(now)) };
+        self.unanswered_since.is_some_and(|since| now.since(since) >= GATEWAY_PATIENCE)
     }
 
     fn receive_drops(&mut self) -> u64 {

@@ -8,7 +8,7 @@ use forewarn_shell::clock;
 use forewarn_shell::control::ServiceStatus;
 use tokio::sync::mpsc;
 
-use super::check::{self, CheckContext, Finding};
+use super::check::{self, CheckContext, Finding, StillDying};
 use super::show;
 use crate::config::{Check, Role, Service};
 
@@ -34,6 +34,7 @@ pub struct Services {
 struct Entry {
     service: Arc<Service>,
     machine: HoldDown,
+    dying: StillDying,
     /// What the last check found.
     text: String,
 }
@@ -64,6 +65,7 @@ impl Services {
                     || Entry {
                         service: Arc::new(service.clone()),
                         machine: HoldDown::new(rules(service), now),
+                        dying: StillDying::default(),
                         text: "not checked yet".to_owned(),
                     },
                     |index| {
@@ -85,8 +87,9 @@ impl Services {
             }
             let (service, context) = (Arc::clone(&entry.service), self.context.clone());
             let (results, generation) = (self.results.clone(), self.generation);
+            let dying = Arc::clone(&entry.dying);
             tokio::spawn(async move {
-                let finding = check::check(&service.check, service.timeout, &context).await;
+                let finding = check::check(&service.check, service.timeout, &context, &dying).await;
                 // Nobody listens any more: the server ends.
                 let _ = results.send(Checked { index, generation, finding });
             });

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use forewarn_proto::holddown::Outcome;
 use forewarn_shell::clock;
 
-use super::check::check;
+use super::check::{self, StillDying};
 use super::*;
 use crate::config::{Check, Role, Service};
 use crate::workers::{QueueFull, Workers};
@@ -184,6 +184,10 @@ fn real() -> CheckContext {
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
+async fn check(check: &Check, patience: Duration, context: &CheckContext) -> Finding {
+    check::check(check, patience, context, &StillDying::default()).await
+}
+
 #[tokio::test]
 async fn a_port_that_is_open_and_one_that_is_not() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback");
@@ -221,6 +225,11 @@ impl Drop for Sleeper {
     }
 }
 
+/// Nobody else's, not even the same test's in another clone.
+fn own_name(name: &str) -> String {
+    format!("{}-{name}", std::process::id())
+}
+
 /// Checks until the outcome is this.
 async fn becomes(wanted: &Check, outcome: Outcome) -> Finding {
     let began = clock::now();
@@ -237,9 +246,9 @@ async fn becomes(wanted: &Check, outcome: Outcome) -> Finding {
 #[tokio::test]
 async fn a_process_by_its_name_until_it_is_dead() {
     let folder = tempfile::tempdir().expect("a folder");
-    for name in ["fwn-short", "fwn-a-name-that-is-longer-than-fifteen"] {
-        let mut sleeper = Sleeper::start(folder.path(), name);
-        let wanted = Check::Process { name: name.to_owned() };
+    for name in [own_name("s"), own_name("a-name-that-is-longer-than-fifteen")] {
+        let mut sleeper = Sleeper::start(folder.path(), &name);
+        let wanted = Check::Process { name };
         // The kernel lets a spawning parent go on a moment before the child has its new name.
         let finding = becomes(&wanted, Outcome::Success).await;
         assert_eq!(finding.text, format!("process {}", sleeper.0.id()));
@@ -283,14 +292,25 @@ async fn a_command_is_judged_by_its_exit_status_in_the_configuration_s_folder() 
 #[tokio::test]
 async fn a_command_that_takes_too_long_is_killed() {
     let folder = tempfile::tempdir().expect("a folder");
-    let program = folder.path().join("fwn-hangs");
+    let name = own_name("hangs");
+    let program = folder.path().join(&name);
     std::fs::copy("/bin/sleep", &program).expect("coreutils");
     let wanted = command(&[program.to_str().expect("a plain path"), "60"]);
     let finding = check(&wanted, Duration::from_secs(1), &real()).await;
     assert_eq!(finding.outcome, Outcome::Failure);
     assert!(finding.text.contains("killed"), "{}", finding.text);
-    let gone = check(&Check::Process { name: "fwn-hangs".to_owned() }, PATIENCE, &real()).await;
+    let gone = check(&Check::Process { name }, PATIENCE, &real()).await;
     assert_eq!(gone.outcome, Outcome::Failure, "{}", gone.text);
+}
+
+#[tokio::test]
+async fn nothing_is_started_while_the_last_one_will_not_die() {
+    let dying = StillDying::new(true.into());
+    let finding = check::check(&command(&["true"]), PATIENCE, &real(), &dying).await;
+    assert_eq!(finding.outcome, Outcome::Failure);
+    dying.store(false, std::sync::atomic::Ordering::Release);
+    let finding = check::check(&command(&["true"]), PATIENCE, &real(), &dying).await;
+    assert_eq!(finding.outcome, Outcome::Success);
 }
 
 #[tokio::test]
