@@ -1,6 +1,6 @@
 //! Policies: CEL conditions compiled and checked when the configuration is loaded, evaluated per request.
 //!
-//! The `cel` crate parses and interprets; what it lacks, types at load, is [`check`]'s. A condition sees
+//! The `cel` crate parses and interprets; what it lacks, types at load, is `check`'s. A condition sees
 //! `client.*`, `user.*` and `request.*` (all of them in [`Fact`]), and can do nothing but look.
 
 mod check;
