@@ -20,11 +20,18 @@ pub(super) struct Writer {
     sessions: Option<Sessions>,
     reopen_at: Instant,
     line_at: Instant,
+    failing: bool,
 }
 
 impl Writer {
     pub(super) fn new(path: PathBuf, sessions: Sessions) -> Self {
-        Self { path, sessions: Some(sessions), reopen_at: Instant::ZERO, line_at: Instant::ZERO }
+        Self {
+            path,
+            sessions: Some(sessions),
+            reopen_at: Instant::ZERO,
+            line_at: Instant::ZERO,
+            failing: false,
+        }
     }
 
     pub(super) fn run(mut self, inner: &Inner) {
@@ -36,7 +43,7 @@ impl Writer {
             // After a panic the connection is dropped, which rolls its transaction back, and every record of the
             // batch is reported as not stored.
             match contained(|| self.write(&batch, &mut verdicts)) {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => self.succeeded(),
                 Ok(Err(error)) => self.failed(&error.to_string()),
                 Err(_) => {
                     inner.gauges().panic();
@@ -80,8 +87,16 @@ impl Writer {
         transaction.commit()
     }
 
+    fn succeeded(&mut self) {
+        if self.failing && self.sessions.is_some() {
+            self.failing = false;
+            tracing::info!("accounting is written to {} again", self.path.display());
+        }
+    }
+
     fn failed(&mut self, why: &str) {
         self.sessions = None;
+        self.failing = true;
         let now = clock::now();
         if now >= self.line_at {
             self.line_at = now + LINE_EVERY;
