@@ -10,13 +10,13 @@ use std::time::Duration;
 use forewarn_proto::audience::{Audience, Glob, Member, Node, Topology, alternates_for, share_of};
 use forewarn_proto::gauge::Load;
 use forewarn_proto::notice::issue::{
-    self, Alternate, ClientId, Heard, Invitation, Issuer, Leave, Origin, Standing, Transmit,
+    self, Alternate, ClientId, Heard, Invitation, Issuer, Leave, Origin, Standing, Told, Transmit,
 };
 use forewarn_proto::notice::{Transport, reason_of};
 use forewarn_proto::stagger;
 use forewarn_proto::time::{Instant, Utc};
 use forewarn_proto::watch::{Admission, Cause, DrainBy, Event, Phase, Watch};
-use forewarn_wire::notice::{Identity, MAX_OCTETS, Notice, Reason};
+use forewarn_wire::notice::{Identity, MAX_OCTETS, Notice, Outcome, Reason};
 
 use super::roster::{self, Known, Networks, Roster};
 use super::watch_config;
@@ -354,11 +354,30 @@ impl Campaign {
         if let Phase::Draining { .. } = self.watch.phase() {
             let is_quiet = self.issuer.pending() == 0 && in_flight == 0;
             self.quiet_since = if is_quiet { self.quiet_since.or(Some(now)) } else { None };
-            if self.quiet_since.is_some_and(|since| now.since(since) >= DRAIN_QUIET) {
+            if self.quiet_since.is_some_and(|since| now.since(since) >= DRAIN_QUIET) && !self.press(now) {
                 self.watch.handle_drained(now);
                 self.obey(now);
             }
         }
+    }
+
+    /// A client that stayed, since its other servers had warned it too, is told once more before requests stop
+    /// being taken, and hard: then it takes the least loaded of the others (SPEC 6). Answers whether there was one.
+    fn press(&mut self, now: Instant) -> bool {
+        let stays = |told: Told| {
+            matches!(told, Told::Told { outcome: Outcome::LastUsable | Outcome::NoAlternate, .. })
+        };
+        let is_asked = |standing: &Standing| matches!(standing, Standing::Leave(leave) if !leave.hard);
+        let staying = self.issuer.clients().filter(|view| stays(view.told) && is_asked(view.standing));
+        let ids: Vec<ClientId> = staying.map(|view| view.id).collect();
+        let (Some(warning), false) = (self.warning, ids.is_empty()) else { return false };
+        for &id in &ids {
+            let standing = self.leave(id, Warning { hard: true, ..warning });
+            self.issuer.set(now, id, standing);
+        }
+        self.quiet_since = None;
+        tracing::info!(reason = %warning.reason, "telling {} clients that stayed to leave, hard", ids.len());
+        true
     }
 
     /// When something is due.

@@ -89,6 +89,8 @@ struct Agent {
     heard: Vec<Heard>,
     /// It hears and says nothing.
     is_deaf: bool,
+    /// This server is its last usable one: it stays unless it must not.
+    is_last_usable: bool,
 }
 
 struct World {
@@ -134,7 +136,8 @@ impl World {
         let server = Identity::from(IpAddr::from([127, 0, 0, 11]));
         let source = Source { server, keys, mark: None };
         let inbox = Inbox::new(Identity::from(address), 1, 1, [source], self.now);
-        self.agents.insert(address, Agent { inbox, heard: Vec::new(), is_deaf: false });
+        self.agents
+            .insert(address, Agent { inbox, heard: Vec::new(), is_deaf: false, is_last_usable: false });
     }
 
     fn run_for(&mut self, time: Duration) {
@@ -193,7 +196,9 @@ impl World {
         }
         let mut out = [0; MAX_OCTETS];
         let mark = accepted.mark();
-        let len = agent.inbox.acknowledge(0, mark, Outcome::Moved, self.utc, &mut out).expect("keyed");
+        let stays = agent.is_last_usable && !header.flags.contains(Flags::HARD);
+        let outcome = if stays { Outcome::LastUsable } else { Outcome::Moved };
+        let len = agent.inbox.acknowledge(0, mark, outcome, self.utc, &mut out).expect("keyed");
         self.at_server(to, &out[..len]);
     }
 
@@ -411,6 +416,19 @@ fn a_drain_does_not_wait_for_a_client_that_gives_no_receipt() {
     world.run_for(Duration::from_millis(300));
     assert_eq!(world.phase(), "Drained");
     assert!(matches!(world.told("127.0.1.0"), Told::NotTold { .. }));
+}
+
+#[test]
+fn a_drain_presses_a_client_that_stayed_before_it_stops() {
+    let mut world = World::new(&four());
+    world.agents.get_mut(&address("127.0.1.0")).expect("started").is_last_usable = true;
+    world.campaign.drain(world.now, DrainBy::Operator);
+    world.run_for(Duration::from_millis(90));
+    assert!(!world.last("127.0.1.0").expect("told").hard);
+    world.run_for(Duration::from_secs(1));
+    assert!(world.last("127.0.1.0").expect("told").hard, "told once more");
+    assert!(!world.last("127.0.1.1").expect("told").hard, "it had left");
+    assert_eq!((world.phase(), &world.orders[..]), ("Drained", &[Order::StopTaking][..]));
 }
 
 #[test]

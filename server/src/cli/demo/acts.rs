@@ -17,6 +17,8 @@ pub(super) const NUMBER: usize = 4;
 const HELD: Duration = Duration::from_secs(10);
 /// How long anything that has to happen may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// How long requests under way take at the most while nothing is wrong, delayed rejects aside.
+const SETTLE: Duration = Duration::from_millis(200);
 /// Traffic before the first act, and between an act's end and the next.
 const BREATH: Duration = Duration::from_secs(2);
 
@@ -105,6 +107,8 @@ fn drain(show: &mut Show, stage: &mut Stage, nas: &Nas) -> io::Result<Shown> {
 fn kill(show: &mut Show, stage: &mut Stage, nas: &Nas) -> io::Result<Shown> {
     show.heading("Act 4: kill -9. Nobody is left to warn anybody.");
     nas.act(3);
+    // What act 3 sent is answered before the kill.
+    show.until(stage, Some(nas), SETTLE, |_| false)?;
     let began = micros();
     stage.kill(EAST)?;
     show.line("operator", "kill -9 aaa-east");
