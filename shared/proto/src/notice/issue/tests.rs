@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use forewarn_wire::notice::{MacKind, NoticeKey};
+use forewarn_wire::notice::{self, Flags, Header, MacKind, NoticeKey, Tlv};
 
 use super::*;
 
