@@ -24,7 +24,7 @@ pub fn main(file: &Path, overrides: &[(String, String)]) -> ExitCode {
         Ok(loaded) => loaded,
         Err(found) => return cli::refuse(file, &found),
     };
-    log::to_stderr();
+    let _log = log::to_stderr();
     for warning in found.warnings() {
         warn!("{warning}");
     }

@@ -194,6 +194,7 @@ fn counters(core: &Core) -> Counts {
         ("duplicates.evicted", duplicates.evicted),
         ("duplicates.abandoned", duplicates.abandoned),
         ("duplicates.refused", duplicates.refused),
+        ("log.lost", forewarn_shell::log::lost()),
         ("hooks.succeeded", hooks.succeeded),
         ("hooks.failed", hooks.failed),
         ("hooks.timed-out", hooks.timed_out),

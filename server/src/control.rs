@@ -1,6 +1,7 @@
 //! What the data plane adds to a status.
 
 use forewarn_shell::control::{ClientStatus, Counts};
+use forewarn_shell::log;
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
@@ -12,13 +13,14 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
     let vitals = shared.vitals();
     let (pool, store) = (vitals.pool(), vitals.store());
     let counted = [
-        ("receive_queue_drops", cores.dropped()),
-        ("replies_refused_by_kernel", cores.refused()),
-        ("pool_jobs", pool.done()),
-        ("pool_jobs_refused", pool.refused()),
-        ("pool_jobs_panicked", pool.panicked()),
-        ("store_records", store.done()),
-        ("store_records_refused", store.refused()),
+        ("listeners.dropped-by-kernel", cores.dropped()),
+        ("listeners.refused-by-kernel", cores.refused()),
+        ("workers.done", pool.done()),
+        ("workers.refused", pool.refused()),
+        ("workers.panicked", pool.panicked()),
+        ("store.done", store.done()),
+        ("store.refused", store.refused()),
+        ("log.lost", log::lost()),
     ];
     counted.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }

@@ -263,7 +263,7 @@ impl Director {
             strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
             ..ServerStatus::default()
         };
-        status.counters.insert("reloads_refused".to_owned(), self.refused_reloads);
+        status.counters.insert("reloads.refused".to_owned(), self.refused_reloads);
         self.announcer.fill(&mut status);
         status
     }

@@ -41,7 +41,7 @@ struct Options {
 /// start or go on; 101: a defect of ours.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    log::to_stderr();
+    let _log = log::to_stderr();
     panic::end_the_process();
     let layers = layers(&options);
     match run(&options.config, &layers) {

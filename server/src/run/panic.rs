@@ -21,7 +21,8 @@ pub(super) fn end_the_process() {
             tracing::error!("a defect: thread {name} panicked at {place}: {what}");
             return;
         }
-        tracing::error!("a defect, and the end: thread {name} panicked at {place}: {what}; please report it");
+        // Straight out: the log's thread won't get to it any more.
+        eprintln!("a defect, and the end: thread {name} panicked at {place}: {what}; please report it");
         std::process::exit(EXIT_CODE);
     }));
 }

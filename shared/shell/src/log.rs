@@ -6,9 +6,11 @@
 
 use std::fmt::{self, Write as _};
 use std::io;
+use std::sync::OnceLock;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
@@ -19,9 +21,21 @@ use tracing_subscriber::registry::LookupSpan;
 /// has no `__`, so it is not configuration.
 pub const VARIABLE: &str = "FOREWARN_LOG";
 
+/// Lines that may wait for a slow reader of standard error; more are dropped and counted.
+pub const BACKLOG: usize = 4096;
+
+/// Writes the lines that wait when it is dropped, for at most a second.
+#[derive(Debug)]
+pub struct Guard {
+    _writer: WorkerGuard,
+}
+
 /// Sends events to standard error from now on: `info` and above, or what `FOREWARN_LOG` says. A second call
 /// changes nothing.
-pub fn to_stderr() {
+///
+/// A thread of its own writes, so that a reader that has stopped reading stops nothing else.
+#[must_use = "what is logged last is written when the guard is dropped"]
+pub fn to_stderr() -> Guard {
     let (filter, wrong) = match std::env::var(VARIABLE) {
         Ok(text) => match EnvFilter::try_new(&text) {
             Ok(filter) => (filter, None),
@@ -29,9 +43,13 @@ pub fn to_stderr() {
         },
         Err(_) => (EnvFilter::new(DEFAULT), None),
     };
+    let (writer, guard) =
+        NonBlockingBuilder::default().buffered_lines_limit(BACKLOG).thread_name("log").finish(io::stderr());
+    // A second call's lines go nowhere, and none is lost there.
+    let _ = LOST.set(writer.error_counter());
     let set = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .with_writer(writer)
         .with_ansi(false)
         .event_format(Lines)
         .try_init();
@@ -41,7 +59,15 @@ pub fn to_stderr() {
             "{VARIABLE} isn't understood; {DEFAULT} is used; write debug, or target=level,..."
         );
     }
+    Guard { _writer: guard }
 }
+
+/// Lines that were dropped because nobody read.
+pub fn lost() -> u64 {
+    LOST.get().map_or(0, |counter| counter.dropped_lines() as u64)
+}
+
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
 
 /// `text`, with what could fake a line or command a terminal made visible.
 pub fn escaped(text: &str) -> Escaped<'_> {
