@@ -122,9 +122,13 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     // Nothing waits for an answer any more, or nobody wants to wait.
     cores.stop();
     drop((director, control, entered));
-    // What a worker is at (a check that hangs, a slow hash) can't be answered any more: not worth waiting for. What
-    // the store has acknowledged is on disk.
-    std::mem::forget(shared);
+    if shared.vitals().pool().busy() > 0 {
+        // What a worker is at (a check that hangs, a slow hash) can't be answered any more: not worth waiting for.
+        // What the store has acknowledged is on disk.
+        std::mem::forget(shared);
+    } else {
+        drop(shared);
+    }
     runtime.shutdown_background();
     tracing::info!("ended");
     Ok(())

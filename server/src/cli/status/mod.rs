@@ -7,7 +7,7 @@ mod server;
 mod tests;
 
 use std::io::{self, IsTerminal as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,9 +26,21 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
     let terminal = io::stdout().is_terminal();
     loop {
-        let (page, good) = look(target, json, terminal);
-        let clear = if watch && terminal && !json { CLEAR } else { "" };
-        let is_read = screen::show(&format!("{clear}{page}"));
+        let Look { mut page, troubles, good } = look(target, json, terminal);
+        for trouble in troubles {
+            // Who watches looks at one place.
+            if watch && !json {
+                page.push_str(&format!("{trouble}\n"));
+            } else {
+                eprintln!("forewarn: {trouble}");
+            }
+        }
+        let before = match (watch && !json, terminal) {
+            (true, true) => CLEAR,
+            (true, false) => "\n",
+            (false, _) => "",
+        };
+        let is_read = screen::show(&format!("{before}{page}"));
         if !is_read || !watch {
             return if good { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
@@ -36,28 +48,31 @@ pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
     }
 }
 
-/// One look: what to print, and whether it is all that was asked for.
-fn look(target: Option<&Path>, json: bool, terminal: bool) -> (String, bool) {
-    let sockets = match target::sockets(target) {
-        Ok(sockets) => sockets,
-        Err(nobody) => {
-            eprintln!("forewarn: {nobody}");
-            return (if json { "[]\n".to_owned() } else { String::new() }, false);
-        }
+/// One look.
+struct Look {
+    page: String,
+    /// Who doesn't answer, and why.
+    troubles: Vec<String>,
+    /// It is all that was asked for.
+    good: bool,
+}
+
+fn look(target: Option<&Path>, json: bool, terminal: bool) -> Look {
+    let (sockets, nobody) = match target::sockets(target) {
+        Ok(sockets) => (sockets, None),
+        Err(nobody) => (Vec::new(), Some(nobody.to_string())),
     };
-    let asked: Vec<(PathBuf, io::Result<Status>)> =
-        sockets.into_iter().map(|socket| (socket.clone(), target::status(&socket))).collect();
-    for (socket, status) in &asked {
-        if let Err(error) = status {
-            eprintln!("forewarn: {} doesn't answer: {}", socket.display(), meaning(error));
+    let mut troubles: Vec<String> = nobody.into_iter().collect();
+    let mut statuses = Vec::with_capacity(sockets.len());
+    for socket in &sockets {
+        match target::status(socket) {
+            Ok(status) => statuses.push(status),
+            Err(error) => troubles.push(format!("{} doesn't answer: {}", socket.display(), meaning(&error))),
         }
     }
-    let good = match target {
-        Some(_) => asked.iter().all(|(_, status)| status.is_ok()),
-        None => asked.iter().any(|(_, status)| status.is_ok()),
-    };
-    let statuses: Vec<Status> = asked.into_iter().filter_map(|(_, status)| status.ok()).collect();
-    (if json { as_json(&statuses) } else { as_text(&statuses, terminal) }, good)
+    let good = !statuses.is_empty() && (target.is_none() || troubles.is_empty());
+    let page = if json { as_json(&statuses) } else { as_text(&statuses, terminal) };
+    Look { page, troubles, good }
 }
 
 fn meaning(error: &io::Error) -> String {
