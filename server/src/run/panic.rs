@@ -4,6 +4,8 @@
 use std::panic;
 use std::thread;
 
+use forewarn_shell::log::escaped;
+
 use crate::contained::is_contained;
 
 /// What Rust programs end with after a panic.
@@ -22,7 +24,9 @@ pub(super) fn end_the_process() {
             return;
         }
         // Straight out: the log's thread won't get to it any more.
-        eprintln!("a defect, and the end: thread {name} panicked at {place}: {what}; please report it");
+        let said =
+            format!("a defect, and the end: thread {name} panicked at {place}: {what}; please report it");
+        eprintln!("{}", escaped(&said));
         std::process::exit(EXIT_CODE);
     }));
 }
