@@ -5,5 +5,6 @@
 mod agent;
 mod house;
 mod interop;
+mod namespaces;
 mod scenarios;
 mod sim;

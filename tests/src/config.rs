@@ -1,6 +1,6 @@
 //! Configurations of the tests: the least a program needs, and whatever a test adds.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::address::Hosts;
 
@@ -24,12 +24,12 @@ state_dir = "state"
 [[listen]]
 kind = "auth"
 transport = "udp"
-address = "{host}:1812"
+address = "{auth}"
 
 [[listen]]
 kind = "acct"
 transport = "udp"
-address = "{host}:1813"
+address = "{acct}"
 
 [[client]]
 name = "hosts"
@@ -63,7 +63,7 @@ memory = "off"
 processes = "off"
 
 [notice]
-listen = "{host}:3798"
+listen = "{notices}"
 
 [reconnect]
 window = "500ms"
@@ -72,6 +72,9 @@ window = "500ms"
 deadline = "2s"
 "#,
         prefix = hosts.prefix(),
+        auth = SocketAddr::new(host, 1812),
+        acct = SocketAddr::new(host, 1813),
+        notices = SocketAddr::new(host, 3798),
     );
     for (index, agent) in agents.iter().enumerate() {
         text.push_str(&format!(
@@ -100,25 +103,28 @@ state_dir = "state"
 
 [[listen]]
 kind = "auth"
-address = "{host}:1812"
+address = "{auth}"
 clients = ["127.0.0.0/8"]
 secret = "{LOCAL_SECRET}"
 
 [[listen]]
 kind = "acct"
-address = "{host}:1813"
+address = "{acct}"
 clients = ["127.0.0.0/8"]
 secret = "{LOCAL_SECRET}"
 
 [inbox]
-udp = "{host}:3798"
+udp = "{notices}"
 
 [failover]
 drain_conversations = "2s"
 
 [reconnect]
 ramp = "500ms"
-"#
+"#,
+        auth = SocketAddr::new(host, 1812),
+        acct = SocketAddr::new(host, 1813),
+        notices = SocketAddr::new(host, 3798),
     );
     for (name, address) in servers {
         text.push_str(&format!(

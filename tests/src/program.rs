@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::network::Host;
 use crate::wait::eventually;
 
 /// A built program: beside this one, or, from a test, one folder up.
@@ -53,6 +54,9 @@ pub fn refused(program: &str, config: &Path) -> Output {
 
 /// What takes CAP_NET_RAW from a program, whoever starts it.
 const WITHOUT_RAW: &[&str] = &["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw"];
+
+/// What a program runs under that runs by itself.
+const DIRECTLY: &[&str] = &[];
 
 /// A temporary folder that is removed at the end of the test.
 #[derive(Debug)]
@@ -120,7 +124,20 @@ impl Server {
     /// # Panics
     /// As [`Server::start`].
     pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Server {
-        Server(Running::start(&[], "forewarnd", "server.toml", folder, config, environment))
+        Server(Running::start(DIRECTLY, "forewarnd", "server.toml", folder, config, environment))
+    }
+
+    /// The same on a host of its own.
+    ///
+    /// # Panics
+    /// As [`Server::start`].
+    pub fn start_on(host: &Host, folder: Folder, config: &str) -> Server {
+        Server(Running::start(&host.prefix(), "forewarnd", "server.toml", folder, config, &[]))
+    }
+
+    /// Ends it at once, and gives its folder for the next one.
+    pub fn kill(self) -> Folder {
+        self.0.kill()
     }
 
     /// As [`Server::start`], without the right to raw sockets.
@@ -146,7 +163,19 @@ impl Agent {
     /// # Panics
     /// As [`Agent::start`].
     pub fn start_in(folder: Folder, config: &str, environment: &[(&str, &str)]) -> Agent {
-        Agent(Running::start(&[], "forewarn-agent", "agent.toml", folder, config, environment))
+        Agent(Running::start(DIRECTLY, "forewarn-agent", "agent.toml", folder, config, environment))
+    }
+
+    /// The same on a host of its own, there with the right to raw sockets or without.
+    ///
+    /// # Panics
+    /// As [`Agent::start`].
+    pub fn start_on(host: &Host, may_use_raw: bool, config: &str) -> Agent {
+        let mut under = host.prefix();
+        if !may_use_raw {
+            under.extend(WITHOUT_RAW.iter().map(ToString::to_string));
+        }
+        Agent(Running::start(&under, "forewarn-agent", "agent.toml", Folder::new(), config, &[]))
     }
 
     /// Ends it at once, and gives its folder for the next one.
@@ -201,7 +230,7 @@ pub struct Running {
 
 impl Running {
     fn start(
-        under: &[&str],
+        under: &[impl AsRef<std::ffi::OsStr>],
         program: &str,
         file: &'static str,
         folder: Folder,

@@ -1,6 +1,6 @@
 //! A constant stream of requests, as a busy NAS sends them: each answer verified, each loss counted.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -254,10 +254,14 @@ impl Sender {
 
 impl Port {
     fn open(code: Code, to: SocketAddr) -> Port {
-        let from: IpAddr =
-            if to.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { std::net::Ipv6Addr::LOCALHOST.into() };
-        let socket = UdpSocket::bind((from, 0)).expect("a loopback port");
-        socket.connect(to).expect("a loopback address");
+        // Every loopback address would answer to each other; the tests' clients are 127.0.0.1.
+        let from: IpAddr = match to.ip() {
+            to if to.is_loopback() && to.is_ipv4() => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((from, 0)).expect("a free port");
+        socket.connect(to).expect("a way there");
         socket.set_nonblocking(true).expect("a socket");
         Port { socket, code, outstanding: (0..256).map(|_| None).collect(), next: 0 }
     }
