@@ -268,8 +268,12 @@ impl Desk {
                 return None;
             }
         };
-        client.ledger.vouched();
-        if !client.is_single() {
+        // An Access-Request without Message-Authenticator is signed by nobody (RFC 2865 section 3).
+        let is_signed = request.code() != Code::ACCESS_REQUEST || request.has_message_authenticator();
+        if is_signed {
+            client.ledger.vouched();
+        }
+        if is_signed && !client.is_single() {
             let address = arrival.source.ip().to_canonical();
             self.ear.hear(self.shared.heard(), &client.name, address, now);
         }

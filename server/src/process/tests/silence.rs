@@ -5,6 +5,7 @@ use forewarn_wire::number;
 
 use super::*;
 use crate::config::RequireMessageAuthenticator;
+use crate::process::ledger::WRONG_SECRET_AFTER;
 
 /// A bench that tells, of each datagram, the counter that moved.
 fn moved(bench: &mut Bench, kind: ListenKind, source: &str, octets: &[u8]) -> String {
@@ -164,6 +165,29 @@ fn devices_of_a_network_are_heard() {
     let heard: Vec<_> =
         bench.shared.heard().lately(bench.now).into_iter().map(|(_, address)| address.to_string()).collect();
     assert_eq!(heard, ["198.51.100.7", "198.51.100.9"]);
+}
+
+#[test]
+fn what_nobody_signed_makes_no_device_heard_and_vouches_for_no_secret() {
+    let mut bench = Bench::new(testing::config(
+        "[[client]]\nname = \"old\"\naddress = \"203.0.113.0/24\"\nsecret = \"testing123testing123\"\n\
+         require_message_authenticator = \"no\"\n",
+    ));
+    let source = "203.0.113.5:1000".parse().unwrap();
+    let bare = Ask { message_authenticator: false, ..Ask::pap("alice", "wonderland") };
+    let bare = Ask { attributes: bare.attributes[..2].to_vec(), ..bare }.octets();
+    let forged = Ask { secret: b"another", ..Ask::accounting(1, "s", &[]) }.octets();
+    for _ in 0..WRONG_SECRET_AFTER {
+        bench.arrive(ListenKind::Auth, source, &bare);
+        bench.arrive(ListenKind::Acct, source, &forged);
+    }
+    assert_eq!(bench.shared.heard().lately(bench.now), []);
+    let tables = bench.shared.tables();
+    let client = tables.client(tables.client_at(source.ip()).unwrap());
+    assert!(client.ledger.forged(), "the secret looks wrong");
+    assert!(bench.arrive(ListenKind::Auth, source, &Ask::pap("alice", "wonderland").octets()).is_some());
+    assert_eq!(bench.shared.heard().lately(bench.now).len(), 1);
+    assert!(!client.ledger.forged(), "it fits after all");
 }
 
 #[test]
