@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use forewarn_proto::holddown::Outcome;
 use forewarn_shell::clock;
 use forewarn_shell::icmp::{PingError, Pinger};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -200,6 +202,8 @@ fn run(command: &[String], folder: &Path, patience: Duration, dying: &StillDying
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // A group of its own, so that what it starts can be killed with it.
+        .process_group(0)
         .spawn();
     let mut child = match child {
         Ok(child) => child,
@@ -230,10 +234,10 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>>
     }
 }
 
-/// Kills a command. One that doesn't die of it is waited for elsewhere, since this thread is wanted.
+/// Kills a command, and what it has started. One that doesn't die of it is waited for elsewhere, since this thread is wanted.
 fn bury(mut child: Child, dying: &StillDying) {
-    // It may have ended in this moment; that is as good.
-    let _ = child.kill();
+    // It may have ended in this moment; that is as good. Its number stays its own until it is waited for.
+    let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
     if !matches!(wait(&mut child, DEATH), Ok(None)) {
         return;
     }

@@ -1,6 +1,6 @@
 //! The links of the addresses listened on, the gateway, and what the kernel had to drop.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -24,8 +24,8 @@ pub(super) struct Network {
     /// Addresses whose links matter: those listened on, the identity in the place of "any".
     addresses: BTreeSet<IpAddr>,
     listens: Vec<SocketAddr>,
-    /// Names of the interfaces that have them. One that loses its addresses stays here until they are elsewhere.
-    links: BTreeSet<String>,
+    /// The interface that has each of them. One that loses an address stays here until it is elsewhere.
+    links: BTreeMap<IpAddr, String>,
     looked_up: Option<Instant>,
     /// Whether there ever was a gateway: only then can it be lost.
     had_gateway: bool,
@@ -43,10 +43,14 @@ impl Network {
     /// The network of a server with this identity that listens there.
     pub(super) fn of(listens: Vec<SocketAddr>, identity: IpAddr) -> Network {
         let address = |listen: &SocketAddr| if listen.ip().is_unspecified() { identity } else { listen.ip() };
+        let addresses: BTreeSet<IpAddr> =
+            listens.iter().map(address).map(|address| address.to_canonical()).collect();
+        // Loopback has all of 127.0.0.0/8, named or not.
+        let loopback = addresses.iter().filter(|address| address.is_loopback());
         Network {
-            addresses: listens.iter().map(address).map(|address| address.to_canonical()).collect(),
+            links: loopback.map(|address| (*address, "lo".to_owned())).collect(),
+            addresses,
             listens,
-            links: BTreeSet::new(),
             looked_up: None,
             had_gateway: false,
             unanswered_since: None,
@@ -59,7 +63,8 @@ impl Network {
             self.look_up();
             self.looked_up = Some(now);
         }
-        let down = self.links.iter().filter(|link| !is_up(link)).count();
+        let links: BTreeSet<&str> = self.links.values().map(String::as_str).collect();
+        let down = links.into_iter().filter(|link| !is_up(link)).count();
         Some(gauge::Network {
             links_down: u32::try_from(down).unwrap_or(u32::MAX),
             gateway_lost: self.gateway_lost(now),
@@ -69,19 +74,18 @@ impl Network {
 
     fn look_up(&mut self) {
         let Ok(networks) = Networks::new_with_refreshed_list() else { return };
-        let has_ours = |data: &sysinfo::NetworkData| {
-            data.ip_networks().iter().any(|network| self.addresses.contains(&network.addr.to_canonical()))
-        };
-        let found: BTreeSet<String> = networks
-            .iter()
-            .filter(|(_, data)| has_ours(data))
-            .map(|(name, _)| name.to_string_lossy().into_owned())
-            .collect();
-        // Loopback has all of 127.0.0.0/8, named or not.
-        let loopback = self.addresses.iter().any(IpAddr::is_loopback).then(|| "lo".to_owned());
-        let found: BTreeSet<String> = found.into_iter().chain(loopback).collect();
-        if !found.is_empty() {
-            self.links = found;
+        for (link, data) in &networks {
+            let addresses = data.ip_networks().iter().map(|network| network.addr);
+            self.found(&link.to_string_lossy(), addresses);
+        }
+    }
+
+    /// An interface has these addresses.
+    fn found(&mut self, link: &str, addresses: impl Iterator<Item = IpAddr>) {
+        for address in addresses.map(|address| address.to_canonical()) {
+            if self.addresses.contains(&address) {
+                self.links.insert(address, link.to_owned());
+            }
         }
     }
 
@@ -170,4 +174,26 @@ fn words(text: &str) -> Option<IpAddr> {
 
 fn word(text: &str) -> Option<Ipv4Addr> {
     Some(Ipv4Addr::from(u32::from_str_radix(text, 16).ok()?.to_ne_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_is_gone_is_missed_although_others_are_there() {
+        let listens = ["127.0.0.11:1812", "192.0.2.11:1812", "198.51.100.11:1812"];
+        let listens = listens.map(|listen| listen.parse().expect("an address")).to_vec();
+        let mut network = Network::of(listens, IpAddr::from([127, 0, 0, 11]));
+        let of = |text: &str| std::iter::once(text.parse::<IpAddr>().expect("an address"));
+        network.found("no-such-one", of("192.0.2.11"));
+        network.found("no-such-two", of("198.51.100.11"));
+        network.looked_up = Some(Instant::ZERO);
+        let down = |network: &mut Network| network.read(Instant::ZERO).expect("measured").links_down;
+        assert_eq!(down(&mut network), 2, "neither exists");
+        network.look_up();
+        assert_eq!(down(&mut network), 2, "nor has anything else their addresses");
+        network.found("lo", of("198.51.100.11"));
+        assert_eq!(down(&mut network), 1, "one address is elsewhere now");
+    }
 }

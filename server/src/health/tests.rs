@@ -304,6 +304,18 @@ async fn a_command_that_takes_too_long_is_killed() {
 }
 
 #[tokio::test]
+async fn what_a_command_has_started_is_killed_with_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let name = own_name("child");
+    let program = folder.path().join(&name);
+    std::fs::copy("/bin/sleep", &program).expect("coreutils");
+    let script = format!("{} 60; true", program.display());
+    let finding = check(&command(&["sh", "-c", &script]), Duration::from_secs(1), &real()).await;
+    assert_eq!(finding.outcome, Outcome::Failure);
+    becomes(&Check::Process { name }, Outcome::Failure).await;
+}
+
+#[tokio::test]
 async fn nothing_is_started_while_the_last_one_will_not_die() {
     let dying = StillDying::new(true.into());
     let finding = check::check(&command(&["true"]), PATIENCE, &real(), &dying).await;
