@@ -181,9 +181,21 @@ impl Campaign {
         for id in gone {
             self.strike(id);
         }
+        self.renew_devices(&config);
         let single = config.clients.iter().filter(|client| client.is_single());
         let new = single.filter_map(|client| self.add(now, client, client.network.addr())).collect();
         self.welcome(now, new);
+    }
+
+    /// Devices of networks that are known already get the keys and the group of this configuration.
+    fn renew_devices(&mut self, config: &Config) {
+        for known in self.roster.values_mut().filter(|known| known.heard.is_some()) {
+            if let Some(client) = self.networks.client_of(&config.clients, known.address) {
+                known.group = Arc::clone(&client.group);
+                // It has its place, and a key: that was looked at before.
+                let _ = self.issuer.add(Identity::from(known.address), &roster::keys(client));
+            }
+        }
     }
 
     /// The devices of clients that are networks, heard lately, by the client's name.
@@ -322,7 +334,10 @@ impl Campaign {
         let config = Arc::clone(&self.config);
         let client = self.networks.client_of(&config.clients, identity.address());
         let new = self.add(now, client.filter(|client| !client.is_single())?, identity.address())?;
-        self.welcome(now, BTreeSet::from([new]));
+        // Anybody can send what only costs us something: who is to be told is thought over for the genuine alone.
+        if self.issuer.is_genuine(payload) {
+            self.welcome(now, BTreeSet::from([new]));
+        }
         Some(new)
     }
 

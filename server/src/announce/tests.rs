@@ -491,7 +491,9 @@ fn an_agent_in_a_network_that_calls_is_known_by_its_mac() {
     let agent = world.agents.get_mut(&address("127.0.2.10")).expect("started");
     let sent = agent.inbox.poll_transmit(world.now, world.utc, &mut world.rng, &mut out).expect("due");
     out[sent.len - 1] ^= 1;
+    let issued = world.campaign.issuer().sent().issued;
     world.at_server(address("127.0.2.10"), &out[..sent.len]);
+    assert_eq!(world.campaign.issuer().sent().issued, issued, "nothing was prepared for it");
     assert_eq!(world.campaign.issuer().find(Identity::from(address("127.0.2.10"))), None);
     assert_eq!(world.campaign.issuer().received().bad_mac, 1);
     world.start_agent(address("127.0.3.1"));
@@ -577,6 +579,19 @@ fn a_reload_keeps_what_was_told_and_takes_clients_in_and_out() {
     world.calm_for(75);
     assert_eq!(world.phase(), "Serving");
     assert_eq!(world.who(Kind::Reconnect), ["127.0.1.1", "127.0.1.9"]);
+}
+
+#[test]
+fn a_reload_gives_the_known_devices_of_a_network_its_new_keys_and_group() {
+    let mut world = World::new(&network().replace(KEY, &"ab".repeat(32)));
+    world.campaign.set_devices(world.now, &[("aps".into(), address("127.0.2.1"))]);
+    world.start_agent(address("127.0.2.1"));
+    world.challenge("127.0.2.1");
+    assert_eq!(world.campaign.issuer().received().bad_mac, 1, "the agent has the new key already");
+    let audience = "[notice]\naudience = { groups = [\"wired\"] }\n";
+    world.campaign.reload(world.now, config(&(network().replace("wifi", "wired") + audience)));
+    world.read(95);
+    assert_eq!(world.who(Kind::Failover), ["127.0.2.1"]);
 }
 
 #[test]

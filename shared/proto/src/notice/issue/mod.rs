@@ -325,22 +325,32 @@ impl Issuer {
         }
     }
 
+    /// Whether a payload is what the client that it names may say, and its MAC is right. Nothing is counted.
+    pub fn is_genuine(&self, payload: &[u8]) -> bool {
+        self.verify(payload).is_ok()
+    }
+
+    fn verify<'a>(&self, payload: &'a [u8]) -> Result<(ClientId, Verified<Notice<'a>>), Refusal> {
+        let unverified = Notice::parse(payload).map_err(Refusal::Malformed)?;
+        let header = *unverified.peek().header();
+        let known = self.find(header.client).filter(|_| header.server == self.config.server);
+        let id = known.ok_or(Refusal::UnknownSender)?;
+        let client = self.client(id).ok_or(Refusal::UnknownSender)?;
+        let key = client.keys.find(header.key_id).ok_or(Refusal::UnknownKey { id: header.key_id })?;
+        if !header.kind.is_from_agent() {
+            return Err(Refusal::WrongKind { kind: header.kind });
+        }
+        Ok((id, unverified.verify(key).map_err(Refusal::BadMac)?))
+    }
+
     /// By MAC and by the agent's own mark, not by time.
     fn judge<'a>(
         &mut self,
         payload: &'a [u8],
     ) -> Result<(ClientId, Disposition, Verified<Notice<'a>>), Refusal> {
-        let unverified = Notice::parse(payload).map_err(Refusal::Malformed)?;
-        let header = *unverified.peek().header();
-        let known = self.find(header.client).filter(|_| header.server == self.config.server);
-        let id = known.ok_or(Refusal::UnknownSender)?;
+        let (id, message) = self.verify(payload)?;
+        let mark = Mark { epoch: message.header().epoch, sequence: message.header().sequence };
         let client = self.client_mut(id).ok_or(Refusal::UnknownSender)?;
-        let key = client.keys.find(header.key_id).ok_or(Refusal::UnknownKey { id: header.key_id })?;
-        if !header.kind.is_from_agent() {
-            return Err(Refusal::WrongKind { kind: header.kind });
-        }
-        let message = unverified.verify(key).map_err(Refusal::BadMac)?;
-        let mark = Mark { epoch: header.epoch, sequence: header.sequence };
         match client.mark {
             Some(last) if mark < last => Err(Refusal::Replay { mark }),
             Some(last) if mark == last => Ok((id, Disposition::Duplicate, message)),
