@@ -327,7 +327,11 @@ impl Reader {
 
     fn node(&mut self, value: Value, first: Place, last: Place) -> Node {
         match value {
-            Value::Dict(_, dict) => Node { shape: self.entries(&dict, first), at: first, key_at: first },
+            Value::Dict(_, dict) => {
+                let shape = self.entries(&dict, first);
+                let at = begin(&shape, first);
+                Node { shape, at, key_at: at }
+            }
             Value::Array(_, items) => {
                 let nodes = items.into_iter().map(|item| self.item(item, first)).collect();
                 Node { shape: Shape::Array(nodes), at: first, key_at: first }
@@ -345,6 +349,18 @@ impl Reader {
         let mut node = self.node(value, own.unwrap_or(fallback), own.unwrap_or(fallback));
         node.key_at = node.at;
         node
+    }
+}
+
+/// Where a table begins: at its key, unless all that is in it comes from later layers. Then what the key stood for
+/// there was no table, or nothing, and it is the later layer's doing.
+fn begin(table: &Shape, key: Place) -> Place {
+    match table {
+        Shape::Table(entries) => {
+            let first = entries.iter().map(|(_, node)| node.key_at).min();
+            first.filter(|first| first.source > key.source).unwrap_or(key)
+        }
+        _ => key,
     }
 }
 

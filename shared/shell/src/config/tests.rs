@@ -231,6 +231,28 @@ fn the_environment_and_the_command_line_win_and_are_named_in_errors() {
 }
 
 #[test]
+fn a_table_in_the_place_of_something_else_is_its_own_layers_fault() {
+    let (folder, file) = folder("[server]\nname = \"x\"\n[[client]]\nname = \"a\"\n");
+    write(&folder.path().join("conf.d/a.toml"), "\n[server]\nname = { first = 1 }\n");
+    let layers = Layers::file(file)
+        .environment([("FOREWARN_A__B".to_owned(), "1".to_owned())])
+        .override_with("client.0.secret", "x");
+    let document = Document::load(&layers).unwrap();
+    let root = document.root();
+    root.table("server").text("name").optional();
+    root.named_tables("client");
+    root.finish();
+    let found = found(&document);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(
+        found[0].starts_with("conf.d/a.toml:3:10: `name`: expected a string, found a table"),
+        "{found:#?}"
+    );
+    assert!(found[1].starts_with("environment FOREWARN_A__B: unknown key `a`"), "{found:#?}");
+    assert!(found[2].starts_with("command line client.0.secret: "), "{found:#?}");
+}
+
+#[test]
 fn all_syntax_errors_of_all_files_come_at_once() {
     let (folder, file) = folder("a = \nb = 1\nb = 2\n");
     write(&folder.path().join("conf.d/a.toml"), "[x\n");

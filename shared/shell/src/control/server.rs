@@ -15,7 +15,8 @@ use super::{MAX_REQUEST, Reachable, Reply, Request};
 
 /// Operators who are served at once; more are closed unanswered.
 const CONVERSATIONS: usize = 16;
-/// How long an operator may take to say what is wanted.
+/// How long an operator may take to say what is wanted, and to read a line of the answer: a terminal that stands still
+/// keeps nobody else out.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Connections that may wait to be accepted.
 const BACKLOG_OF_CONNECTIONS: i32 = 16;
@@ -127,5 +128,5 @@ async fn converse(stream: UnixStream, asked: mpsc::Sender<Asked>) -> io::Result<
 async fn write(writer: &mut tokio::net::unix::OwnedWriteHalf, reply: &Reply) -> io::Result<()> {
     let mut line = serde_json::to_vec(reply)?;
     line.push(b'\n');
-    writer.write_all(&line).await
+    tokio::time::timeout(PATIENCE, writer.write_all(&line)).await?
 }
