@@ -12,7 +12,7 @@ help: ## list the targets
 
 .PHONY: run
 run: ## build everything, then the demo: two servers, an agent, real traffic, four failovers, a summary
-	$(CARGO) build --release --workspace --bins
+	$(CARGO) build --release -p forewarn-server -p forewarn-agent --bins
 	target/release/forewarn demo
 
 .PHONY: test
