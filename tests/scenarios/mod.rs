@@ -7,3 +7,4 @@ mod load;
 mod operating;
 mod ordinary;
 mod ping_socket;
+mod recovering;

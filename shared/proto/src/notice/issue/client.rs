@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn_wire::notice::{Identity, Outcome, Reason};
+use forewarn_wire::notice::{Identity, Kind, Notice, Outcome, Reason};
 
 use crate::notice::{KeyRing, Mark, Transport};
 use crate::time::Instant;
@@ -174,9 +174,23 @@ pub(super) struct Client {
     pub(super) preferred: Option<Transport>,
     /// The place of its last message.
     pub(super) mark: Option<Mark>,
+    /// When a CHALLENGE from behind the mark was last answered.
+    pub(super) challenged: Option<Instant>,
     pub(super) icmp_registered: Option<Registered>,
     pub(super) udp_registered: Option<Registered>,
 }
+
+/// What a message from behind the mark is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It is answered, and the mark stays.
+    Once,
+    /// The mark is where it stands: the agent has begun anew.
+    FromHere,
+}
+
+/// CHALLENGEs from behind the mark are answered at most this often; an agent sends one a second.
+const CHALLENGED_EVERY: Duration = Duration::from_millis(500);
 
 /// A way to a client that its HELLO showed.
 #[derive(Clone, Copy, Debug)]
@@ -195,8 +209,27 @@ impl Client {
             told: Told::Nothing,
             preferred: None,
             mark: None,
+            challenged: None,
             icmp_registered: None,
             udp_registered: None,
+        }
+    }
+
+    /// What a message from behind the mark is good for, its MAC being right; nothing if it may be a replay that does
+    /// harm. A CHALLENGE asks for what is in force, and to tell that once more harms nobody if it is seldom. A receipt
+    /// for the notice that is being told can't be older than that notice: the agent counts from there.
+    pub(super) fn hears_again(&mut self, now: Instant, message: &Notice<'_>) -> Option<Again> {
+        match message.header().kind {
+            Kind::Challenge if self.challenged.is_none_or(|last| now.since(last) >= CHALLENGED_EVERY) => {
+                self.challenged = Some(now);
+                Some(Again::Once)
+            }
+            Kind::Ack if !matches!(self.told, Told::Told { .. }) => {
+                let (epoch, sequence, _) = message.acked()?;
+                let current = self.current.as_ref()?;
+                (current.mark == Mark { epoch, sequence }).then_some(Again::FromHere)
+            }
+            _ => None,
         }
     }
 

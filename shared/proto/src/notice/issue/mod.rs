@@ -19,7 +19,7 @@ use forewarn_wire::notice::{Identity, Kind, MAX_OCTETS, Notice, Outcome, Reason}
 use super::verify::Disposition;
 use super::{Counts, KeyEntry, KeyRing, Mark, Refusal, Transport};
 use crate::time::{Instant, Utc};
-use client::{Client, Current, Refused, Registered};
+use client::{Again, Client, Current, Refused, Registered};
 use pace::Pace;
 
 pub use client::{ALTERNATES_MAX, Alternate, ClientId, Invitation, Leave, Origin, Path, Standing, Told};
@@ -309,7 +309,7 @@ impl Issuer {
 
     /// A payload came from an agent. What is refused is counted.
     pub fn handle_message(&mut self, now: Instant, origin: Origin, payload: &[u8]) -> Result<Heard, Refusal> {
-        let judged = self.judge(payload);
+        let judged = self.judge(now, payload);
         match judged {
             Ok((client, disposition, message)) => {
                 self.received.accept(disposition);
@@ -343,22 +343,28 @@ impl Issuer {
         Ok((id, unverified.verify(key).map_err(Refusal::BadMac)?))
     }
 
-    /// By MAC and by the agent's own mark, not by time.
+    /// By MAC and by the agent's own mark, not by time. An agent that has lost its epoch, with a clock that was ahead
+    /// before or stands still while it is off, is behind its mark; it is heard all the same where it cannot be an echo
+    /// of its past: see [`Client::hears_again`].
     fn judge<'a>(
         &mut self,
+        now: Instant,
         payload: &'a [u8],
     ) -> Result<(ClientId, Disposition, Verified<Notice<'a>>), Refusal> {
         let (id, message) = self.verify(payload)?;
         let mark = Mark { epoch: message.header().epoch, sequence: message.header().sequence };
         let client = self.client_mut(id).ok_or(Refusal::UnknownSender)?;
         match client.mark {
-            Some(last) if mark < last => Err(Refusal::Replay { mark }),
-            Some(last) if mark == last => Ok((id, Disposition::Duplicate, message)),
-            _ => {
-                client.mark = Some(mark);
-                Ok((id, Disposition::Accepted, message))
+            Some(last) if mark == last => return Ok((id, Disposition::Duplicate, message)),
+            Some(last) if mark < last => {
+                let again = client.hears_again(now, &message).ok_or(Refusal::Replay { mark })?;
+                if again == Again::FromHere {
+                    client.mark = Some(mark);
+                }
             }
+            _ => client.mark = Some(mark),
         }
+        Ok((id, Disposition::Accepted, message))
     }
 
     fn hear(&mut self, now: Instant, id: ClientId, origin: Origin, message: &Verified<Notice<'_>>) -> Heard {

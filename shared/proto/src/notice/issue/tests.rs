@@ -336,6 +336,36 @@ fn agents_are_judged_by_mac_and_mark_and_never_by_time() {
     assert_eq!((counts.unknown_sender, counts.wrong_kind, counts.malformed), (1, 1, 1));
 }
 
+/// A device whose clock was ahead when it last started, and which kept nothing.
+#[test]
+fn an_agent_that_begins_anew_behind_its_mark_is_heard_where_it_is_no_echo_of_its_past() {
+    let (mut rig, id) = Rig::both();
+    rig.agent_sequence = 100;
+    rig.issuer.set(rig.now, id, Standing::Leave(leave(100)));
+    let old = rig.run_for(Duration::ZERO).remove(0);
+    rig.acknowledge(&old, by_udp()).expect("good");
+    let replayed = |rig: &mut Rig, kind, sequence, tlv| {
+        rig.issuer.handle_message(rig.now, by_udp(), &message(1, kind, sequence, tlv))
+    };
+
+    let nonce = Some(Tlv::Nonce([6; 16]));
+    assert_eq!(replayed(&mut rig, Kind::Challenge, 1, nonce), Ok(Heard::Challenge { client: id }));
+    assert!(matches!(replayed(&mut rig, Kind::Challenge, 2, nonce), Err(Refusal::Replay { .. })), "seldom");
+    for kind in [Kind::Hello, Kind::ReconnectRequest] {
+        assert!(matches!(replayed(&mut rig, kind, 3, None), Err(Refusal::Replay { .. })));
+    }
+    let receipt = |said: &Said| {
+        let (epoch, sequence) = (said.header.epoch, said.header.sequence);
+        Some(Tlv::Acked { epoch, sequence, outcome: Outcome::Moved })
+    };
+    assert!(matches!(replayed(&mut rig, Kind::Ack, 4, receipt(&old)), Err(Refusal::Replay { .. })));
+    let answer = rig.run_for(Duration::ZERO).remove(0);
+    assert_eq!(answer.nonce, Some([6; 16]));
+    let heard = replayed(&mut rig, Kind::Ack, 4, receipt(&answer));
+    assert!(matches!(heard, Ok(Heard::Receipt { is_news: true, .. })), "{heard:?}");
+    assert!(replayed(&mut rig, Kind::Hello, 5, None).is_ok(), "it counts from there");
+}
+
 #[test]
 fn a_hello_shows_the_way_for_a_while() {
     let (mut rig, id) = Rig::both();
