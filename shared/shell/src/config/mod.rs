@@ -142,13 +142,13 @@ impl Document {
 
     /// The file of `place` when this is the first secret seen in it.
     fn first_secret_in(&self, place: Place) -> Option<PathBuf> {
-        let (file, line, _) = self.sources.resolve(place);
+        let file = self.sources.file(place)?;
         let mut secretive = self.secretive.borrow_mut();
-        if line == 0 || secretive.contains(&file) {
+        if secretive.contains(file) {
             return None;
         }
         secretive.push(file.clone());
-        Some(file)
+        Some(file.clone())
     }
 
     fn report(&self, severity: Severity, place: Place, wrong: Wrong) {

@@ -113,6 +113,12 @@ impl Sources {
         self.0.len()
     }
 
+    /// The file of `place`; None where it is none: the environment, the command line.
+    pub(super) fn file(&self, place: Place) -> Option<&PathBuf> {
+        let source = self.0.get(place.source as usize)?;
+        source.text.as_ref().map(|_| &source.name)
+    }
+
     pub(super) fn files(&self) -> impl Iterator<Item = &PathBuf> {
         self.0.iter().filter(|source| source.text.is_some()).map(|source| &source.name)
     }
