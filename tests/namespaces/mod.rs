@@ -1,5 +1,7 @@
 //! Server, alternate, agent and NAS as machines of their own, with a network between them that can fail.
 
+mod replay;
+
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -21,6 +23,7 @@ enum Family {
 /// Each program on a host of its own; the test is the NAS.
 struct Site {
     agent: Agent,
+    in_front: String,
     east: Server,
     _west: Server,
     at: [Host; 3],
@@ -49,12 +52,23 @@ impl Site {
         let site = Site {
             east: Server::start_on(&at[0], Folder::new(), &text("east", east)),
             _west: Server::start_on(&at[1], Folder::new(), &text("west", west)),
-            agent: Agent::start_on(&at[2], may_use_raw, &in_front),
+            agent: Agent::start_on(&at[2], may_use_raw, Folder::new(), &in_front),
             plan: Plan::through(agent),
+            in_front,
             at,
         };
         eventually("the agent begins with its first server", || site.sends_to("east").then_some(()));
         site
+    }
+
+    /// Kills the agent and starts it again, on the state it left.
+    fn restart_agent(&mut self) {
+        let folder = self.agent.folder().path().to_owned();
+        let kept = Folder::new();
+        self.agent.signal("KILL");
+        self.agent.ended();
+        std::fs::rename(folder.join("state"), kept.path().join("state")).expect("on the same disk");
+        self.agent = Agent::start_on(&self.at[2], true, kept, &self.in_front);
     }
 
     fn sends_to(&self, server: &str) -> bool {

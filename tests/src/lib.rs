@@ -14,6 +14,7 @@ pub mod program;
 pub mod radclient;
 pub mod stream;
 pub mod wait;
+pub mod wiretap;
 
 pub use address::Hosts;
 pub use home::HomeServer;
@@ -22,6 +23,7 @@ pub use network::{Host, Network};
 pub use notices::NoticeDesk;
 pub use program::{Agent, Folder, Server};
 pub use wait::{eventually, within};
+pub use wiretap::Wiretap;
 
 /// The secret between an agent and its scripted home servers.
 pub const HOME_SECRET: &str = "testing123testing123";

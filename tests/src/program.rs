@@ -170,12 +170,12 @@ impl Agent {
     ///
     /// # Panics
     /// As [`Agent::start`].
-    pub fn start_on(host: &Host, may_use_raw: bool, config: &str) -> Agent {
+    pub fn start_on(host: &Host, may_use_raw: bool, folder: Folder, config: &str) -> Agent {
         let mut under = host.prefix();
         if !may_use_raw {
             under.extend(WITHOUT_RAW.iter().map(ToString::to_string));
         }
-        Agent(Running::start(&under, "forewarn-agent", "agent.toml", Folder::new(), config, &[]))
+        Agent(Running::start(&under, "forewarn-agent", "agent.toml", folder, config, &[]))
     }
 
     /// Ends it at once, and gives its folder for the next one.
