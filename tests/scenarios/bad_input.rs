@@ -292,6 +292,34 @@ fn a_second_instance_is_refused_and_told_who_is_there() {
 }
 
 #[test]
+fn on_a_full_disk_accounting_is_not_answered_until_there_is_room() {
+    let mut hosts = Hosts::claim();
+    let (east, nas) = (hosts.host(), hosts.host());
+    let server = Server::start(&config::server(&hosts, "east", east, &[], ""));
+    let nas = UdpSocket::bind((nas, 0)).expect("a source port");
+    nas.set_read_timeout(Some(SILENCE)).expect("a time-out");
+    let ask = |octets: &[u8]| {
+        nas.send_to(octets, SocketAddr::new(east, 1813)).expect("sent");
+        nas.recv_from(&mut [0; 4096]).is_ok()
+    };
+    let start = |number: u32| {
+        let session = format!("session-{number}");
+        let attributes: [(u8, &[u8]); 2] =
+            [(number::ACCT_STATUS_TYPE, &[0, 0, 0, 1]), (number::ACCT_SESSION_ID, session.as_bytes())];
+        request(SECRET, Code::ACCOUNTING_REQUEST, false, &attributes, RequestAuthenticator::Computed)
+    };
+    assert!(ask(&start(1)));
+    server.let_files_grow_to("16384");
+    for _ in 0..5 {
+        assert!(!ask(&start(2)), "there is no room");
+    }
+    assert_eq!(server.status()["requests"]["silence.not-stored"], 5);
+    assert!(server.log().contains("not answered until it can"), "{}", server.log());
+    server.let_files_grow_to("unlimited");
+    eventually("accounting is answered again", || ask(&start(2)).then_some(()));
+}
+
+#[test]
 fn without_raw_sockets_notices_go_by_udp_and_that_is_said() {
     let mut hosts = Hosts::claim();
     let (east, west, agent) = (hosts.host(), hosts.host(), hosts.host());

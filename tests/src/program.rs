@@ -147,6 +147,18 @@ impl Server {
     pub fn start_without_raw(config: &str) -> Server {
         Server(Running::start(WITHOUT_RAW, "forewarnd", "server.toml", Folder::new(), config, &[]))
     }
+
+    /// From now on its files may be written up to that length only ("unlimited": any): what a full disk is, for one
+    /// process.
+    ///
+    /// # Panics
+    /// When that can't be arranged.
+    pub fn let_files_grow_to(&self, octets: &str) {
+        let (pid, limit) = (format!("--pid={}", self.pid()), format!("--fsize={octets}:unlimited"));
+        let status =
+            Command::new("prlimit").args([pid, limit]).status().expect("prlimit (util-linux) starts");
+        assert!(status.success());
+    }
 }
 
 impl Agent {

@@ -17,6 +17,7 @@ use forewarn_shell::control::{self, Listener};
 use forewarn_shell::log;
 use forewarn_shell::state::{StateDir, StateError};
 use forewarn_shell::udp::BindError;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::announce::Announcer;
 use crate::config::{self, Config};
@@ -99,6 +100,9 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     let sockets = listen::bind(&config).map_err(RunError::Bind)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
+    // Taken, so that a file that may not grow (RLIMIT_FSIZE) is what a full disk is, the write's error, and not the
+    // end of the process.
+    let _file_size = signal(SignalKind::from_raw(libc::SIGXFSZ))?;
     let path = control::path(state.path());
     let control = Listener::bind(&path).map_err(|error| RunError::Control { path, error })?;
     let shared = Shared::start(Arc::clone(&config), &state)?;
