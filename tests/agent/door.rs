@@ -46,7 +46,7 @@ fn a_wrong_secret_is_silence_and_the_operator_hears_of_it() {
     }
     site.until_count("silence.bad-message-authenticator", 6);
     site.until_count("silence.bad-authenticator", 6);
-    assert!(site.agent.log().contains("looks wrong"), "{}", site.agent.log());
+    site.agent.says("looks wrong");
     assert!(site.homes[0].requests().is_empty());
 }
 
@@ -57,7 +57,7 @@ fn who_is_no_client_meets_silence() {
     });
     narrow.nas.send_access(&narrow.nas.access("alice", 1, None));
     narrow.until_count("silence.unknown-client", 1);
-    assert!(narrow.agent.log().contains("none of the `clients`"), "{}", narrow.agent.log());
+    narrow.agent.says("none of the `clients`");
 }
 
 #[test]

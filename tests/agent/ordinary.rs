@@ -105,7 +105,7 @@ fn a_stop_ends_cleanly() {
     site.agent.signal("TERM");
     assert!(site.agent.ended().success());
     assert!(!super::socket(site.agent.folder().path()).exists(), "the control socket is gone");
-    assert!(site.agent.log().contains("stopped"), "{}", site.agent.log());
+    site.agent.says("stopped");
 }
 
 #[test]

@@ -213,7 +213,7 @@ fn a_bad_reload_is_refused_with_its_errors_and_the_old_one_goes_on() {
     assert_eq!(output.status.code(), Some(1));
     assert!(lines(&output.stderr).iter().any(|line| line.contains("did you mean `password`?")), "{output:?}");
     server.signal("HUP");
-    eventually("the log says it", || server.log().contains("the old one goes on").then_some(()));
+    server.says("the old one goes on");
     let answer = ask(host, ALICE, "5");
     assert!(answer.contains("Access-Accept"), "{answer}");
 }

@@ -332,6 +332,15 @@ impl Running {
         fs::read_to_string(self.folder().path().join("log")).unwrap_or_default()
     }
 
+    /// Waits until it has logged `text`; gives everything it has logged.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn says(&self, text: &str) -> String {
+        let what = format!("{} says {text:?}", self.file);
+        eventually(&what, || Some(self.log()).filter(|log| log.contains(text)))
+    }
+
     /// Writes its configuration anew, for a reload.
     pub fn rewrite(&self, config: &str) {
         self.folder().write(self.file, config);
