@@ -1,10 +1,11 @@
 //! Notice keys as operators have them: one for a whole network, two during a rotation, and not the same at both ends.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use forewarn_tests::config::{self, NOTICE_KEY};
 use forewarn_tests::stream::{Plan, Stream};
-use forewarn_tests::{Agent, Hosts, Server, eventually};
+use forewarn_tests::{Agent, Folder, Hosts, Server, eventually, within};
 use serde_json::Value;
 
 const OTHER_KEY: &str = "ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100";
@@ -25,6 +26,15 @@ impl Site {
 
     fn server_text(&self, change: impl FnOnce(String) -> String) -> String {
         change(config::server(&self.hosts, "east", self.east, &[self.agent], ""))
+    }
+
+    /// The agent as one of a network of clients.
+    fn with_a_network(&self, text: &str) -> String {
+        let single = format!("name = \"agent-0\"\naddress = \"{}\"", self.agent);
+        assert!(text.contains(&single));
+        // The test's hosts without notices are a /24; a longer prefix goes before it.
+        let network = self.hosts.prefix().replace("/24", "/28");
+        text.replace(&single, &format!("name = \"branch\"\naddress = \"{network}\""))
     }
 
     fn west(&self) -> Server {
@@ -69,19 +79,35 @@ fn told(server: &Server, client: &str) -> Value {
 #[test]
 fn an_agent_that_belongs_to_a_network_of_clients_is_told_by_its_own_key() {
     let site = Site::new();
-    let network = |text: String| {
-        let single = format!("name = \"agent-0\"\naddress = \"{}\"", site.agent);
-        assert!(text.contains(&single));
-        // The test's hosts without notices are a /24; a longer prefix goes before it.
-        let network = site.hosts.prefix().replace("/24", "/28");
-        text.replace(&single, &format!("name = \"branch\"\naddress = \"{network}\""))
-    };
-    let east = Server::start(&site.server_text(network));
+    let east = Server::start(&site.server_text(|text| site.with_a_network(&text)));
     let _west = site.west();
     let agent = site.agent(|text| text);
     let stream = Stream::start(Plan { rate: 100, ..Plan::through(site.agent) });
     goes_and_comes(&east, &agent);
     goes_and_comes(&east, &agent);
+    assert_eq!(stream.finish().lost, 0);
+}
+
+/// The server hears of it by its requests alone: the agent has no reason to say anything.
+#[test]
+fn an_overload_soon_after_a_restart_is_told_to_the_devices_of_a_network() {
+    let site = Site::new();
+    let well = "[[service]]\nname = \"it\"\nrole = \"mandatory\"\ninterval = \"20ms\"\nfall = 1\n\
+                check = { kind = \"command\", command = [\"test\", \"-e\", \"well\"] }\n";
+    let text = site.server_text(|text| site.with_a_network(&text) + well);
+    let folder = Folder::new();
+    folder.write("well", "");
+    let east = Server::start_in(folder, &text, &[]);
+    let _west = site.west();
+    let agent = site.agent(|text| text);
+    let east = Server::start_in(east.kill(), &text, &[]);
+    let stream = Stream::start(Plan { rate: 100, ..Plan::through(site.agent) });
+    eventually("requests reach it", || {
+        (agent.status()["servers"][0]["answered"].as_u64() > Some(10)).then_some(())
+    });
+    std::fs::remove_file(east.folder().path().join("well")).expect("it was well");
+    within(Duration::from_secs(2), "the traffic moves", || sends_to(&agent, "west").then_some(()));
+    assert_eq!(agent.status()["last_switch"]["cause"], "notice");
     assert_eq!(stream.finish().lost, 0);
 }
 

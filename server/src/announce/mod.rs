@@ -119,6 +119,11 @@ impl Announcer {
         if self.next_reading <= now {
             let late = now.since(self.next_reading);
             let load = self.health.read(now, late, &self.services);
+            if load.value() > self.shared.config().health.failover_threshold {
+                // Whoever has come since the last look is one of those to be warned.
+                self.devices_at = now;
+                self.learn_devices(now);
+            }
             self.campaign.handle_load(now, &load);
             self.last_reading = Some(now);
             // A reading that came late isn't made up for.
