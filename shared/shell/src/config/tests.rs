@@ -138,6 +138,16 @@ fn all_errors_come_at_once_each_in_its_place() {
 }
 
 #[test]
+fn ipv4_within_ipv6_is_ipv4() {
+    let (_folder, document) = load(
+        "all = [\"::ffff:192.0.2.1\", \"::ffff:192.0.2.0/120\", \"::ffff:0:0/96\", \"::/0\", \"2001:db8::/32\"]\n",
+    );
+    let all = document.root().list("all", Value::prefix).required().unwrap();
+    let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
+    assert_eq!(shown, ["192.0.2.1/32", "192.0.2.0/24", "0.0.0.0/0", "::/0", "2001:db8::/32"]);
+}
+
+#[test]
 fn conf_d_overrides_values_and_appends_to_arrays() {
     let (folder, file) =
         folder("[health]\ninterval = \"1s\"\nafter = 3\n[[client]]\nname = \"a\"\nport = 1\n");

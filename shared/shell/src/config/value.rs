@@ -154,12 +154,12 @@ impl<'d> Value<'d> {
     pub fn prefix(&self) -> Result<IpNet, Wrong> {
         let text = self.text()?;
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Ok(IpNet::from(address));
+            return Ok(IpNet::from(address.to_canonical()));
         }
         let hint = "write \"192.0.2.1\", \"192.0.2.0/24\" or \"2001:db8::/32\"";
         let prefix: IpNet = self.parsed("an address or a prefix", hint)?;
         if prefix == prefix.trunc() {
-            Ok(prefix)
+            Ok(canonical(prefix))
         } else {
             Err(Wrong::new(
                 format!("`{text}` has bits set beyond its length"),
@@ -282,5 +282,17 @@ fn size_of_type<T>() -> String {
         "u32" => "whole number from 0 to 4294967295".to_owned(),
         "u64" | "usize" => "whole number, 0 or more".to_owned(),
         _ => "smaller whole number".to_owned(),
+    }
+}
+
+/// Of IPv4 within IPv6 (`::ffff:192.0.2.0/120`), what it means: sources are looked up as the IPv4 addresses they are.
+fn canonical(prefix: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let length = prefix.prefix_len().checked_sub(MAPPED);
+    match (prefix.addr().to_canonical(), length) {
+        (address @ IpAddr::V4(_), Some(length)) if prefix.addr().is_ipv6() => {
+            IpNet::new(address, length).unwrap_or(prefix)
+        }
+        _ => prefix,
     }
 }
