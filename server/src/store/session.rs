@@ -6,6 +6,9 @@
 //!
 //! Every statement gives the same table when its record comes twice, or after a later one of its session.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -131,6 +134,7 @@ pub struct Sessions {
 impl Sessions {
     /// Opens, or makes, the database.
     pub fn open(path: &Path) -> rusqlite::Result<Self> {
+        keep_private(path)?;
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
@@ -144,6 +148,19 @@ impl Sessions {
     /// Begins a transaction.
     pub fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
         self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map(Transaction)
+    }
+}
+
+/// Makes a database that isn't there yet, readable by its owner only: it says who was where and when. SQLite gives the
+/// files beside it the same mode.
+fn keep_private(path: &Path) -> rusqlite::Result<()> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(error.to_string()),
+        )),
     }
 }
 

@@ -393,6 +393,17 @@ fn many_records_are_all_reported_and_all_there() {
 }
 
 #[test]
+fn its_files_are_the_owners_whatever_the_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join(FILE), 10);
+    let files = std::fs::read_dir(folder.path()).unwrap().map(Result::unwrap);
+    let modes: Vec<u32> = files.map(|file| file.metadata().unwrap().permissions().mode() & 0o777).collect();
+    assert_eq!(modes, [0o600; 3], "the database, its log and the log's index");
+    drop(store);
+}
+
+#[test]
 fn a_full_queue_gives_the_record_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
