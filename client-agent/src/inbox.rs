@@ -53,7 +53,7 @@ pub struct Inbox {
 struct Peer {
     address: IpAddr,
     port: u16,
-    /// The way its last accepted notice came.
+    /// The way its last accepted notice came, until it has been asked something that way.
     via: Option<Transport>,
     /// What was done about that notice.
     outcome: Outcome,
@@ -275,14 +275,16 @@ impl Inbox {
         self.send(server, Some(arrival.via), port, length);
     }
 
-    /// Asks a server whether this agent may come back: the way it spoke last, or by each there is.
+    /// Asks a server whether this agent may come back: the way it spoke last, and by each there is once a question that
+    /// way has met silence.
     pub fn ask_reconnect(&mut self, server: usize, reason: Reason, utc: Utc) {
         let Ok(length) = self.machine.reconnect_request(server, reason, utc, &mut self.message) else {
             return;
         };
-        let Some(peer) = self.peers.get(server) else { return };
+        let Some(peer) = self.peers.get_mut(server) else { return };
+        let (via, port) = (peer.via.take(), peer.port);
         self.counters.reconnect_requests += 1;
-        self.send(server, peer.via, peer.port, length);
+        self.send(server, via, port, length);
     }
 
     /// Sends the HELLOs and CHALLENGEs that are due.

@@ -5,6 +5,7 @@ mod replay;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use forewarn_proto::notice::Transport;
 use forewarn_tests::network::is_mine;
 use forewarn_tests::stream::{Plan, Stream, Tally};
 use forewarn_tests::{Agent, Folder, Host, Hosts, Network, Server, config, eventually, within};
@@ -12,6 +13,18 @@ use serde_json::Value;
 
 /// No accept may come later than this in a failure that was foreseen.
 const LATEST: Duration = Duration::from_millis(250);
+
+/// A mandatory service that is well while a file is there.
+const WELL: &str = r#"
+[[service]]
+name = "it"
+role = "mandatory"
+check = { kind = "command", command = ["test", "-e", "well"] }
+interval = "20ms"
+fall = 1
+rise = 1
+hold_down = "100ms"
+"#;
 
 /// Which addresses are used.
 #[derive(Clone, Copy)]
@@ -43,15 +56,16 @@ impl Site {
         let [east, west, agent]: [IpAddr; 3] = std::array::from_fn(|place| address(&at[place]));
         let unused = Hosts::claim();
         let text = |name, host| {
-            let text = config::server(&unused, name, host, &[agent], "");
+            let text = config::server(&unused, name, host, &[agent], WELL);
             text.replace("[notice]\n", &format!("[notice]\ntransports = {transports}\n"))
         };
         let in_front = config::agent(agent, &[("east", east), ("west", west)], "")
             .replace("clients = [\"127.0.0.0/8\"]", &format!("clients = {:?}", Network::PREFIXES))
+            .replace("[reconnect]\n", "[reconnect]\nafter = \"1s\"\n")
             .replace("[inbox]\n", &format!("[inbox]\ntransports = {transports}\n"));
         let site = Site {
-            east: Server::start_on(&at[0], Folder::new(), &text("east", east)),
-            _west: Server::start_on(&at[1], Folder::new(), &text("west", west)),
+            east: Server::start_on(&at[0], well(), &text("east", east)),
+            _west: Server::start_on(&at[1], well(), &text("west", west)),
             agent: Agent::start_on(&at[2], may_use_raw, Folder::new(), &in_front),
             plan: Plan::through(agent),
             in_front,
@@ -112,6 +126,13 @@ impl Site {
     }
 }
 
+/// A folder in which the service is well.
+fn well() -> Folder {
+    let folder = Folder::new();
+    folder.write("well", "");
+    folder
+}
+
 fn nothing_lost(tally: &Tally) {
     assert_eq!((tally.lost, tally.forged), (0, 0), "{tally:?}");
     assert_eq!(tally.sent, tally.accepts + tally.accounted, "{tally:?}");
@@ -137,8 +158,26 @@ fn a_drain_is_told_by_icmp_over_ipv6() {
 #[test]
 fn where_icmp_is_filtered_udp_carries_the_notice() {
     if is_mine("namespaces::where_icmp_is_filtered_udp_carries_the_notice") {
-        let site = Site::open(Family::V4, true, "[\"icmp\", \"udp\"]", |[.., agent]| agent.filter_icmp());
+        let site =
+            Site::open(Family::V4, true, "[\"icmp\", \"udp\"]", |[.., agent]| agent.filter(Transport::Icmp));
         assert_eq!(site.drains_and_resumes(), "udp");
+    }
+}
+
+#[test]
+fn a_question_that_one_transport_loses_goes_by_the_other() {
+    if is_mine("namespaces::a_question_that_one_transport_loses_goes_by_the_other") {
+        let site = Site::open(Family::V4, true, "[\"icmp\", \"udp\"]", |_| {});
+        std::fs::remove_file(site.east.folder().path().join("well")).expect("it was well");
+        eventually("the traffic moves", || site.sends_to("west").then_some(()));
+        let by_icmp = site.agent.log().contains("east says by icmp: FAILOVER (reduction 100");
+        let (lost, left) = if by_icmp { (Transport::Icmp, "udp") } else { (Transport::Udp, "icmp") };
+        site.at[2].filter(lost);
+        // Else it would take silence for leave to come back to a server that is overloaded.
+        eventually("it is refused", || {
+            assert!(site.sends_to("west"), "{}", site.agent.log());
+            site.agent.log().contains(&format!("east says by {left}: REFUSED")).then_some(())
+        });
     }
 }
 

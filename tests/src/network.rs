@@ -7,7 +7,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::{Child, Command, Stdio};
 
+use forewarn_proto::notice::Transport;
 use forewarn_shell::privilege::{Capability, may};
+use forewarn_wire::notice::UDP_PORT;
 
 use crate::wait::eventually;
 
@@ -152,13 +154,21 @@ impl Host {
         shell(Command::new("sh"), &format!("ip link set cable{} {state}", self.number));
     }
 
-    /// From now on it neither gets nor sends IPv4's ICMP, as behind a filter; nobody is told.
-    pub fn filter_icmp(&self) {
-        self.run(
+    /// From now on it neither gets nor sends notices by this transport over IPv4, as behind a filter; nobody is told.
+    ///
+    /// # Panics
+    /// When the kernel has no rules for routing, or this is filtered already.
+    pub fn filter(&self, transport: Transport) {
+        let selector = match transport {
+            Transport::Icmp => "ipproto icmp".to_owned(),
+            Transport::Udp => format!("ipproto udp dport {UDP_PORT}"),
+        };
+        // The rule for its own addresses is the first one otherwise, and knows no exception.
+        self.run(&format!(
             "ip rule add pref 10 lookup local
-             ip rule add pref 5 ipproto icmp blackhole
-             ip rule del pref 0",
-        );
+             ip rule add pref 5 {selector} blackhole
+             ip rule del pref 0"
+        ));
     }
 }
 
