@@ -1,5 +1,6 @@
 //! The agent between a scripted NAS and scripted home servers: each story says what is done to it, and what it does.
 
+mod carried;
 mod dead;
 mod door;
 mod notices;

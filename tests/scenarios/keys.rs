@@ -50,7 +50,7 @@ impl Site {
 }
 
 /// One key's line, replaced wherever it stands.
-fn with_keys(text: String, keys: &str) -> String {
+fn with_keys(text: &str, keys: &str) -> String {
     let line = format!("notice_key = \"{NOTICE_KEY}\"\n");
     assert!(text.contains(&line), "{text}");
     text.replace(&line, &format!("{keys}\n"))
@@ -121,16 +121,16 @@ fn keys_are_rotated_without_a_gap() {
     let east = Server::start(&site.server_text(|text| text));
     let _west = site.west();
     // First the agent learns the new key too, then the server, which then signs with it; last the old one goes.
-    let agent = site.agent(|text| with_keys(text, &both(1)));
+    let agent = site.agent(|text| with_keys(&text, &both(1)));
     goes_and_comes(&east, &agent);
     for keys in [both(1), both(2)] {
-        east.rewrite(&site.server_text(|text| with_keys(text, &keys)));
+        east.rewrite(&site.server_text(|text| with_keys(&text, &keys)));
         assert!(east.forewarn(&["reload"]).status.success());
         goes_and_comes(&east, &agent);
     }
     drop(agent);
     let only_new = format!("notice_keys = [{{ id = 2, key = \"{OTHER_KEY}\" }}]");
-    let agent = site.agent(|text| with_keys(text, &only_new));
+    let agent = site.agent(|text| with_keys(&text, &only_new));
     goes_and_comes(&east, &agent);
 }
 
@@ -140,7 +140,7 @@ fn another_kind_of_mac_at_the_other_end_moves_nothing_and_is_counted() {
     let east = Server::start(&site.server_text(|text| text));
     let _west = site.west();
     let agent =
-        site.agent(|text| with_keys(text, &format!("notice_key = \"{NOTICE_KEY}\"\nnotice_mac = \"md5\"")));
+        site.agent(|text| with_keys(&text, &format!("notice_key = \"{NOTICE_KEY}\"\nnotice_mac = \"md5\"")));
     assert!(east.forewarn(&["drain"]).status.success());
     let refused = |agent: &Agent| agent.status()["notices"]["refused.bad-mac"].as_u64();
     eventually("it is counted", || (refused(&agent) > Some(0)).then_some(()));

@@ -3,6 +3,7 @@
 mod announcing;
 mod bad_input;
 mod failover;
+mod hanging;
 mod keys;
 mod load;
 mod operating;

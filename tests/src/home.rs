@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use forewarn_wire::authenticator::digest;
-use forewarn_wire::{Code, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
+use forewarn_wire::{Attributes, Code, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
 
 use crate::HOME_SECRET;
 
@@ -56,6 +56,8 @@ pub enum Answer {
     Yes,
     /// Access-Reject.
     Reject,
+    /// As yes, with these attributes too (whole ones, one after another).
+    With(Vec<u8>),
     /// Access-Challenge with this State.
     Challenge(Vec<u8>),
     /// Nothing.
@@ -238,7 +240,7 @@ impl Shared {
         let code = match (answer, heard.port) {
             (Answer::Silence | Answer::After(..), _) => return None,
             (_, Port::Acct) => Code::ACCOUNTING_RESPONSE,
-            (Answer::Yes | Answer::Bare, Port::Auth) => Code::ACCESS_ACCEPT,
+            (Answer::Yes | Answer::With(_) | Answer::Bare, Port::Auth) => Code::ACCESS_ACCEPT,
             (Answer::Reject, Port::Auth) => Code::ACCESS_REJECT,
             (Answer::Challenge(_), Port::Auth) => Code::ACCESS_CHALLENGE,
         };
@@ -255,6 +257,9 @@ impl Shared {
         let who = self.name(heard);
         if heard.port == Port::Auth {
             writer.attribute(number::REPLY_MESSAGE, who.as_bytes()).ok()?;
+        }
+        if let Answer::With(attributes) = answer {
+            writer.attributes(Attributes::parse(attributes).ok()?).ok()?;
         }
         if matches!(answer, Answer::Bare) {
             return Some(self.bare(code, heard.identifier, writer.written(), &authenticator));

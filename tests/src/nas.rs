@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use forewarn_wire::{
-    Code, MessageAuthenticatorRule, Packet, RadiusKey, RequestAuthenticator, Writer, hide, number,
+    Code, MessageAuthenticatorRule, Packet, RadiusKey, RequestAuthenticator, Writer, number,
 };
 use rand_core::Rng as _;
 
@@ -58,19 +58,32 @@ impl Nas {
     /// Never for the short names of a test.
     #[must_use]
     pub fn access(&self, user: &str, identifier: u8, state: Option<&[u8]>) -> Vec<u8> {
+        self.access_with(identifier, |writer, key, authenticator| {
+            writer.attribute(number::USER_NAME, user.as_bytes()).expect("room");
+            writer.user_password(key, authenticator, b"wonderland").expect("room");
+            if let Some(state) = state {
+                writer.attribute(number::STATE, state).expect("room");
+            }
+        })
+    }
+
+    /// An Access-Request of whatever `fill` writes after Message-Authenticator; it is told the secret and the Request
+    /// Authenticator.
+    ///
+    /// # Panics
+    /// When it has no room.
+    #[must_use]
+    pub fn access_with(
+        &self,
+        identifier: u8,
+        fill: impl FnOnce(&mut Writer<'_>, &RadiusKey, &[u8; 16]),
+    ) -> Vec<u8> {
         let mut authenticator = [0; 16];
         forewarn_shell::random::generator().fill_bytes(&mut authenticator);
-        let mut hidden = [0; 128];
-        let hidden =
-            hide::user_password::hide(&self.key, &authenticator, b"wonderland", &mut hidden).expect("short");
         let mut buffer = [0; 4096];
         let mut writer = Writer::new(&mut buffer, Code::ACCESS_REQUEST, identifier);
         writer.message_authenticator().expect("room");
-        writer.attribute(number::USER_NAME, user.as_bytes()).expect("room");
-        writer.attribute(number::USER_PASSWORD, hidden).expect("room");
-        if let Some(state) = state {
-            writer.attribute(number::STATE, state).expect("room");
-        }
+        fill(&mut writer, &self.key, &authenticator);
         writer.request(&self.key, RequestAuthenticator::Chosen(authenticator)).expect("room").to_vec()
     }
 
