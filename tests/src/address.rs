@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 
+/// Bound on `.255` by whoever has the network; above those that need privilege.
+const CLAIM_PORT: u16 = 1899;
+
 /// The hosts of one test: 127.a.b.1 to 127.a.b.254.
 #[derive(Debug)]
 pub struct Hosts {
     network: [u8; 2],
     last: u8,
-    /// Held so that no other process takes the same network.
-    _claim: UdpSocket,
 }
 
 impl Hosts {
@@ -22,8 +23,11 @@ impl Hosts {
             .find_map(|step| {
                 let number = start.wrapping_mul(7).wrapping_add(step);
                 let network = [1 + (number >> 8) as u8 % 250, number as u8];
-                let claim = UdpSocket::bind((Ipv4Addr::new(127, network[0], network[1], 255), 9)).ok()?;
-                Some(Hosts { network, last: 0, _claim: claim })
+                let claim =
+                    UdpSocket::bind((Ipv4Addr::new(127, network[0], network[1], 255), CLAIM_PORT)).ok()?;
+                // Held until the process ends: the test's programs may outlive this value.
+                std::mem::forget(claim);
+                Some(Hosts { network, last: 0 })
             })
             .expect("one of 64,000 loopback networks is free")
     }
