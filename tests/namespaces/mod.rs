@@ -164,6 +164,28 @@ fn where_icmp_is_filtered_udp_carries_the_notice() {
     }
 }
 
+/// A raw socket is refused to it, a ping socket isn't.
+fn told_by_echo_replies(family: Family) {
+    let site = Site::open(family, false, "[\"icmp\"]", |[.., agent]| {
+        agent.run("echo '0 2147483647' >/proc/sys/net/ipv4/ping_group_range");
+    });
+    assert_eq!(site.drains_and_resumes(), "icmp");
+}
+
+#[test]
+fn a_drain_is_told_by_echo_replies_from_host_to_host() {
+    if is_mine("namespaces::a_drain_is_told_by_echo_replies_from_host_to_host") {
+        told_by_echo_replies(Family::V4);
+    }
+}
+
+#[test]
+fn a_drain_is_told_by_echo_replies_over_ipv6() {
+    if is_mine("namespaces::a_drain_is_told_by_echo_replies_over_ipv6") {
+        told_by_echo_replies(Family::V6);
+    }
+}
+
 #[test]
 fn a_question_that_one_transport_loses_goes_by_the_other() {
     if is_mine("namespaces::a_question_that_one_transport_loses_goes_by_the_other") {
