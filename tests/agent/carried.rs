@@ -62,7 +62,7 @@ fn a_chap_response_to_the_authenticator_still_fits_behind_the_agent() {
 fn the_longest_password_and_the_largest_packets_go_through_both_ways() {
     let password: Vec<u8> = (1..=128).collect();
     let site = Site::new(1);
-    site.homes[0].script(|heard| answer_in_full(heard));
+    site.homes[0].script(answer_in_full);
     let mut states: Vec<Vec<u8>> = Vec::new();
     let request = site.nas.access_with(3, |writer, key, authenticator| {
         writer.attribute(number::USER_NAME, b"long").expect("room");
