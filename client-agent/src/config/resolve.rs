@@ -38,12 +38,12 @@ fn walk(document: &Document) -> Option<Config> {
     let root = document.root();
     let agent = root.table("agent");
     let name = agent.text("name").required();
-    let identity = agent.address("identity").required();
+    let identity = agent.address("identity").then(called_address).required();
     let state_dir = agent.path("state_dir").required();
     agent.finish();
 
     let listeners = listeners(&root);
-    let servers = servers(&root, identity);
+    let servers = servers(&root, identity, listeners.as_deref().unwrap_or_default());
     let inbox = inbox(&root, identity);
     let failover = failover(&root);
     let reconnect = reconnect(&root);
@@ -137,7 +137,7 @@ fn is_loopback(network: &IpNet) -> bool {
     loopback().iter().any(|local| local.contains(network))
 }
 
-fn servers(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Vec<Server>> {
+fn servers(root: &Table<'_>, identity: Option<IpAddr>, listeners: &[Listener]) -> Option<Vec<Server>> {
     let tables = bounded_named(root, "server", SERVERS_MAX)?;
     if tables.is_empty() {
         root.error(
@@ -161,6 +161,15 @@ fn servers(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Vec<Server>> {
             );
         }
         if let Some(server) = &server {
+            if listeners.iter().any(|listener| is_called(listener.address, server, identity)) {
+                table.error(
+                    "address",
+                    Wrong::new(
+                        format!("{} is where this agent listens itself", server.address),
+                        "name the server, not the agent: requests would go round in a circle",
+                    ),
+                );
+            }
             let place = table.place_of("address");
             if let Some((_, first)) = taken.iter().find(|(other, _)| *other == server.address) {
                 let first = root.document().locate(*first);
@@ -178,6 +187,13 @@ fn servers(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Vec<Server>> {
         gather(&mut all, server);
     }
     all
+}
+
+/// Whether what goes to `server` arrives at an agent's own door.
+fn is_called(door: SocketAddr, server: &Server, identity: Option<IpAddr>) -> bool {
+    let address = door.ip() == server.address
+        || (door.ip().is_unspecified() && (Some(server.address) == identity || server.address.is_loopback()));
+    address && [server.auth_port, server.acct_port].contains(&door.port())
 }
 
 fn server(table: &Table<'_>) -> Option<Server> {
@@ -349,7 +365,7 @@ fn asked_address(address: SocketAddr) -> Result<SocketAddr, Wrong> {
 
 fn called_address(address: IpAddr) -> Result<IpAddr, Wrong> {
     if address.is_unspecified() || address.is_multicast() {
-        return Err(Wrong::new(format!("{address} is nobody's address"), "give the server's own"));
+        return Err(Wrong::new(format!("{address} is nobody's address"), "write the address of one host"));
     }
     Ok(address)
 }

@@ -159,6 +159,20 @@ fn an_agent_without_servers_or_listeners_is_none() {
 }
 
 #[test]
+fn the_identity_is_an_address_by_which_servers_can_know_it() {
+    let found = errors(&GOOD.replace("identity = \"127.0.0.21\"", "identity = \"0.0.0.0\""));
+    assert!(found[0].contains("`identity`: 0.0.0.0 is nobody's address"), "{found:#?}");
+}
+
+#[test]
+fn an_agent_is_no_server_of_its_own() {
+    let itself = GOOD.replace("address = \"127.0.0.11\"", "address = \"127.0.0.21\"");
+    assert!(errors(&itself)[0].contains("where this agent listens itself"));
+    let anywhere = itself.replace("address = \"127.0.0.21:1812\"", "address = \"0.0.0.0:1812\"");
+    assert!(errors(&anywhere)[0].contains("where this agent listens itself"));
+}
+
+#[test]
 fn servers_must_be_reachable_from_the_identity() {
     let found = errors(&GOOD.replace("address = \"127.0.0.11\"", "address = \"::1\""));
     assert!(found[0].contains("::1 can't be called from 127.0.0.21"), "{found:#?}");
