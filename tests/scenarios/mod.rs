@@ -2,6 +2,7 @@
 
 mod announcing;
 mod bad_input;
+mod chaos;
 mod failover;
 mod hanging;
 mod keys;
