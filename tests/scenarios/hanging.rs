@@ -17,9 +17,16 @@ impl Site {
     fn open() -> Site {
         let mut hosts = Hosts::claim();
         let (east, west, agent) = (hosts.host(), hosts.host(), hosts.host());
+        // A busy machine is nobody's overload here.
+        let server = |name, host| {
+            config::server(&hosts, name, host, &[agent], "").replace(
+                "[health.limits]\n",
+                "[health.limits]\nqueue_delay = \"off\"\nworkers_busy = \"off\"\n",
+            )
+        };
         let site = Site {
-            east: Server::start(&config::server(&hosts, "east", east, &[agent], "")),
-            _west: Server::start(&config::server(&hosts, "west", west, &[agent], "")),
+            east: Server::start(&server("east", east)),
+            _west: Server::start(&server("west", west)),
             agent: Agent::start(&config::agent(agent, &[("east", east), ("west", west)], "")),
             plan: Plan {
                 rate: 200,
