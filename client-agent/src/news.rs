@@ -178,16 +178,19 @@ impl News {
 
     fn tell_notice(&self, facts: &NoticeFacts) {
         let NoticeFacts { server, via, header, outcome } = facts;
-        info!(
-            "{} says by {}: {} (reduction {} %, load {} %, {}); {}",
-            self.name(*server),
-            via.name(),
-            kind_name(header.kind),
-            header.reduction_percent,
-            header.load_percent,
-            header.reason,
-            outcome_name(*outcome)
-        );
+        let (name, via, did) = (self.name(*server), via.name(), outcome_name(*outcome));
+        // SPEC 5.3: what a CHALLENGE gets when nothing is in force.
+        if header.kind == Kind::Failover && header.reduction_percent == 0 && header.validity_s == 0 {
+            info!("{name} says by {via}: nothing is in force; {did}");
+        } else {
+            info!(
+                "{name} says by {via}: {} (reduction {} %, load {} %, {}); {did}",
+                kind_name(header.kind),
+                header.reduction_percent,
+                header.load_percent,
+                header.reason,
+            );
+        }
         if !self.hooks.any(Occasion::Notice) {
             return;
         }
