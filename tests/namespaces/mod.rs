@@ -14,18 +14,6 @@ use serde_json::Value;
 /// No accept may come later than this in a failure that was foreseen.
 const LATEST: Duration = Duration::from_millis(250);
 
-/// A mandatory service that is well while a file is there.
-const WELL: &str = r#"
-[[service]]
-name = "it"
-role = "mandatory"
-check = { kind = "command", command = ["test", "-e", "well"] }
-interval = "20ms"
-fall = 1
-rise = 1
-hold_down = "100ms"
-"#;
-
 /// Which addresses are used.
 #[derive(Clone, Copy)]
 enum Family {
@@ -56,7 +44,7 @@ impl Site {
         let [east, west, agent]: [IpAddr; 3] = std::array::from_fn(|place| address(&at[place]));
         let unused = Hosts::claim();
         let text = |name, host| {
-            let text = config::server(&unused, name, host, &[agent], WELL);
+            let text = config::server(&unused, name, host, &[agent], config::WELL);
             text.replace("[notice]\n", &format!("[notice]\ntransports = {transports}\n"))
         };
         let in_front = config::agent(agent, &[("east", east), ("west", west)], "")

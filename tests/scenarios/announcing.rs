@@ -13,18 +13,6 @@ use forewarn_wire::notice::{
 };
 use serde_json::Value;
 
-/// A mandatory service that is well while a file is there.
-const WELL: &str = r#"
-[[service]]
-name = "it"
-role = "mandatory"
-check = { kind = "command", command = ["test", "-e", "well"] }
-interval = "20ms"
-fall = 1
-rise = 1
-hold_down = "100ms"
-"#;
-
 /// An agent's end of the notice channel to one server, by UDP.
 struct Scripted {
     socket: UdpSocket,
@@ -144,7 +132,7 @@ struct Site {
 
 impl Site {
     fn open(agents: usize) -> Site {
-        Site::with(agents, MacKind::HmacSha256, |text| text + WELL)
+        Site::with(agents, MacKind::HmacSha256, |text| text + config::WELL)
     }
 
     fn with(agents: usize, mac: MacKind, change: impl FnOnce(String) -> String) -> Site {
@@ -319,7 +307,7 @@ fn the_audience_and_the_alternates_are_the_configuration_s() {
     let audience = |text: String| {
         let table = "[notice]\n";
         let more = "audience = { groups = [\"wifi/branch-[0]\", \"wifi/branch-1*\"] }\nalternates = [\"192.0.2.7\"]\n";
-        text.replace(table, &format!("{table}{more}")) + WELL
+        text.replace(table, &format!("{table}{more}")) + config::WELL
     };
     let mut site = Site::with(3, MacKind::HmacSha256, audience);
     site.fail();
@@ -338,7 +326,7 @@ fn shares_leave_one_after_another() {
         let more = "shed = \"50%\"\nshed_every = \"300ms\"\n";
         let text = text.replace("[notice]\n", &format!("[notice]\n{more}"));
         // A failed dependent service is overload; a mandatory one would send all away at once.
-        text + &WELL.replace("\"mandatory\"", "\"dependent\"\nweight = 1.0")
+        text + &config::WELL.replace("\"mandatory\"", "\"dependent\"\nweight = 1.0")
     };
     let site = Site::with(4, MacKind::HmacSha256, shed);
     site.fail();
@@ -355,7 +343,7 @@ fn each_kind_of_mac_is_the_key_s_configuration() {
         let with_mac = |text: String| {
             let key = format!("notice_key = \"{}\"\n", config::NOTICE_KEY);
             assert!(text.contains(&key));
-            text.replace(&key, &format!("{key}notice_mac = \"{}\"\n", mac.name())) + WELL
+            text.replace(&key, &format!("{key}notice_mac = \"{}\"\n", mac.name())) + config::WELL
         };
         let mut site = Site::with(1, mac, with_mac);
         site.fail();

@@ -11,18 +11,6 @@ use rand::{Rng as _, RngExt as _, SeedableRng as _};
 /// How long things go wrong.
 const TROUBLE: Duration = Duration::from_secs(5);
 
-/// A mandatory service that is well while a file is there.
-const WELL: &str = r#"
-[[service]]
-name = "it"
-role = "mandatory"
-check = { kind = "command", command = ["test", "-e", "well"] }
-interval = "20ms"
-fall = 1
-rise = 1
-hold_down = "100ms"
-"#;
-
 struct Site {
     hosts: Hosts,
     addresses: [IpAddr; 2],
@@ -33,7 +21,7 @@ impl Site {
     fn start(&self, place: usize, folder: Folder) -> Server {
         folder.write("well", "");
         let name = ["east", "west"][place];
-        let text = config::server(&self.hosts, name, self.addresses[place], &[self.agent], WELL);
+        let text = config::server(&self.hosts, name, self.addresses[place], &[self.agent], config::WELL);
         Server::start_in(folder, &text, &[])
     }
 }

@@ -10,18 +10,6 @@ use forewarn_tests::{Agent, Folder, Hosts, Server, config, eventually, within};
 /// Two who had lost touch are to agree again within this (SPEC 5.3: by CHALLENGE, one a second at most).
 const AGREED: Duration = Duration::from_secs(2);
 
-/// A mandatory service that is well while a file is there.
-const WELL: &str = r#"
-[[service]]
-name = "it"
-role = "mandatory"
-check = { kind = "command", command = ["test", "-e", "well"] }
-interval = "20ms"
-fall = 1
-rise = 1
-hold_down = "100ms"
-"#;
-
 /// What is needed to start each program, again and again.
 struct Site {
     hosts: Hosts,
@@ -40,7 +28,7 @@ impl Site {
     fn server(&self, name: &str, folder: Folder) -> Server {
         let host = if name == "east" { self.east } else { self.west };
         folder.write("well", "");
-        Server::start_in(folder, &config::server(&self.hosts, name, host, &[self.agent], WELL), &[])
+        Server::start_in(folder, &config::server(&self.hosts, name, host, &[self.agent], config::WELL), &[])
     }
 
     fn agent(&self, folder: Folder, environment: &[(&str, &str)]) -> Agent {

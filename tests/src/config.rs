@@ -11,6 +11,18 @@ pub const LOCAL_SECRET: &str = "localsecretlocalsecretlocal";
 /// The notice key of the pairs.
 pub const NOTICE_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
+/// A mandatory service that is well while the file `well` is in its folder.
+pub const WELL: &str = r#"
+[[service]]
+name = "it"
+role = "mandatory"
+check = { kind = "command", command = ["test", "-e", "well"] }
+interval = "20ms"
+fall = 1
+rise = 1
+hold_down = "100ms"
+"#;
+
 /// A server on `host` whose clients are all hosts of the test (without notices) and `agents` (with them), with quick
 /// timers and a few users. The limits that are the machine's are off.
 pub fn server(hosts: &Hosts, name: &str, host: IpAddr, agents: &[IpAddr], more: &str) -> String {
