@@ -15,5 +15,6 @@ pub mod shared;
 pub mod store;
 #[cfg(test)]
 mod testing;
+pub mod users;
 pub mod vitals;
 pub mod workers;

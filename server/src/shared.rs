@@ -15,6 +15,7 @@ use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
+use crate::store::directory::Directory;
 use crate::store::{self, Accounting, StoreError};
 use crate::vitals::Vitals;
 use crate::workers::{QueueFull, Workers};
@@ -26,6 +27,8 @@ pub struct Shared {
     tables: Arc<ArcSwap<Tables>>,
     vitals: Arc<Vitals>,
     workers: Workers,
+    stores: store::Runtime,
+    directory: Directory,
     accounting: Accounting,
     outcomes: Box<[Outcomes]>,
     mailboxes: Box<[Arc<Mailbox>]>,
@@ -72,6 +75,7 @@ impl Shared {
         let tables =
             Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
+        let stores = store::Runtime::start()?;
         let path = state.path().join(store::FILE);
         let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
         Ok(Arc::new(Self {
@@ -79,6 +83,8 @@ impl Shared {
             config: ArcSwap::new(config),
             vitals,
             workers,
+            stores,
+            directory: Directory::default(),
             accounting,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
             mailboxes: (0..cores).map(|_| Arc::new(Mailbox::with_room(256))).collect(),
@@ -127,6 +133,16 @@ impl Shared {
     /// The pool for what blocks or burns CPU.
     pub fn workers(&self) -> &Workers {
         &self.workers
+    }
+
+    /// The thread that speaks with databases and directories.
+    pub fn stores(&self) -> &store::Runtime {
+        &self.stores
+    }
+
+    /// Where accounts are looked up that aren't in the configuration.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
     }
 
     /// The accounting store.

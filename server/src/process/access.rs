@@ -10,9 +10,11 @@ use zeroize::Zeroizing;
 use super::core::{Case, Desk, Turn};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
+use super::password::Password;
 use super::reply::Hiding;
-use super::tables::{Client, Tables, User};
+use super::tables::{Client, Tables};
 use crate::policy::{Facts, RequestFacts, Verdict};
+use crate::users::{Account, Authorization, Lookup, authorize};
 
 /// The code of EAP-Failure, and the octets of that packet (RFC 3748 section 4.2).
 const EAP_FAILURE: u8 = 4;
@@ -67,9 +69,30 @@ fn credentials<'a>(
     Ok(Credentials::Chap { identifier: *identifier, response, challenge })
 }
 
+/// What was found out about an Access-Request so far. Each step takes its answer from here, or asks for it and leaves
+/// the request to wait; the answer brings it back to [`Desk::proceed`], from the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// What the sources besides the configuration know of the name.
+    pub(super) account: Option<Lookup>,
+    /// Whether the password is right.
+    pub(super) password: Option<bool>,
+}
+
 impl Desk {
-    /// Decides, or hands the decision to a worker.
+    /// Decides, or asks whoever knows.
     pub(super) fn access(&mut self, tables: &Arc<Tables>, case: Case<'_>, out: &mut [u8]) -> Turn {
+        self.proceed(tables, case, Progress::default(), out)
+    }
+
+    /// Decides with what is known by now.
+    pub(super) fn proceed(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        mut progress: Progress,
+        out: &mut [u8],
+    ) -> Turn {
         let client = tables.client(case.client);
         let Some(name) = case.request.find(number::USER_NAME) else {
             return reject(client, case, Cause::NoUserName, out);
@@ -79,40 +102,78 @@ impl Desk {
             Ok(credentials) => credentials,
             Err(cause) => return reject(client, case, cause, out),
         };
-        let Some(user) = tables.user(name) else {
-            return reject(client, case, Cause::UnknownUser, out);
-        };
-        match &credentials {
-            Credentials::Pap(given) if user.password.is_slow() => {
-                self.verify_elsewhere(tables, case, name, given)
-            }
-            Credentials::Pap(given) if user.password.matches(given) => {
-                self.admit(tables, case, user, &credentials, out)
-            }
-            Credentials::Pap(_) => reject(client, case, Cause::WrongPassword, out),
-            Credentials::Chap { identifier, response, challenge } => match user.password.clear_text() {
-                None => reject(client, case, Cause::ChapNeedsClearText, out),
-                Some(text) if chap_matches(*identifier, text, challenge, response) => {
-                    self.admit(tables, case, user, &credentials, out)
+        let elsewhere;
+        let account = match tables.user(name) {
+            Some(account) => account,
+            None => match progress.account.clone().or_else(|| self.shared.directory().known(name)) {
+                Some(Lookup::Known(account)) => {
+                    progress.account = Some(Lookup::Known(Arc::clone(&account)));
+                    elsewhere = account;
+                    &*elsewhere
                 }
-                Some(_) => reject(client, case, Cause::WrongPassword, out),
+                Some(Lookup::Unknown) => return reject(client, case, Cause::UnknownUser, out),
+                Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
+                None => return self.ask_sources(tables, case, name, progress),
             },
+        };
+        let authorization = authorize(account, case.request);
+        let passwords = &authorization.passwords;
+        let right = match (&credentials, progress.password) {
+            (_, Some(right)) => right,
+            (Credentials::Pap(given), None) => {
+                let Some(password) = passwords.iter().next() else {
+                    return reject(client, case, Cause::NoPassword, out);
+                };
+                if password.is_slow() {
+                    return self.verify_elsewhere(tables, case, password, given, progress);
+                }
+                password.matches(given)
+            }
+            (Credentials::Chap { identifier, response, challenge }, None) => match passwords.clear_text() {
+                None => return reject(client, case, Cause::ChapNeedsClearText, out),
+                Some(text) => chap_matches(*identifier, text, challenge, response),
+            },
+        };
+        if !right {
+            return reject(client, case, Cause::WrongPassword, out);
+        }
+        self.admit(tables, case, account, &authorization, &credentials, out)
+    }
+
+    /// The sources behind the configuration are asked who this is.
+    fn ask_sources(&mut self, tables: &Arc<Tables>, case: Case<'_>, name: &[u8], progress: Progress) -> Turn {
+        let Some(ticket) = self.wait(tables, case, None, progress) else {
+            return Turn::Silence(Cause::TooManyInFlight);
+        };
+        let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
+        match self.shared.directory().ask(name, promise) {
+            Ok(()) => Turn::Waits,
+            Err(promise) => {
+                promise.release();
+                self.abandon(ticket);
+                Turn::Silence(Cause::SourceFull)
+            }
         }
     }
 
     /// A slow hash: on the pool.
-    fn verify_elsewhere(&mut self, tables: &Arc<Tables>, case: Case<'_>, name: &[u8], given: &[u8]) -> Turn {
+    fn verify_elsewhere(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        password: &Password,
+        given: &[u8],
+        progress: Progress,
+    ) -> Turn {
         let taken_up = Arc::new(AtomicBool::new(false));
-        let Some(ticket) = self.wait(tables, case, Some(Arc::clone(&taken_up))) else {
+        let Some(ticket) = self.wait(tables, case, Some(Arc::clone(&taken_up)), progress) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
-        let (name, given) = (Box::<[u8]>::from(name), Zeroizing::new(given.to_vec()));
-        let tables = Arc::clone(tables);
+        let (password, given) = (password.clone(), Zeroizing::new(given.to_vec()));
         let submitted = self.shared.workers().submit(case.arrived.as_nanos(), move || {
             taken_up.store(true, Ordering::Relaxed);
-            let right = tables.user(&name).is_some_and(|user| user.password.matches(&given));
-            promise.keep(Finding::Password(right));
+            promise.keep(Finding::Password(password.matches(&given)));
         });
         if submitted.is_ok() {
             return Turn::Waits;
@@ -122,28 +183,13 @@ impl Desk {
         Turn::Silence(Cause::WorkersFull)
     }
 
-    /// The worker has decided.
-    pub(super) fn decided(
-        &mut self,
-        tables: &Arc<Tables>,
-        case: Case<'_>,
-        right: bool,
-        out: &mut [u8],
-    ) -> Turn {
-        let client = tables.client(case.client);
-        let user = case.request.find(number::USER_NAME).and_then(|name| tables.user(name));
-        match user {
-            Some(user) if right => self.admit(tables, case, user, &Credentials::Pap(&[]), out),
-            _ => reject(client, case, Cause::WrongPassword, out),
-        }
-    }
-
     /// Who they are is proven; policy has the last word.
     fn admit(
         &mut self,
         tables: &Tables,
         case: Case<'_>,
-        user: &User,
+        account: &Account,
+        authorization: &Authorization<'_>,
         credentials: &Credentials<'_>,
         out: &mut [u8],
     ) -> Turn {
@@ -155,8 +201,8 @@ impl Desk {
                 client_name: &client.name,
                 client_group: &client.group,
                 client_address: case.route.to.ip().to_canonical(),
-                user_name: &user.name,
-                user_groups: &user.groups,
+                user_name: &account.name,
+                user_groups: &account.groups,
                 request: request_facts(case.request, credentials.method()),
             };
             match policies.evaluate(&self.root, &facts, &mut self.matched) {
@@ -172,7 +218,7 @@ impl Desk {
         let written = writer
             .message_authenticator()
             .map(|_| ())
-            .and_then(|()| user.reply.write(&mut writer, &mut hiding, replies))
+            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, replies))
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
             .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
         match written {

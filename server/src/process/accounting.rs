@@ -5,6 +5,7 @@ use std::sync::Arc;
 use forewarn_shell::clock;
 use forewarn_wire::Code;
 
+use super::access::Progress;
 use super::core::{Case, Desk, Turn, write_plain};
 use super::mailbox::{Promise, Ticket, Unstored};
 use super::outcome::Cause;
@@ -14,7 +15,7 @@ use crate::store::Entry;
 impl Desk {
     /// Hands the record to the writer.
     pub(super) fn accounting(&mut self, tables: &Arc<Tables>, case: Case<'_>) -> Turn {
-        let Some(ticket) = self.wait(tables, case, None) else {
+        let Some(ticket) = self.wait(tables, case, None, Progress::default()) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let mut request = self.spare.pop().unwrap_or_default();

@@ -18,6 +18,7 @@ use forewarn_wire::{Code, Kept, MessageAuthenticatorRule, Packet, Verified, Writ
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
+use super::access::Progress;
 use super::accounting::stored;
 use super::heard::Ear;
 use super::ledger::Complaint;
@@ -183,6 +184,8 @@ pub(super) struct Waiting {
     /// Set by the worker that has taken it up: from then on it doesn't wait, it is being worked on. A slow hash alone
     /// is no queue.
     pub(super) taken_up: Option<Arc<AtomicBool>>,
+    /// What was found out before, of an Access-Request.
+    pub(super) progress: Progress,
 }
 
 impl Waiting {
@@ -409,25 +412,23 @@ impl Desk {
         out: &mut [u8],
     ) -> Option<Departure> {
         // Stale: its request was given up meanwhile.
-        let waiting = self.waiting.remove(ticket.slot, ticket.generation)?;
+        let mut waiting = self.waiting.remove(ticket.slot, ticket.generation)?;
         self.shown = self.waiting.oldest_of(Waiting::still_waits);
-        let departure = self.resume_kept(now, &waiting, &finding, out);
+        let departure = self.resume_kept(now, &mut waiting, finding, out);
         let route = waiting.route;
         self.reuse(waiting.request);
-        if let Finding::Stored(_, request) = finding {
-            self.reuse(request);
-        }
         departure.map(|length| Departure { route, length })
     }
 
     fn resume_kept(
         &mut self,
         now: Instant,
-        waiting: &Waiting,
-        finding: &Finding,
+        waiting: &mut Waiting,
+        finding: Finding,
         out: &mut [u8],
     ) -> Option<usize> {
-        let Waiting { tables, client, request, slot, route, arrived, .. } = waiting;
+        let Waiting { tables, client, request, slot, route, arrived, progress, .. } = waiting;
+        let progress = std::mem::take(progress);
         let Some(request) = request.packet() else {
             self.count(Cause::WorkerFailed);
             self.dedup.forget(*slot);
@@ -439,8 +440,16 @@ impl Desk {
         }
         let case = Case { client: *client, request: &request, slot: *slot, route: *route, arrived: *arrived };
         let turn = match finding {
-            Finding::Password(right) => self.decided(tables, case, *right, out),
-            Finding::Stored(verdict, _) => stored(tables, case, *verdict, out),
+            Finding::Account(lookup) => {
+                self.proceed(tables, case, Progress { account: Some(lookup), ..progress }, out)
+            }
+            Finding::Password(right) => {
+                self.proceed(tables, case, Progress { password: Some(right), ..progress }, out)
+            }
+            Finding::Stored(verdict, kept) => {
+                self.reuse(kept);
+                stored(tables, case, verdict, out)
+            }
             Finding::Lost => Turn::Silence(Cause::WorkerFailed),
         };
         self.conclude(now, case, turn, out)
@@ -460,6 +469,7 @@ impl Desk {
         tables: &Arc<Tables>,
         case: Case<'_>,
         taken_up: Option<Arc<AtomicBool>>,
+        progress: Progress,
     ) -> Option<Ticket> {
         if self.in_flight() >= self.in_flight_max {
             return None;
@@ -468,7 +478,7 @@ impl Desk {
         request.store(case.request);
         let Case { client, slot, route, arrived, .. } = case;
         let tables = Arc::clone(tables);
-        let waiting = Waiting { tables, client, request, slot, route, arrived, taken_up };
+        let waiting = Waiting { tables, client, request, slot, route, arrived, taken_up, progress };
         match self.waiting.insert(arrived, waiting) {
             Ok((slot, generation)) => Some(Ticket { core: self.number, slot, generation }),
             Err(_) => None,

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forewarn_wire::Kept;
 use tokio::sync::Notify;
 
+use crate::users::Lookup;
+
 /// Names a request that waits: the core, its slot there, and the slot's generation. A stale one names nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ticket {
@@ -20,6 +22,8 @@ pub struct Ticket {
 /// What was found out.
 #[derive(Debug)]
 pub enum Finding {
+    /// Who the user is.
+    Account(Lookup),
     /// Whether the password was right.
     Password(bool),
     /// Whether the accounting record is durable; the request comes back.

@@ -105,6 +105,8 @@ causes! {
     ChapNeedsClearText, "chap-needs-clear-text", Reject;
     /// EAP: no method is configured.
     EapNotOffered, "eap-not-offered", Reject;
+    /// The account has no password that counts for this request.
+    NoPassword, "no-password", Reject;
     /// A policy rejects.
     Policy, "policy", Reject;
     /// A policy's condition could not be evaluated.
@@ -145,6 +147,10 @@ causes! {
     WorkersFull, "workers-full", Silence;
     /// The worker failed on it.
     WorkerFailed, "worker-failed", Silence;
+    /// A source that might know the user can't be asked.
+    SourceAway, "source-away", Silence;
+    /// Too many wait for a source.
+    SourceFull, "source-full", Silence;
     /// The accounting queue is full.
     StoreFull, "store-full", Silence;
     /// The record could not be made durable.

@@ -5,7 +5,9 @@
 //! answered. What comes while a commit runs is the next transaction, so that durability costs one disk write per
 //! batch and not per record.
 
+pub mod directory;
 mod record;
+mod runtime;
 mod session;
 mod writer;
 
@@ -22,6 +24,7 @@ use crate::process::mailbox::Promise;
 use crate::vitals::{QueueVitals, Vitals};
 
 pub use record::{Record, RecordError, Status};
+pub use runtime::Runtime;
 pub use session::Sessions;
 
 /// Records that may wait for the writer, unless configured otherwise: about a second of a disk that is fast.

@@ -10,10 +10,9 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 use super::ledger::Ledger;
-use super::password::Password;
-use super::reply::Template;
 use crate::config::{self, Config, RequireMessageAuthenticator};
-use crate::policy::{Fault, Groups, Policies};
+use crate::policy::{Fault, Policies};
+use crate::users::Account;
 
 /// Immutable; a reload makes new ones and swaps them in whole.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ pub struct Tables {
     single: HashMap<IpAddr, u32, BuildHasherDefault<AddressHasher>>,
     prefixes_v4: PrefixMap<Ipv4Net, u32>,
     prefixes_v6: PrefixMap<Ipv6Net, u32>,
-    users: HashMap<Box<[u8]>, User>,
+    users: HashMap<Box<[u8]>, Account>,
     policies: Policies,
     cores: usize,
 }
@@ -76,19 +75,6 @@ impl Client {
     }
 }
 
-/// A user as a core needs them.
-#[derive(Debug)]
-pub struct User {
-    /// As configured.
-    pub name: Arc<str>,
-    /// What a password is compared with.
-    pub password: Password,
-    /// For policies.
-    pub groups: Groups,
-    /// What goes into their Access-Accept.
-    pub reply: Template,
-}
-
 impl Tables {
     /// Makes them for so many cores. Ledgers are taken over from `before` by the client's name and network;
     /// otherwise `learnt` says whether the client of this key was seen to send Message-Authenticator.
@@ -108,7 +94,7 @@ impl Tables {
             single: HashMap::default(),
             prefixes_v4: PrefixMap::new(),
             prefixes_v6: PrefixMap::new(),
-            users: config.users.iter().map(user).collect(),
+            users: config.users.iter().map(|user| (user.name.as_bytes().into(), user.into())).collect(),
             policies,
             cores,
         };
@@ -168,8 +154,8 @@ impl Tables {
         &self.clients
     }
 
-    /// The user of this name, octet for octet.
-    pub fn user(&self, name: &[u8]) -> Option<&User> {
+    /// The configuration's user of this name, octet for octet.
+    pub fn user(&self, name: &[u8]) -> Option<&Account> {
         self.users.get(name)
     }
 
@@ -187,16 +173,6 @@ pub fn ledger_key(name: &str, network: IpNet) -> String {
 fn ledgers(tables: &Tables) -> BTreeMap<String, Arc<Ledger>> {
     let entry = |client: &Client| (ledger_key(&client.name, client.network), Arc::clone(&client.ledger));
     tables.clients.iter().map(entry).collect()
-}
-
-fn user(user: &config::User) -> (Box<[u8]>, User) {
-    let entry = User {
-        name: Arc::clone(&user.name),
-        password: user.password.clone(),
-        groups: Groups::new(user.groups.iter().map(AsRef::as_ref)),
-        reply: Template::new(&user.reply),
-    };
-    (user.name.as_bytes().into(), entry)
 }
 
 /// Addresses come from the network, but only the configuration puts any in: a cheap hash is safe here.
