@@ -9,6 +9,7 @@ pub mod directory;
 mod record;
 mod runtime;
 mod session;
+pub mod tls;
 mod writer;
 
 use std::collections::VecDeque;
