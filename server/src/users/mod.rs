@@ -4,14 +4,19 @@
 //! cores and caches. [`authorize`] looks at it with one request in hand and gives an [`Authorization`]: what proves
 //! the user, and what they get.
 
+mod rows;
+
 use std::sync::Arc;
 
+use forewarn_dict::Dictionary;
 use forewarn_wire::Packet;
 
 use crate::config;
 use crate::policy::Groups;
 use crate::process::password::Password;
 use crate::process::reply::Template;
+
+pub use rows::{GroupRows, Row, RowError, RowTable, Rows};
 
 /// Where an account comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,6 +53,27 @@ pub struct Account {
     pub groups: Groups,
     /// What goes into its Access-Accept.
     pub reply: Template,
+}
+
+impl Account {
+    /// From the rows of a database, understood once. What can't be understood is in [`faults`](Self::faults).
+    pub fn from_rows(name: &str, source: Source, rows: &Rows<'_>, dictionary: &Dictionary) -> Self {
+        let _ = dictionary;
+        let password = rows.check.iter().find(|row| row.attribute == Some("Cleartext-Password"));
+        let password = password.and_then(|row| Password::clear(row.value?.as_bytes()).ok());
+        Self {
+            name: name.into(),
+            source,
+            password,
+            groups: Groups::new(rows.groups.iter().map(|group| group.name)),
+            reply: Template::default(),
+        }
+    }
+
+    /// Rows that could not be understood, to be said once to the operator when the account is read.
+    pub fn faults(&self) -> &[RowError] {
+        &[]
+    }
 }
 
 impl From<&config::User> for Account {
