@@ -4,6 +4,7 @@
 //! one and swaps it in whole.
 
 mod difference;
+pub mod ldap;
 mod load;
 
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// The users, in the order of the file. No two have the same name.
     pub users: Vec<User>,
+    /// The directory of users, where there is one.
+    pub ldap: Option<ldap::Ldap>,
     /// The policies, in the order they are evaluated in.
     pub policies: Vec<Policy>,
     /// The attributes there are, by name: ours, and those of `[dictionary] files`.

@@ -6,6 +6,7 @@
 //! batch and not per record.
 
 pub mod directory;
+pub mod ldap;
 mod record;
 mod runtime;
 mod session;

@@ -2,6 +2,7 @@
 
 mod client;
 mod health;
+mod ldap;
 mod notice;
 mod reply;
 mod server;
@@ -45,7 +46,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
 }
 
 /// What SPEC 1 to 3 have and this version hasn't.
-const LATER: &[&str] = &["eap", "sql", "ldap", "pool", "realm", "peer", "cluster", "console"];
+const LATER: &[&str] = &["eap", "sql", "pool", "realm", "peer", "cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.
 fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
@@ -55,6 +56,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let listens = server::listens(&root, server.as_ref());
     let clients = client::clients(&root);
     let dictionary = user::dictionary(&root);
+    let ldap = ldap::ldap(&root, &dictionary);
     let (users, elsewhere) = user::users(&root, &dictionary);
     let policies = user::policies(&root, &dictionary);
     let workers = server::workers(&root);
@@ -71,6 +73,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         listens,
         clients,
         users,
+        ldap,
         policies,
         dictionary,
         workers,

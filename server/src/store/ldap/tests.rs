@@ -1,0 +1,1 @@
+//! Against an LDAP directory of its own: see `tests/`. Here: what needs none.
