@@ -209,10 +209,28 @@ pub struct Policy {
     pub name: Arc<str>,
     /// The condition, a CEL expression; absent: always.
     pub when: Option<Expression>,
-    /// What it decides; absent: it only adds to the reply.
+    /// What it decides; absent: it only has a say in the reply.
     pub action: Option<PolicyAction>,
-    /// What it puts into the reply.
-    pub reply: Vec<ReplyAttribute>,
+    /// Why, for decision records; absent: its name says it.
+    pub reason: Option<Arc<str>>,
+    /// What it does to the reply.
+    pub reply: PolicyReply,
+}
+
+/// `reply`, `reply_add` and `reply_remove` of a policy.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PolicyReply {
+    /// What it puts in: what it sets, then what it adds.
+    pub attributes: Vec<ReplyAttribute>,
+    /// Of what earlier sources put in, what it takes out: what it sets or removes, as `(vendor, numbers)`.
+    pub replaces: Vec<(u32, Vec<u32>)>,
+}
+
+impl PolicyReply {
+    /// Whether it leaves the reply as it is.
+    pub fn is_empty(&self) -> bool {
+        self.attributes.is_empty() && self.replaces.is_empty()
+    }
 }
 
 /// A CEL expression as written.
@@ -231,6 +249,8 @@ pub enum PolicyAction {
     Accept,
     /// Reject, and look at no further policy.
     Reject,
+    /// Require a second factor, and go on with the next policy: a later one may still reject.
+    SecondFactor,
 }
 
 /// `[workers]`

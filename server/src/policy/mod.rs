@@ -6,10 +6,12 @@
 mod check;
 mod fact;
 
+use std::sync::Arc;
+
 use cel::common::types::CelBool;
 use cel::{Context, IdedExpr, Value};
 
-use crate::config::{Policy, PolicyAction, ReplyAttribute};
+use crate::config::{Policy, PolicyAction, PolicyReply};
 use crate::contained::contained;
 
 pub use fact::{Fact, Facts, Groups, NUMBER_ABSENT, RequestFacts};
@@ -77,7 +79,8 @@ pub struct Policies {
 struct Rule {
     when: Option<Condition>,
     action: Option<PolicyAction>,
-    reply: Vec<ReplyAttribute>,
+    reason: Arc<str>,
+    reply: PolicyReply,
 }
 
 /// What the policies say of one request.
@@ -85,6 +88,8 @@ struct Rule {
 pub enum Verdict {
     /// Accepted, by a policy or because none was against it.
     Accept,
+    /// As `Accept`, once a second factor is proven: the policy of this number asks for it.
+    SecondFactor(usize),
     /// The policy of this number rejects.
     Reject(usize),
     /// The condition of the policy of this number could not be evaluated. To be rejected: a policy that
@@ -108,7 +113,8 @@ impl Policies {
                     continue;
                 }
             };
-            rules.push(Rule { when, action: policy.action, reply: policy.reply.clone() });
+            let reason = Arc::clone(policy.reason.as_ref().unwrap_or(&policy.name));
+            rules.push(Rule { when, action: policy.action, reason, reply: policy.reply.clone() });
         }
         if faults.is_empty() { Ok(Self { rules }) } else { Err(faults) }
     }
@@ -126,6 +132,7 @@ impl Policies {
         matched: &mut Vec<usize>,
     ) -> Verdict {
         matched.clear();
+        let mut accept = Verdict::Accept;
         for (number, rule) in self.rules.iter().enumerate() {
             match rule.when.as_ref().map_or(Ok(true), |when| when.holds(root, facts)) {
                 Ok(true) => {}
@@ -138,16 +145,23 @@ impl Policies {
             if !rule.reply.is_empty() {
                 matched.push(number);
             }
-            if rule.action == Some(PolicyAction::Accept) {
-                return Verdict::Accept;
+            match rule.action {
+                Some(PolicyAction::Accept) => return accept,
+                Some(PolicyAction::SecondFactor) => accept = Verdict::SecondFactor(number),
+                Some(PolicyAction::Reject) | None => {}
             }
         }
-        Verdict::Accept
+        accept
     }
 
-    /// What the policy of this number puts into the reply.
-    pub fn reply(&self, number: usize) -> &[ReplyAttribute] {
-        self.rules.get(number).map_or(&[], |rule| &rule.reply)
+    /// What the policy of this number does to the reply.
+    pub fn reply(&self, number: usize) -> &PolicyReply {
+        &self.rules[number].reply
+    }
+
+    /// Why the policy of this number decides as it does: its `reason`, else its name.
+    pub fn reason(&self, number: usize) -> &Arc<str> {
+        &self.rules[number].reason
     }
 }
 

@@ -2,7 +2,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::*;
-use crate::config::Expression;
+use crate::config::{Expression, ReplyAttribute};
 
 /// The condition of SPEC 1's example.
 const EXAMPLE: &str = r#"client.group.startsWith("wifi/") && "staff" in user.groups"#;
@@ -125,7 +125,11 @@ fn policy(when: Option<&str>, action: Option<PolicyAction>, reply: &[u8]) -> Pol
         name: Arc::from("a policy"),
         when: when.map(|source| Expression { source: source.to_owned(), position: String::new() }),
         action,
-        reply: reply.iter().map(|number| attribute(*number)).collect(),
+        reason: None,
+        reply: PolicyReply {
+            attributes: reply.iter().map(|number| attribute(*number)).collect(),
+            replaces: reply.iter().map(|number| (0, vec![u32::from(*number)])).collect(),
+        },
     }
 }
 
@@ -157,6 +161,11 @@ fn policies_are_evaluated_in_order() {
     let accepted =
         [policy(staff, Some(PolicyAction::Accept), &[1]), policy(None, Some(PolicyAction::Reject), &[])];
     assert_eq!(evaluate(&accepted), (Verdict::Accept, vec![0]));
+    let second = [policy(None, Some(PolicyAction::SecondFactor), &[1]), policy(None, None, &[2])];
+    assert_eq!(evaluate(&second), (Verdict::SecondFactor(0), vec![0, 1]));
+    let second_and_no =
+        [policy(None, Some(PolicyAction::SecondFactor), &[]), policy(None, Some(PolicyAction::Reject), &[])];
+    assert_eq!(evaluate(&second_and_no), (Verdict::Reject(1), vec![]));
     let failed = [policy(Some("1 / (request.nas_port + 1) == 0"), None, &[])];
     assert_eq!(evaluate(&failed), (Verdict::Failed(0), vec![]));
 }

@@ -11,7 +11,7 @@ use super::core::{Case, Desk, Turn};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::password::Password;
-use super::reply::Hiding;
+use super::reply::{Hiding, write_all};
 use super::tables::{Client, Tables};
 use crate::policy::{Facts, RequestFacts, Verdict};
 use crate::users::{Account, Authorization, Lookup, authorize};
@@ -207,7 +207,9 @@ impl Desk {
             };
             match policies.evaluate(&self.root, &facts, &mut self.matched) {
                 Verdict::Accept => {}
-                Verdict::Reject(_) => return reject(client, case, Cause::Policy, out),
+                // Nobody has one yet.
+                Verdict::SecondFactor(_) => return reject(client, case, Cause::NoSecondFactor, out),
+                Verdict::Reject(number) => return self.reject_by(tables, case, number, out),
                 Verdict::Failed(_) => return reject(client, case, Cause::PolicyFailed, out),
             }
         }
@@ -226,23 +228,44 @@ impl Desk {
             Err(_) => Turn::Silence(Cause::ReplyTooLong),
         }
     }
+
+    /// The policy of this number rejects, with what it has to say.
+    fn reject_by(&mut self, tables: &Tables, case: Case<'_>, number: usize, out: &mut [u8]) -> Turn {
+        let client = tables.client(case.client);
+        let attributes = &tables.policies().reply(number).attributes;
+        let mut hiding =
+            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
+        let more = |writer: &mut Writer<'_>| write_all(writer, &mut hiding, attributes);
+        rejected(Cause::Policy, write_reject(client, case.request, out, more))
+    }
 }
 
 /// An Access-Reject, for its time.
 fn reject(client: &Client, case: Case<'_>, cause: Cause, out: &mut [u8]) -> Turn {
-    match write_reject(client, case.request, out) {
+    rejected(cause, write_reject(client, case.request, out, |_| Ok(())))
+}
+
+fn rejected(cause: Cause, written: Result<usize, WriteError>) -> Turn {
+    match written {
         Ok(length) => Turn::Reject(cause, length),
         Err(_) => Turn::Silence(Cause::ReplyTooLong),
     }
 }
 
-fn write_reject(client: &Client, request: &Packet<'_>, out: &mut [u8]) -> Result<usize, WriteError> {
+/// `more` writes what this reject has besides what every reject has.
+fn write_reject(
+    client: &Client,
+    request: &Packet<'_>,
+    out: &mut [u8],
+    more: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
+) -> Result<usize, WriteError> {
     let mut writer = Writer::new(out, Code::ACCESS_REJECT, request.identifier());
     writer.message_authenticator()?;
     // RFC 3579 section 2.6.3: the reject of an EAP conversation carries EAP-Failure.
     if let Some([_, identifier, ..]) = request.find(number::EAP_MESSAGE) {
         writer.eap_message(&[EAP_FAILURE, *identifier, 0, 4])?;
     }
+    more(&mut writer)?;
     writer.proxy_states(request)?;
     writer.reply(&client.key, request.authenticator()).map(<[u8]>::len)
 }

@@ -107,6 +107,8 @@ causes! {
     EapNotOffered, "eap-not-offered", Reject;
     /// The account has no password that counts for this request.
     NoPassword, "no-password", Reject;
+    /// A policy requires a second factor, and the user has none.
+    NoSecondFactor, "no-second-factor", Reject;
     /// A policy rejects.
     Policy, "policy", Reject;
     /// A policy's condition could not be evaluated.

@@ -4,7 +4,7 @@ use forewarn_wire::hide::salted;
 use forewarn_wire::{Attributes, Packet, RadiusKey, VendorFormat, WriteError, Writer, number};
 use rand_core::Rng;
 
-use crate::config::{ReplyAttribute, ReplyValue};
+use crate::config::{PolicyReply, ReplyAttribute, ReplyValue};
 
 /// What a user's Access-Accept carries. Where nothing has to be hidden or replaced, writing it is one copy.
 #[derive(Debug, Default)]
@@ -27,21 +27,21 @@ impl Template {
         Self { attributes: attributes.to_vec(), encoded: encoded.into(), hides }
     }
 
-    /// Writes the attributes, but for those that one of `later` sets too; then those of `later`. Of `later`,
+    /// Writes the attributes, but for those that one of `later` sets or removes; then those of `later`. Of `later`,
     /// the last to set an attribute wins over the earlier ones.
     pub fn write<'t>(
         &'t self,
         writer: &mut Writer<'_>,
         hiding: &mut Hiding<'_>,
-        later: impl Iterator<Item = &'t [ReplyAttribute]> + Clone,
+        later: impl Iterator<Item = &'t PolicyReply> + Clone,
     ) -> Result<(), WriteError> {
         if later.clone().next().is_none() && !self.hides {
             return write_list(writer, &self.encoded);
         }
         write_but(writer, hiding, &self.attributes, &later)?;
         let mut rest = later;
-        while let Some(attributes) = rest.next() {
-            write_but(writer, hiding, attributes, &rest)?;
+        while let Some(reply) = rest.next() {
+            write_but(writer, hiding, &reply.attributes, &rest)?;
         }
         Ok(())
     }
@@ -70,19 +70,27 @@ impl Hiding<'_> {
     }
 }
 
-/// Writes `attributes`, but for those that one of `later` sets too.
+/// Writes a list that nothing changes any more.
+pub fn write_all(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    attributes: &[ReplyAttribute],
+) -> Result<(), WriteError> {
+    write_but(writer, hiding, attributes, &std::iter::empty())
+}
+
+/// Writes `attributes`, but for those that one of `later` sets or removes.
 fn write_but<'t>(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,
     attributes: &[ReplyAttribute],
-    later: &(impl Iterator<Item = &'t [ReplyAttribute]> + Clone),
+    later: &(impl Iterator<Item = &'t PolicyReply> + Clone),
 ) -> Result<(), WriteError> {
-    let is_set_later = |attribute: &ReplyAttribute| {
-        let same =
-            |other: &ReplyAttribute| (other.vendor, &other.numbers) == (attribute.vendor, &attribute.numbers);
-        later.clone().any(|attributes| attributes.iter().any(same))
+    let is_replaced = |attribute: &ReplyAttribute| {
+        let same = |other: &(u32, Vec<u32>)| (other.0, &other.1) == (attribute.vendor, &attribute.numbers);
+        later.clone().any(|reply| reply.replaces.iter().any(same))
     };
-    for attribute in attributes.iter().filter(|attribute| !is_set_later(attribute)) {
+    for attribute in attributes.iter().filter(|attribute| !is_replaced(attribute)) {
         match &attribute.value {
             ReplyValue::Encoded(octets) => write_list(writer, octets)?,
             ReplyValue::Hidden { tag, value } => {

@@ -8,10 +8,14 @@ use super::super::{ReplyAttribute, ReplyValue};
 /// Most octets of a reply's attributes: 4096, less the header, Message-Authenticator and some Proxy-State.
 const OCTETS_MAX: usize = 3900;
 
-/// The attributes of the table `reply`, in the order they were written in; none where there is none. `None`:
+/// What may stand in an Access-Reject (RFC 2865 section 5.44, RFC 2869 section 5.19, RFC 3576 section 3.5, RFC 2548
+/// section 2.1.5), as `(vendor, number)`: Reply-Message, Password-Retry, Error-Cause, MS-CHAP-Error.
+const IN_REJECTS: [(u32, u32); 4] = [(0, 18), (0, 75), (0, 101), (311, 2)];
+
+/// The attributes of the table `key`, in the order they were written in; none where there is none. `None`:
 /// something was reported.
-pub(super) fn reply(table: &Table<'_>, dictionary: &Dictionary) -> Option<Vec<ReplyAttribute>> {
-    let Some(reply) = table.optional_table("reply") else { return (!table.has("reply")).then(Vec::new) };
+pub(super) fn reply(table: &Table<'_>, key: &str, dictionary: &Dictionary) -> Option<Vec<ReplyAttribute>> {
+    let Some(reply) = table.optional_table(key) else { return (!table.has(key)).then(Vec::new) };
     let entries = reply.entries();
     let mut attributes = Vec::with_capacity(entries.len());
     for entry in &entries {
@@ -20,10 +24,34 @@ pub(super) fn reply(table: &Table<'_>, dictionary: &Dictionary) -> Option<Vec<Re
     reply.finish();
     let octets: usize = attributes.iter().map(|attribute| attribute.value.octets()).sum();
     if octets > OCTETS_MAX {
-        let what = format!("`reply` takes {octets} octets, too many for one packet");
-        table.error("reply", Wrong::new(what, format!("leave some out: at most {OCTETS_MAX}")));
+        let what = format!("`{key}` takes {octets} octets, too many for one packet");
+        table.error(key, Wrong::new(what, format!("leave some out: at most {OCTETS_MAX}")));
     }
     (attributes.len() == entries.len()).then_some(attributes)
+}
+
+/// The attributes that the list `key` names, as `(vendor, numbers)`; none where there is none. `None`: something was
+/// reported.
+pub(super) fn names(table: &Table<'_>, key: &str, dictionary: &Dictionary) -> Option<Vec<(u32, Vec<u32>)>> {
+    let name = |value: &Value<'_>| {
+        let (attribute, _) = dictionary.named(value.text()?).map_err(|error| wrong(&error))?;
+        Ok((attribute.path().vendor(), attribute.path().numbers.to_vec()))
+    };
+    let list = table.list(key, name).optional();
+    if table.has(key) { list } else { Some(Vec::new()) }
+}
+
+/// Reports what can't stand in an Access-Reject.
+pub(super) fn only_in_rejects(table: &Table<'_>, attributes: &[ReplyAttribute]) {
+    for attribute in attributes {
+        let allowed =
+            attribute.numbers.len() == 1 && IN_REJECTS.contains(&(attribute.vendor, attribute.numbers[0]));
+        if !allowed {
+            let what = format!("{} has no place in an Access-Reject", attribute.name);
+            let hint = "only Reply-Message, Password-Retry, Error-Cause and MS-CHAP-Error go into rejects";
+            table.error("reply", Wrong::new(what, hint));
+        }
+    }
 }
 
 /// One entry; `Reply-Message = ["first", "second"]` is the attribute several times.
@@ -86,17 +114,20 @@ fn refuse(entry: &Entry<'_>, value: &Value<'_>, error: PairError) {
         matches!(error, PairError::UnknownName { .. } | PairError::Tag { .. } | PairError::Internal { .. });
     let wrong = match error {
         PairError::Value { name, error } => Wrong::new(format!("{name}: {}", error.what), error.hint),
-        error => {
-            let text = error.to_string();
-            let (what, hint) = text.split_once("; ").unwrap_or((&text, ""));
-            Wrong::new(what, hint)
-        }
+        error => wrong(&error),
     };
     if at_key {
         entry.error(wrong);
     } else {
         value.error(wrong);
     }
+}
+
+/// The error says both halves.
+fn wrong(error: &PairError) -> Wrong {
+    let text = error.to_string();
+    let (what, hint) = text.split_once("; ").unwrap_or((&text, ""));
+    Wrong::new(what, hint)
 }
 
 fn reply_value(pair: &Pair) -> Result<ReplyValue, Wrong> {

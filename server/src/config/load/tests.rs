@@ -85,7 +85,8 @@ fn the_example_encodes_its_replies() {
     assert_eq!(octets(&user.reply[0].value), [27, 6, 0, 0, 14, 16]);
     assert_eq!(octets(&user.reply[1].value), b"\x12\x0eHello, alice");
     let [policy] = config.policies.as_slice() else { panic!("one policy") };
-    let reply: Vec<Vec<u8>> = policy.reply.iter().map(|attribute| octets(&attribute.value)).collect();
+    let reply: Vec<Vec<u8>> =
+        policy.reply.attributes.iter().map(|attribute| octets(&attribute.value)).collect();
     assert_eq!(reply, [&b"\x40\x06\x00\x00\x00\x0d"[..], b"\x41\x06\x00\x00\x00\x06", b"\x51\x05120"]);
     assert!(policy.when.as_ref().unwrap().position.ends_with("server.toml:33:8"));
 }

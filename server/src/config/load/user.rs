@@ -6,7 +6,7 @@ use std::sync::Arc;
 use forewarn_dict::Dictionary;
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Secret, Table, Value, Wrong};
 
-use super::super::{Expression, Policy, PolicyAction, User};
+use super::super::{Expression, Policy, PolicyAction, PolicyReply, User};
 use super::server::plain;
 use super::{bounded, each, reply};
 use crate::policy::Condition;
@@ -67,7 +67,7 @@ fn user(table: &Table<'_>, dictionary: &Dictionary) -> Option<User> {
     let name = table.text("name").then(user_name).required();
     let password = password(table);
     let groups = table.texts("groups").or(Vec::new());
-    let reply = reply::reply(table, dictionary);
+    let reply = reply::reply(table, "reply", dictionary);
     Some(User {
         name: name?.into(),
         password: password?,
@@ -133,19 +133,50 @@ fn understood(password: Result<Password, PasswordError>) -> Result<Password, Wro
 
 pub(super) fn policies(root: &Table<'_>, dictionary: &Dictionary) -> Vec<Policy> {
     each(bounded(root, "policy", root.named_tables("policy"), POLICIES_MAX), |table| {
-        table.not_available_yet(&["realm", "route", "challenge"]);
+        table.not_available_yet(&["realm"]);
         let name = table.text("name").then(plain).required();
         let when = table.field("when", Value::text).with_place();
         let when = when.map(|(source, place)| expression(table.document(), source, place));
-        let actions = [("accept", PolicyAction::Accept), ("reject", PolicyAction::Reject)];
-        let action = table.choice("action", &actions, &["route", "challenge"]).optional();
-        let reply = reply::reply(table, dictionary);
-        if action.is_none() && !table.has("action") && !table.has("reply") {
+        let actions = [
+            ("accept", PolicyAction::Accept),
+            ("reject", PolicyAction::Reject),
+            ("second_factor", PolicyAction::SecondFactor),
+        ];
+        let action = table.choice("action", &actions, &["route"]).optional();
+        let reason = table.text("reason").then(plain).optional();
+        let reply = policy_reply(table, dictionary, action);
+        if action.is_none()
+            && !["action", "reply", "reply_add", "reply_remove"].iter().any(|key| table.has(key))
+        {
             let hint = "add reply = { .. }, action = \"accept\" or action = \"reject\"";
             table.error("name", Wrong::new("this [[policy]] does nothing", hint));
         }
-        Some(Policy { name: name?.into(), when, action, reply: reply? })
+        Some(Policy { name: name?.into(), when, action, reason: reason.map(Arc::from), reply: reply? })
     })
+}
+
+/// `reply`, `reply_add` and `reply_remove`. `None`: something was reported.
+fn policy_reply(
+    table: &Table<'_>,
+    dictionary: &Dictionary,
+    action: Option<PolicyAction>,
+) -> Option<PolicyReply> {
+    let set = reply::reply(table, "reply", dictionary);
+    let added = reply::reply(table, "reply_add", dictionary);
+    let removed = reply::names(table, "reply_remove", dictionary);
+    if action == Some(PolicyAction::Reject) {
+        for key in ["reply_add", "reply_remove"].into_iter().filter(|key| table.has(key)) {
+            let what = format!("`{key}` of a policy that rejects has nothing to work on");
+            table.error(key, Wrong::new(what, "write reply = { Reply-Message = \"..\" }"));
+        }
+        reply::only_in_rejects(table, set.as_deref().unwrap_or_default());
+    }
+    let (set, added) = (set?, added?);
+    let mut replaces: Vec<_> =
+        set.iter().map(|attribute| (attribute.vendor, attribute.numbers.clone())).chain(removed?).collect();
+    replaces.sort_unstable();
+    replaces.dedup();
+    Some(PolicyReply { attributes: [set, added].concat(), replaces })
 }
 
 /// Compiled here for its errors only: `policy` compiles it anew for each core.
