@@ -48,12 +48,13 @@ impl Answer {
 }
 
 macro_rules! causes {
-    ($($(#[$doc:meta])* $variant:ident, $name:literal, $answer:ident;)*) => {
-        /// Why. The table gives each cause its stable name and its answer.
+    ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $answer:ident $(, $hint:literal)?;)*) => {
+        /// Why. The table gives each cause its stable name, its answer and, where somebody could change something, the
+        /// hint what.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Cause {
-            $($(#[$doc])* $variant,)*
+            $($(#[doc = $doc])+ $variant,)*
         }
 
         impl Cause {
@@ -71,6 +72,20 @@ macro_rules! causes {
             pub fn answer(self) -> Answer {
                 match self {
                     $(Cause::$variant => Answer::$answer,)*
+                }
+            }
+
+            /// What it means, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Cause::$variant => concat!($($doc),+).trim_ascii(),)*
+                }
+            }
+
+            /// What an operator would change for another outcome; empty where there is nothing to change.
+            pub fn hint(self) -> &'static str {
+                match self {
+                    $(Cause::$variant => concat!($($hint)?),)*
                 }
             }
         }
@@ -92,77 +107,111 @@ causes! {
     StatusOfAcct, "status-server", Accounted;
 
     /// Nobody of this name.
-    UnknownUser, "unknown-user", Reject;
+    UnknownUser, "unknown-user", Reject,
+        "add the user to one of the sources, or look at how the device writes the name";
     /// The password or the CHAP response is wrong.
-    WrongPassword, "wrong-password", Reject;
+    WrongPassword, "wrong-password", Reject,
+        "the user types it again; if it is right, compare what is stored, and the client's secret (PAP)";
     /// No User-Name.
-    NoUserName, "no-user-name", Reject;
+    NoUserName, "no-user-name", Reject,
+        "the device sends none: look at its RADIUS settings";
     /// Neither User-Password nor CHAP-Password.
-    NoCredentials, "no-credentials", Reject;
+    NoCredentials, "no-credentials", Reject,
+        "make the device send PAP, CHAP or another method this server speaks";
     /// User-Password or CHAP-Password has an impossible length.
-    BadCredentials, "bad-credentials", Reject;
+    BadCredentials, "bad-credentials", Reject,
+        "the device builds the attribute wrongly: update it";
     /// CHAP, but the stored password is a hash.
-    ChapNeedsClearText, "chap-needs-clear-text", Reject;
+    ChapNeedsClearText, "chap-needs-clear-text", Reject,
+        "store the password in clear text, or make the device send PAP";
     /// EAP: no method is configured.
-    EapNotOffered, "eap-not-offered", Reject;
+    EapNotOffered, "eap-not-offered", Reject,
+        "configure an EAP method, or make the device send PAP or CHAP";
     /// The account has no password that counts for this request.
-    NoPassword, "no-password", Reject;
+    NoPassword, "no-password", Reject,
+        "give the account a password for this kind of request";
     /// A policy requires a second factor, and the user has none.
-    NoSecondFactor, "no-second-factor", Reject;
+    NoSecondFactor, "no-second-factor", Reject,
+        "give the user a `totp` secret, or change the [[policy]] that the record names";
     /// A policy rejects.
-    Policy, "policy", Reject;
+    Policy, "policy", Reject,
+        "the record names the [[policy]]: change its `when`, or what the request or the user has";
     /// A policy's condition could not be evaluated.
-    PolicyFailed, "policy-failed", Reject;
+    PolicyFailed, "policy-failed", Reject,
+        "mend the condition of the [[policy]] that the log names";
 
     /// A duplicate of an answered request.
     Duplicate, "duplicate", Repeated;
 
     /// Fewer octets than a header has.
-    TooShort, "too-short", Silence;
+    TooShort, "too-short", Silence,
+        "something that isn't RADIUS sends here, or the network cuts packets off";
     /// The Length field is wrong, or promises more than was received.
-    BadLength, "bad-length", Silence;
+    BadLength, "bad-length", Silence,
+        "the network cuts packets off, or the device builds them wrongly";
     /// An attribute's length is wrong.
-    BadAttribute, "bad-attribute-length", Silence;
+    BadAttribute, "bad-attribute-length", Silence,
+        "the device builds packets wrongly: update it";
     /// From no client.
-    UnknownClient, "unknown-client", Silence;
+    UnknownClient, "unknown-client", Silence,
+        "add a [[client]] with this address, if it should be one";
     /// Not a request, or not one for this socket.
-    UnknownCode, "unknown-code", Silence;
+    UnknownCode, "unknown-code", Silence,
+        "the device asks the wrong port, or for what this server doesn't do";
     /// Message-Authenticator is wrong: most likely another secret.
-    WrongMessageAuthenticator, "wrong-message-authenticator", Silence;
+    WrongMessageAuthenticator, "wrong-message-authenticator", Silence,
+        "set the same secret on both ends";
     /// The Request Authenticator is wrong: most likely another secret.
-    WrongAuthenticator, "wrong-authenticator", Silence;
+    WrongAuthenticator, "wrong-authenticator", Silence,
+        "set the same secret on both ends";
     /// `require_message_authenticator`.
-    NoMessageAuthenticator, "no-message-authenticator", Silence;
+    NoMessageAuthenticator, "no-message-authenticator", Silence,
+        "update the device or make it send the attribute; if it can't: require_message_authenticator = \"no\" for this client";
     /// EAP-Message without Message-Authenticator (RFC 3579 section 3.1).
-    EapWithoutMessageAuthenticator, "eap-without-message-authenticator", Silence;
+    EapWithoutMessageAuthenticator, "eap-without-message-authenticator", Silence,
+        "the device is at fault: update it";
     /// `limit_proxy_state`.
-    ProxyState, "proxy-state-without-message-authenticator", Silence;
+    ProxyState, "proxy-state-without-message-authenticator", Silence,
+        "make the proxy send Message-Authenticator, or set limit_proxy_state = \"no\" for this client";
     /// A duplicate of a request still being worked on.
-    InProgress, "duplicate-in-progress", Silence;
+    InProgress, "duplicate-in-progress", Silence,
+        "nothing; if there are many, the device repeats sooner than the answer can be there";
     /// Its sender has replaced it by another.
-    Replaced, "replaced", Silence;
+    Replaced, "replaced", Silence,
+        "raise the device's time-out: it gave up before the answer was there";
     /// Every remembered request is still in progress.
-    DuplicateTableFull, "duplicate-table-full", Silence;
+    DuplicateTableFull, "duplicate-table-full", Silence,
+        "more arrives than is answered: look at queue_delay, the worker pool and the stores";
     /// The bound of requests in flight is reached.
-    TooManyInFlight, "too-many-in-flight", Silence;
+    TooManyInFlight, "too-many-in-flight", Silence,
+        "raise [workers] in_flight, or look at what the requests wait for";
     /// The worker pool's queue is full.
-    WorkersFull, "workers-full", Silence;
+    WorkersFull, "workers-full", Silence,
+        "raise [workers] max, or use a quicker password hash";
     /// The worker failed on it.
-    WorkerFailed, "worker-failed", Silence;
+    WorkerFailed, "worker-failed", Silence,
+        "a defect of ours: please report what the log says";
     /// A source that might know the user can't be asked.
-    SourceAway, "source-away", Silence;
+    SourceAway, "source-away", Silence,
+        "look at the database or directory: `forewarn status` says since when it is away";
     /// Too many wait for a source.
-    SourceFull, "source-full", Silence;
+    SourceFull, "source-full", Silence,
+        "the database or directory is slower than requests come: look at it";
     /// The accounting queue is full.
-    StoreFull, "store-full", Silence;
+    StoreFull, "store-full", Silence,
+        "the accounting store is slower than records come: look at its disk or database";
     /// The record could not be made durable.
-    NotStored, "not-stored", Silence;
+    NotStored, "not-stored", Silence,
+        "the log says why: look at the accounting store's disk or database";
     /// An Accounting-Request that says too little to be stored.
-    BadAccounting, "bad-accounting", Silence;
+    BadAccounting, "bad-accounting", Silence,
+        "the device leaves out Acct-Status-Type or Acct-Session-Id: update it";
     /// The reply doesn't fit into a packet.
-    ReplyTooLong, "reply-too-long", Silence;
+    ReplyTooLong, "reply-too-long", Silence,
+        "give fewer or shorter reply attributes: a packet has 4096 octets";
     /// The drain has ended.
-    Drained, "drained", Silence;
+    Drained, "drained", Silence,
+        "`forewarn resume` takes requests again";
 }
 
 impl From<FrameError> for Cause {
@@ -230,6 +279,15 @@ mod tests {
         let names: BTreeSet<_> =
             Cause::ALL.iter().map(|cause| (cause.answer().name(), cause.name())).collect();
         assert_eq!(names.len(), Cause::ALL.len());
+    }
+
+    #[test]
+    fn whatever_goes_wrong_has_a_hint_and_a_meaning() {
+        for cause in Cause::ALL {
+            let wrong = matches!(cause.answer(), Answer::Reject | Answer::Silence);
+            assert!(!wrong || !cause.hint().is_empty(), "{cause:?}: what would an operator change?");
+            assert!(cause.meaning().ends_with('.'), "{cause:?}");
+        }
     }
 
     #[test]
