@@ -127,7 +127,11 @@ impl Desk {
                 Reply::Status { status: Status::Agent(Box::new(status)) }
             }
             Request::Reload => Reply::Refused { errors: self.reload() },
-            Request::Drain { .. } | Request::Resume | Request::Quiesce => {
+            Request::Drain { .. }
+            | Request::Resume
+            | Request::Quiesce
+            | Request::Disconnect { .. }
+            | Request::Coa { .. } => {
                 Reply::Refused { errors: vec!["this is an agent; ask a server".to_owned()] }
             }
         };

@@ -57,7 +57,7 @@ fn show(reply: &Reply, json: bool) {
     match reply {
         Reply::Progress { message } | Reply::Done { message } => screen::say(&lines(message)),
         Reply::Refused { errors } => errors.iter().for_each(|error| eprintln!("{}", lines(error))),
-        Reply::Status { .. } => {}
+        Reply::Status { .. } | Reply::Session { .. } => {}
     }
 }
 

@@ -117,6 +117,26 @@ pub struct Client {
     pub limit_proxy_state: bool,
     /// The keys of its notices; empty: it gets none. Ids differ; exactly one has `send`.
     pub notice_keys: Vec<NoticeKeyEntry>,
+    /// How it is asked to end sessions or to change them.
+    pub coa: Coa,
+}
+
+/// `coa_port`, `coa_secret`, `coa_require_message_authenticator`: how a NAS is asked by CoA-Requests and
+/// Disconnect-Requests (RFC 5176). The default is port 3799 and what its own requests are subject to.
+#[derive(Debug, Clone)]
+pub struct Coa {
+    /// The UDP port it listens on.
+    pub port: u16,
+    /// The secret for these requests; absent: that of its own.
+    pub key: Option<RadiusKey>,
+    /// Whether its replies must carry a Message-Authenticator; absent: whether its Access-Requests must.
+    pub require_message_authenticator: Option<bool>,
+}
+
+impl Default for Coa {
+    fn default() -> Self {
+        Self { port: forewarn_wire::COA_PORT, key: None, require_message_authenticator: None }
+    }
 }
 
 impl Client {

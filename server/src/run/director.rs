@@ -178,6 +178,9 @@ impl Director {
                 self.announcer.quiesce();
                 done("keeping the clients there are, inviting no others")
             }
+            Request::Disconnect { .. } | Request::Coa { .. } => {
+                Reply::Refused { errors: vec!["CoA and Disconnect are not available yet".to_owned()] }
+            }
             Request::Reload => {
                 self.reloading.push(asked);
                 self.check();

@@ -52,6 +52,8 @@ pub use write::{RequestAuthenticator, VendorFormat, Writer};
 pub const AUTH_PORT: u16 = 1812;
 /// The UDP port of accounting (RFC 2866 section 3).
 pub const ACCT_PORT: u16 = 1813;
+/// The UDP port of CoA-Requests and Disconnect-Requests (RFC 5176 section 2).
+pub const COA_PORT: u16 = 3799;
 /// Octets of a packet without attributes.
 pub const MIN_PACKET: usize = 20;
 /// Octets of the longest packet (RFC 2865 section 3).

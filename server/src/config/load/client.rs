@@ -7,7 +7,7 @@ use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::{MacKind, NoticeKey};
 use ipnet::IpNet;
 
-use super::super::{Client, NoticeKeyEntry, RequireMessageAuthenticator};
+use super::super::{Client, Coa, NoticeKeyEntry, RequireMessageAuthenticator};
 use super::server::plain;
 use super::{bounded, each};
 
@@ -46,6 +46,7 @@ fn client(table: &Table<'_>, network: Option<IpNet>) -> Option<Client> {
     let message_authenticator = message_authenticator(table, network);
     let limit_proxy_state = table.choice("limit_proxy_state", &[("yes", true), ("no", false)], &[]).or(false);
     let notice_keys = notice_keys(table);
+    let coa = coa(table);
     Some(Client {
         name: name?.into(),
         network: network?,
@@ -54,18 +55,42 @@ fn client(table: &Table<'_>, network: Option<IpNet>) -> Option<Client> {
         message_authenticator,
         limit_proxy_state,
         notice_keys: notice_keys?,
+        coa: coa?,
     })
+}
+
+/// How it is asked by CoA-Requests. `None`: something was reported.
+fn coa(table: &Table<'_>) -> Option<Coa> {
+    let has_key = ["coa_secret", "coa_secret_file", "coa_secret_env"].iter().any(|key| table.has(key));
+    let choices = [("yes", true), ("no", false)];
+    let coa = Coa {
+        port: table.integer("coa_port").within(1, u16::MAX).or(Coa::default().port),
+        require_message_authenticator: table
+            .choice("coa_require_message_authenticator", &choices, &["auto"])
+            .optional(),
+        key: None,
+    };
+    let secret = table.secret("coa_secret").optional();
+    if !has_key {
+        return Some(coa);
+    }
+    Some(Coa { key: Some(prepared(table, "coa_secret", &secret?)?), ..coa })
 }
 
 fn radius_key(table: &Table<'_>) -> Option<RadiusKey> {
     let secret = table.secret("secret").required()?;
+    prepared(table, "secret", &secret)
+}
+
+/// The key of a secret; warns of a short one.
+fn prepared(table: &Table<'_>, name: &str, secret: &Secret) -> Option<RadiusKey> {
     let key = RadiusKey::new(secret.octets())
-        .map_err(|empty| table.error("secret", Wrong::new("the secret is empty", empty.to_string())))
+        .map_err(|empty| table.error(name, Wrong::new("the secret is empty", empty.to_string())))
         .ok()?;
     if key.is_short() {
         let what =
             format!("a secret of {} octets can be guessed from one captured packet", secret.octets().len());
-        table.warning("secret", Wrong::new(what, "use 16 random characters or more, at both ends"));
+        table.warning(name, Wrong::new(what, "use 16 random characters or more, at both ends"));
     }
     Some(key)
 }

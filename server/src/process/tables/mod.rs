@@ -41,6 +41,8 @@ pub struct Client {
     pub message_authenticator: RequireMessageAuthenticator,
     /// `limit_proxy_state`
     pub limit_proxy_state: bool,
+    /// How it is asked to end sessions or to change them.
+    pub coa: config::Coa,
     /// What is counted and learnt about it.
     pub ledger: Arc<Ledger>,
 }
@@ -127,6 +129,7 @@ impl Tables {
             key: client.key.clone(),
             message_authenticator: client.message_authenticator,
             limit_proxy_state: client.limit_proxy_state,
+            coa: client.coa.clone(),
             ledger,
         });
     }

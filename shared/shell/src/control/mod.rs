@@ -21,7 +21,7 @@ pub use status::{
 };
 
 /// The longest request, in octets: anything longer is refused.
-pub const MAX_REQUEST: u64 = 4096;
+pub const MAX_REQUEST: u64 = 64 * 1024;
 /// The longest reply that is read, in octets.
 pub const MAX_REPLY: u64 = 64 * 1024 * 1024;
 
@@ -42,6 +42,67 @@ pub enum Request {
     Quiesce,
     /// Read your configuration again.
     Reload,
+    /// Have the NAS of live sessions end them (RFC 5176 section 2.1). A reply comes for each.
+    Disconnect {
+        /// Whose sessions.
+        sessions: Selection,
+    },
+    /// Have the NAS of live sessions change their authorization (RFC 5176 section 2.2). A reply comes for each.
+    Coa {
+        /// Whose sessions.
+        sessions: Selection,
+        /// What to change: `NAME = VALUE` each.
+        set: Vec<String>,
+    },
+}
+
+/// The sessions that a CoA-Request or Disconnect-Request is for, and how to say so to their NAS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selection {
+    /// Their User-Name.
+    pub user: Option<String>,
+    /// Their Acct-Session-Id.
+    pub session: Option<String>,
+    /// A client's name or address: asked straight, whatever sessions are known.
+    pub nas: Option<String>,
+    /// Further attributes that tell the sessions: `NAME = VALUE` each.
+    pub attributes: Vec<String>,
+    /// Attributes, by name, that are left out of the request: for a NAS that stumbles over them.
+    pub without: Vec<String>,
+    /// How long a NAS is waited for, ms; absent: 30 s (RFC 5080 section 2.2.1).
+    pub timeout_ms: Option<u64>,
+}
+
+/// What became of a CoA-Request or Disconnect-Request for one session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionResult {
+    /// Its place among those of this command, from 1.
+    pub number: u64,
+    /// How many there are.
+    pub of: u64,
+    /// The client's name.
+    pub nas: String,
+    /// The address and port that was asked.
+    pub address: String,
+    /// The session's User-Name; empty where it isn't known.
+    pub user: String,
+    /// Its Acct-Session-Id; empty where it isn't known.
+    pub session: String,
+    /// `ack`, `nak`, `initiated` (the NAS asks for authorization anew), `time-out`, `not-asked`.
+    pub outcome: String,
+    /// Error-Cause (RFC 5176 section 3.5), where the NAS gave one.
+    pub error_cause: Option<u32>,
+    /// Its name in the RFC.
+    pub error_name: Option<String>,
+    /// What it means, for people.
+    pub meaning: String,
+    /// What to do about it; empty where nothing is to be done.
+    pub advice: String,
+    /// From the first transmission to the answer, µs; absent without one.
+    pub took_us: Option<u64>,
+    /// How often it was sent.
+    pub transmissions: u32,
 }
 
 /// One line of an answer.
@@ -58,6 +119,11 @@ pub enum Reply {
         /// How far it is.
         message: String,
     },
+    /// What became of one session; more lines follow.
+    Session {
+        /// It.
+        result: SessionResult,
+    },
     /// Done.
     Done {
         /// What was done, for people.
@@ -73,7 +139,7 @@ pub enum Reply {
 impl Reply {
     /// Whether no line follows this one.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Reply::Progress { .. })
+        !matches!(self, Reply::Progress { .. } | Reply::Session { .. })
     }
 }
 
