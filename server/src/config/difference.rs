@@ -30,6 +30,8 @@ pub fn needs_restart(old: &Config, new: &Config) -> Vec<String> {
     note(old.listens != new.listens, "[[listen]]", "sockets are opened before the first packet is read");
     note(old.workers.queue != new.workers.queue, "[workers] queue", "the queue is in use");
     note(old.workers.in_flight != new.workers.in_flight, "[workers] in_flight", "the tables are in use");
+    note(old.sql != new.sql, "[sql]", "records under way would change the database");
+    note(old.accounting != new.accounting, "[accounting]", "the spool is in use");
     needs
 }
 
@@ -40,5 +42,7 @@ impl Config {
         self.listens.clone_from(&old.listens);
         self.workers.queue = old.workers.queue;
         self.workers.in_flight = old.workers.in_flight;
+        self.sql.clone_from(&old.sql);
+        self.accounting = old.accounting;
     }
 }

@@ -6,6 +6,7 @@
 mod difference;
 pub mod ldap;
 mod load;
+pub mod sql;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use crate::process::password::Password;
 pub use difference::needs_restart;
 pub use forewarn_shell::config::Secret;
 pub use load::{Loaded, load, resolve};
+pub use sql::Sql;
 
 /// A whole server configuration.
 #[derive(Debug)]
@@ -56,6 +58,10 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// How this server leaves.
     pub drain: Drain,
+    /// The database of users and sessions; `None`: sessions go to SQLite in `state_dir`, users are the file's.
+    pub sql: Option<Sql>,
+    /// How sessions are kept.
+    pub accounting: sql::Accounting,
 }
 
 /// `[server]`

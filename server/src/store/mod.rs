@@ -10,6 +10,7 @@ pub mod ldap;
 mod record;
 mod runtime;
 mod session;
+pub mod sql;
 pub mod tls;
 mod writer;
 

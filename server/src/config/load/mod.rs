@@ -6,6 +6,7 @@ mod ldap;
 mod notice;
 mod reply;
 mod server;
+mod sql;
 #[cfg(test)]
 mod tests;
 mod user;
@@ -46,7 +47,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
 }
 
 /// What SPEC 1 to 3 have and this version hasn't.
-const LATER: &[&str] = &["eap", "sql", "pool", "realm", "peer", "cluster", "console"];
+const LATER: &[&str] = &["eap", "pool", "realm", "peer", "cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.
 fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
@@ -66,6 +67,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
     let reconnect = server::reconnect(&root);
     let drain = server::drain(&root);
+    let sql = sql::sql(&root, server.as_ref());
+    let accounting = sql::accounting(&root);
     root.finish();
     let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {
         folder,
@@ -83,6 +86,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         notice,
         reconnect,
         drain,
+        sql,
+        accounting,
     });
     (config, elsewhere)
 }

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::super::sql::Engine;
 use super::super::{
     Alternate, Audience, Check, ListenKind, NoticeTransport, ReplyValue, RequireMessageAuthenticator, Role,
 };
@@ -172,7 +173,7 @@ methods = ["peap"]
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    for key in ["[eap]", "[sql]", "[ldap]", "[[pool]]", "[[realm]]", "[[peer]]"] {
+    for key in ["[eap]", "[[pool]]", "[[realm]]", "[[peer]]"] {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
         assert!(found[0].contains("is not available yet"), "{key}: {found:?}");
     }
@@ -186,6 +187,38 @@ fn what_comes_later_is_refused_by_name() {
         let found = wrong_with(line, other);
         assert!(found[0].contains("is not available yet"), "{other}: {found:?}");
     }
+}
+
+#[test]
+fn a_database_has_defaults_for_what_it_does_not_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let sql = |text: &str| {
+        loaded_in(folder.path(), &format!("{EXAMPLE}\n[sql]\n{text}")).unwrap().config.sql.unwrap()
+    };
+    let path = folder.path().join("state/aaa-east/radius.sqlite");
+    let embedded = sql("");
+    assert_eq!(embedded.engine, Engine::Sqlite { path });
+    assert!(embedded.users && embedded.accounting && !embedded.clients && !embedded.post_auth);
+    let Engine::PostgreSql(local) = sql("engine = \"postgresql\"").engine else { panic!("PostgreSQL") };
+    assert_eq!((local.host.as_str(), local.port, &local.tls), ("/run/postgresql", 5432, &None));
+    assert_eq!(local.shown(), "radius at /run/postgresql/.s.PGSQL.5432");
+    let Engine::PostgreSql(far) = sql("engine = \"postgresql\"\nhost = \"192.0.2.9\"").engine else {
+        panic!()
+    };
+    assert_eq!((far.tls.is_some(), far.shown().as_str()), (true, "radius at 192.0.2.9:5432"));
+}
+
+#[test]
+fn what_is_wrong_with_a_database_is_said() {
+    let wrong = |text: &str| loaded(&format!("{EXAMPLE}\n{text}")).unwrap_err().join("\n");
+    assert!(wrong("[sql]\nhost = \"db\"").contains("`host` is of engine = \"postgresql\""));
+    assert!(
+        wrong("[sql]\nengine = \"postgresql\"\npath = \"x\"").contains("`path` is of engine = \"sqlite\"")
+    );
+    let folder = "[sql]\nengine = \"postgresql\"\ntls = \"require\"";
+    assert!(wrong(folder).contains("a socket's folder has no TLS"));
+    assert!(wrong("[accounting]\nspool_max = \"1 GB\"").contains("`1 GB` is not a size"));
+    assert!(wrong("[accounting]\nspool_max = \"1KiB\"").contains("out of range"));
 }
 
 #[test]
