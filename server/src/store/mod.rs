@@ -5,6 +5,7 @@
 //! answered. What comes while a commit runs is the next transaction, so that durability costs one disk write per
 //! batch and not per record.
 
+pub mod cache;
 pub mod directory;
 pub mod ldap;
 mod record;
