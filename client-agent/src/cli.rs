@@ -29,6 +29,9 @@ struct RunArgs {
     /// Overrides a key of the configuration, as in reconnect.ramp=3s; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
+    /// How the log is written; the same as log.format
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    log_format: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -49,7 +52,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Some(Command::Check { files, json }) => check(&files, json),
-        None => crate::run::main(&cli.run.config, &cli.run.set),
+        None => {
+            let format = cli.run.log_format.map(|format| ("log.format".to_owned(), format));
+            let overrides: Vec<_> = cli.run.set.into_iter().chain(format).collect();
+            crate::run::main(&cli.run.config, &overrides)
+        }
     }
 }
 

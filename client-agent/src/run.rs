@@ -24,7 +24,8 @@ pub fn main(file: &Path, overrides: &[(String, String)]) -> ExitCode {
         Ok(loaded) => loaded,
         Err(found) => return cli::refuse(file, &found),
     };
-    let _log = log::to_stderr();
+    let _log = log::to_stderr(config.log.format);
+    log::apply(&config.log);
     for warning in found.warnings() {
         warn!("{warning}");
     }

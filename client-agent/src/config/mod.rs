@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::{pool, switch, upstream};
+use forewarn_shell::log::Settings;
 use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::Identity;
 use ipnet::IpNet;
@@ -60,6 +61,8 @@ pub struct Config {
     pub hooks: Vec<Hook>,
     /// The configuration file's folder: hooks run in it.
     pub folder: PathBuf,
+    /// `[log]`
+    pub log: Settings,
 }
 
 impl Config {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Value, Wrong};
+use forewarn_shell::log::Settings;
 use forewarn_wire::{ACCT_PORT, AUTH_PORT, RadiusKey};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
@@ -49,6 +50,9 @@ fn walk(document: &Document) -> Option<Config> {
     let reconnect = reconnect(&root);
     let dead_server = dead_server(&root);
     let hooks = hooks(&root);
+    let log = root.table("log");
+    let settings = Settings::read(&log);
+    log.finish();
     root.not_available_yet(&["spool", "radsec"]);
     root.finish();
 
@@ -64,6 +68,7 @@ fn walk(document: &Document) -> Option<Config> {
         dead_server,
         hooks: hooks?,
         folder: document.folder().to_path_buf(),
+        log: settings,
     })
 }
 

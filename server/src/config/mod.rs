@@ -6,6 +6,7 @@
 mod difference;
 pub mod ldap;
 mod load;
+mod operating;
 pub mod sql;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,6 +24,7 @@ use crate::process::password::Password;
 pub use difference::needs_restart;
 pub use forewarn_shell::config::Secret;
 pub use load::{Loaded, load, resolve};
+pub use operating::{Decisions, Log, LogSettings, Metrics};
 pub use sql::Sql;
 
 /// A whole server configuration.
@@ -58,6 +60,10 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// How this server leaves.
     pub drain: Drain,
+    /// What it writes down.
+    pub log: Log,
+    /// Where its figures are asked for.
+    pub metrics: Metrics,
     /// The database of users and sessions; `None`: sessions go to SQLite in `state_dir`, users are the file's.
     pub sql: Option<Sql>,
     /// How sessions are kept.

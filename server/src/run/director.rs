@@ -6,7 +6,7 @@ use std::time::Duration;
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{DrainBy, Phase};
 use forewarn_shell::clock;
-use forewarn_shell::config::Diagnostics;
+use forewarn_shell::config::{Diagnostic, Diagnostics, Severity};
 use forewarn_shell::control::{Asked, Listener, Program, Reply, Request, ServerStatus, Status};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
@@ -17,6 +17,8 @@ use crate::announce::Announcer;
 use crate::config::{self, Loaded};
 use crate::control;
 use crate::listen::Cores;
+use crate::log;
+use crate::shared::StartError;
 
 /// How often an operator who waits for a drain hears how far it is.
 const DRAIN_WORD: Duration = Duration::from_secs(1);
@@ -210,13 +212,16 @@ impl Director {
         }
         let reply = match self.apply(read) {
             Ok(message) => Reply::Done { message },
-            Err(errors) => {
+            Err(reasons) => {
                 self.refused_reloads += 1;
                 tracing::error!("the new configuration is refused, the old one goes on:");
-                for error in &errors {
-                    tracing::error!("{error}");
+                for (severity, reason) in &reasons {
+                    match severity {
+                        Severity::Error => tracing::error!("{reason}"),
+                        Severity::Warning => tracing::warn!("{reason}"),
+                    }
                 }
-                Reply::Refused { errors }
+                Reply::Refused { errors: reasons.into_iter().map(|(_, reason)| reason).collect() }
             }
         };
         for asked in self.reloading.drain(..) {
@@ -224,23 +229,27 @@ impl Director {
         }
     }
 
-    fn apply(&mut self, loaded: Result<Loaded, Diagnostics>) -> Result<String, Vec<String>> {
+    /// The message for who asked; or why not, each reason as grave as it is.
+    fn apply(&mut self, loaded: Result<Loaded, Diagnostics>) -> Result<String, Vec<(Severity, String)>> {
+        let reason = |found: &Diagnostic| (found.severity, found.to_string());
         let Loaded { mut config, warnings } =
-            loaded.map_err(|found| found.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+            loaded.map_err(|found| found.0.iter().map(reason).collect::<Vec<_>>())?;
         let old = self.running.shared.config();
         let restart = config::needs_restart(&old, &config);
         config.keep(&old);
         let config = Arc::new(config);
-        self.running.shared.reload(Arc::clone(&config)).map_err(|error| vec![error.to_string()])?;
+        let refused = |error: StartError| vec![(Severity::Error, error.to_string())];
+        self.running.shared.reload(Arc::clone(&config)).map_err(refused)?;
+        log::apply(&config.log.settings);
         let kept = self.announcer.reload().err().map(|error| format!("{error}; the old socket is kept"));
         self.reloads += 1;
         let mut message = "reloaded: the new configuration is in force".to_owned();
-        for note in warnings.warnings().map(ToString::to_string).chain(restart).chain(kept) {
+        tracing::info!("{message}");
+        let warnings = warnings.warnings().map(ToString::to_string);
+        for note in warnings.chain(restart).chain(kept) {
+            tracing::warn!("{note}");
             message.push('\n');
             message.push_str(&note);
-        }
-        for line in message.lines() {
-            tracing::info!("{line}");
         }
         Ok(message)
     }

@@ -36,20 +36,24 @@ struct Options {
     /// Overrides one key, as in health.interval=2s; may be given several times
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_and_value)]
     set: Vec<(String, String)>,
+    /// How the log is written; the same as log.format, and in force before the configuration is read
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"])]
+    log_format: Option<String>,
 }
 
 /// Runs the server with this process's arguments until it is told to end. Exit code 0: it was told to; 1: it can't
 /// start or go on; 101: a defect of ours.
 pub fn main() -> ExitCode {
     let options = Options::parse();
-    let _log = log::to_stderr();
+    let _log = log::to_stderr(options.log_format.as_deref().map(log::Format::named).unwrap_or_default());
     panic::end_the_process();
     let layers = layers(&options);
     match run(&options.config, &layers) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in error.to_string().lines() {
-                tracing::error!("{line}");
+            match &error {
+                RunError::Config(found) => found.log(),
+                other => other.to_string().lines().for_each(|line| tracing::error!("{line}")),
             }
             ExitCode::FAILURE
         }
@@ -58,7 +62,13 @@ pub fn main() -> ExitCode {
 
 fn layers(options: &Options) -> Layers {
     let layers = Layers::file(&options.config).process_environment();
-    options.set.iter().fold(layers, |layers, (key, value)| layers.override_with(key, value))
+    let format = options.log_format.iter().map(|format| ("log.format".to_owned(), format.clone()));
+    options
+        .set
+        .iter()
+        .cloned()
+        .chain(format)
+        .fold(layers, |layers, (key, value)| layers.override_with(key, value))
 }
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
@@ -92,6 +102,7 @@ fn lines(errors: &[BindError]) -> String {
 /// The order matters: what can be wrong is found out before anything is changed or read.
 fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     let config::Loaded { config, warnings } = config::load(layers).map_err(RunError::Config)?;
+    log::apply(&config.log.settings);
     for warning in warnings.warnings() {
         tracing::warn!("{warning}");
     }

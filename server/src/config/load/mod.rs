@@ -4,6 +4,7 @@ mod client;
 mod health;
 mod ldap;
 mod notice;
+mod operating;
 mod reply;
 mod server;
 mod sql;
@@ -67,6 +68,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
     let reconnect = server::reconnect(&root);
     let drain = server::drain(&root);
+    let log = operating::log(&root);
+    let metrics = operating::metrics(&root);
     let sql = sql::sql(&root, server.as_ref());
     let accounting = sql::accounting(&root);
     root.finish();
@@ -86,6 +89,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         notice,
         reconnect,
         drain,
+        log,
+        metrics,
         sql,
         accounting,
     });

@@ -96,7 +96,7 @@ fn reaches(listen: IpAddr, identity: IpAddr) -> bool {
     listen == identity || (listen.is_unspecified() && (listen.is_ipv6() || identity.is_ipv4()))
 }
 
-fn bindable(address: SocketAddr) -> Result<SocketAddr, Wrong> {
+pub(super) fn bindable(address: SocketAddr) -> Result<SocketAddr, Wrong> {
     if address.port() == 0 {
         return Err(Wrong::new("port 0 is none", "write the port, as in \"192.0.2.1:1812\""));
     }

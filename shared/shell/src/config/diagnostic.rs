@@ -85,6 +85,16 @@ impl Diagnostics {
         self.0.iter().filter(|d| d.severity == Severity::Warning)
     }
 
+    /// Writes each to the log, as grave as it is.
+    pub fn log(&self) {
+        for found in &self.0 {
+            match found.severity {
+                Severity::Error => tracing::error!("{found}"),
+                Severity::Warning => tracing::warn!("{found}"),
+            }
+        }
+    }
+
     /// Adds what was found in another document (an included file).
     pub fn extend(&mut self, other: Diagnostics) {
         self.0.extend(other.0);

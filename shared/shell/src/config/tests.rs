@@ -148,6 +148,24 @@ fn ipv4_within_ipv6_is_ipv4() {
 }
 
 #[test]
+fn an_address_of_ones_own_is_written_as_what_it_is() {
+    let (_folder, document) =
+        load("one = \"::ffff:192.0.2.1\"\nsocket = \"[::ffff:192.0.2.1]:1812\"\nsix = \"[::1]:1812\"\n");
+    let root = document.root();
+    root.address("one").required();
+    root.socket("socket").required();
+    assert!(root.socket("six").required().is_some());
+    assert_eq!(
+        found(&document),
+        [
+            "server.toml:1:7: `one`: ::ffff:192.0.2.1 is an IPv4 address within IPv6; write it as IPv4: \"192.0.2.1\"",
+            "server.toml:2:10: `socket`: ::ffff:192.0.2.1 is an IPv4 address within IPv6; \
+             write it as IPv4: \"192.0.2.1:1812\"",
+        ]
+    );
+}
+
+#[test]
 fn conf_d_overrides_values_and_appends_to_arrays() {
     let (folder, file) =
         folder("[health]\ninterval = \"1s\"\nafter = 3\n[[client]]\nname = \"a\"\nport = 1\n");

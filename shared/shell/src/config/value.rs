@@ -142,12 +142,15 @@ impl<'d> Value<'d> {
 
     /// As an IP address.
     pub fn address(&self) -> Result<IpAddr, Wrong> {
-        self.parsed("an IP address", "write \"192.0.2.1\" or \"2001:db8::1\"")
+        let address = self.parsed("an IP address", "write \"192.0.2.1\" or \"2001:db8::1\"")?;
+        plain(address, address, |plain| plain.to_string())
     }
 
     /// As an IP address and a port.
     pub fn socket(&self) -> Result<SocketAddr, Wrong> {
-        self.parsed("an address and a port", "write \"192.0.2.1:1812\" or \"[2001:db8::1]:1812\"")
+        let hint = "write \"192.0.2.1:1812\" or \"[2001:db8::1]:1812\"";
+        let socket: SocketAddr = self.parsed("an address and a port", hint)?;
+        plain(socket, socket.ip(), |plain| SocketAddr::new(plain, socket.port()).to_string())
     }
 
     /// As a prefix; an address is the prefix that holds just this one.
@@ -282,6 +285,18 @@ fn size_of_type<T>() -> String {
         "u32" => "whole number from 0 to 4294967295".to_owned(),
         "u64" | "usize" => "whole number, 0 or more".to_owned(),
         _ => "smaller whole number".to_owned(),
+    }
+}
+
+/// `value`, unless its `address` is IPv4 within IPv6: no interface has such an address, so nothing could be bound to it,
+/// and peers compare addresses as they are. `written` shows what would be right.
+fn plain<T>(value: T, address: IpAddr, written: impl FnOnce(IpAddr) -> String) -> Result<T, Wrong> {
+    match address.to_canonical() {
+        same if same == address => Ok(value),
+        plain => Err(Wrong::new(
+            format!("{address} is an IPv4 address within IPv6"),
+            format!("write it as IPv4: \"{}\"", written(plain)),
+        )),
     }
 }
 

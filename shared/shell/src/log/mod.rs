@@ -50,6 +50,15 @@ pub enum Format {
 impl Format {
     /// As the configuration and the command line name it.
     pub const NAMES: [(&'static str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+    /// The one of this name; text for any other.
+    pub fn named(name: &str) -> Format {
+        Format::NAMES
+            .into_iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, format)| format)
+            .unwrap_or_default()
+    }
 }
 
 /// `format` and `level` of `[log]`.
