@@ -6,6 +6,7 @@ mod check;
 mod command;
 pub mod demo;
 mod dict;
+mod import;
 mod screen;
 mod status;
 mod target;
@@ -42,6 +43,9 @@ enum Command {
     /// Look at RADIUS dictionaries
     #[command(subcommand)]
     Dict(DictCommand),
+    /// Make a configuration from another server's
+    #[command(subcommand)]
+    Import(import::ImportCommand),
 }
 
 #[derive(Debug, Args)]
@@ -108,5 +112,6 @@ pub fn main() -> ExitCode {
         Command::Quiesce(args) => command::quiesce(args.target.as_deref(), args.json),
         Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
+        Command::Import(command) => import::run(&command),
     }
 }
