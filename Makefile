@@ -1,7 +1,8 @@
 # forewarn: what people and CI call. `make help` lists it.
 SHELL := /bin/bash
 CARGO ?= cargo
-PACKAGES := freeradius-utils freeradius-common iproute2 faketime
+PACKAGES := freeradius-utils freeradius-common iproute2 faketime \
+	postgresql slapd ldap-utils openssl freeradius freeradius-config freeradius-postgresql
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 
 .DEFAULT_GOAL := help
@@ -28,7 +29,10 @@ test-packages:
 	@missing=""; for p in $(PACKAGES); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$(AS_ROOT)" = yes ]; then \
-		echo "installing$$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+		echo "installing$$missing"; export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing && exit 0; \
+		dpkg -s $$missing >/dev/null || exit 1; \
+		echo "installed; a service of theirs didn't start, which the tests don't need: they start their own"; \
 	else echo "the tests need$$missing: apt-get install$$missing" >&2; exit 1; fi
 
 .PHONY: lint

@@ -4,24 +4,32 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
 pub mod address;
+pub mod certificate;
 pub mod config;
+pub mod daemon;
+pub mod freeradius;
 pub mod home;
 pub mod load;
 pub mod nas;
 pub mod network;
 pub mod notices;
+pub mod postgres;
 pub mod program;
 pub mod radclient;
+pub mod slapd;
 pub mod stream;
 pub mod wait;
 pub mod wiretap;
 
 pub use address::Hosts;
+pub use freeradius::FreeRadius;
 pub use home::HomeServer;
 pub use nas::Nas;
 pub use network::{Host, Network};
 pub use notices::NoticeDesk;
+pub use postgres::Postgres;
 pub use program::{Agent, Folder, Server};
+pub use slapd::Slapd;
 pub use wait::{eventually, within};
 pub use wiretap::Wiretap;
 
