@@ -22,7 +22,8 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("store.refused", store.refused()),
         ("log.lost", log::lost()),
     ];
-    counted.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    let counted = counted.into_iter().chain(shared.dynauth().iter());
+    counted.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
 /// The clients of the configuration, in its order, without what they were told.

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod config;
 pub mod contained;
 pub mod control;
+pub mod dynauth;
 pub mod health;
 pub use forewarn_shell::log;
 pub mod listen;

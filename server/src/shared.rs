@@ -9,6 +9,7 @@ use forewarn_shell::clock;
 use forewarn_shell::state::{StateDir, StateError};
 
 use crate::config::Config;
+use crate::dynauth;
 use crate::health::Pool;
 use crate::policy::Fault;
 use crate::process::heard::{Heard, Strangers};
@@ -35,6 +36,7 @@ pub struct Shared {
     heard: Heard,
     strangers: Strangers,
     learnt: Arc<Learnt>,
+    dynauth: dynauth::Counters,
 }
 
 /// The data plane can't start.
@@ -91,6 +93,7 @@ impl Shared {
             heard: Heard::default(),
             strangers: Strangers::default(),
             learnt,
+            dynauth: dynauth::Counters::default(),
         }))
     }
 
@@ -168,6 +171,11 @@ impl Shared {
 
     pub(crate) fn heard(&self) -> &Heard {
         &self.heard
+    }
+
+    /// What became of the CoA-Requests and Disconnect-Requests of operators.
+    pub fn dynauth(&self) -> &dynauth::Counters {
+        &self.dynauth
     }
 
     /// Sources that are no clients, most recent last.

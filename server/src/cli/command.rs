@@ -7,7 +7,7 @@ use std::time::Duration;
 use forewarn_shell::control::{self, Reply, Request};
 use forewarn_shell::log::escaped;
 
-use super::{screen, target};
+use super::{dynauth, screen, target};
 
 /// A draining server says how far it is every second.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ pub(super) fn reload(target: Option<&Path>, json: bool) -> ExitCode {
     tell(target, json, &Request::Reload, RELOAD_PATIENCE)
 }
 
-fn tell(target: Option<&Path>, json: bool, request: &Request, patience: Duration) -> ExitCode {
+pub(super) fn tell(target: Option<&Path>, json: bool, request: &Request, patience: Duration) -> ExitCode {
     let socket = match target::socket(target) {
         Ok(socket) => socket,
         Err(nobody) => {
@@ -57,7 +57,8 @@ fn show(reply: &Reply, json: bool) {
     match reply {
         Reply::Progress { message } | Reply::Done { message } => screen::say(&lines(message)),
         Reply::Refused { errors } => errors.iter().for_each(|error| eprintln!("{}", lines(error))),
-        Reply::Status { .. } | Reply::Session { .. } => {}
+        Reply::Session { result } => screen::say(&lines(&dynauth::in_words(result))),
+        Reply::Status { .. } => {}
     }
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod command;
 pub mod demo;
 mod dict;
+mod dynauth;
 mod import;
 mod screen;
 mod status;
@@ -40,6 +41,10 @@ enum Command {
     Quiesce(TargetArgs),
     /// Have a server or agent read its configuration again
     Reload(TargetArgs),
+    /// Have the NAS of live sessions end them (RFC 5176): those of a user, one by its id, or straight at a NAS
+    Disconnect(dynauth::DisconnectArgs),
+    /// Have the NAS of live sessions change their authorization (RFC 5176)
+    Coa(dynauth::CoaArgs),
     /// Look at RADIUS dictionaries
     #[command(subcommand)]
     Dict(DictCommand),
@@ -111,6 +116,8 @@ pub fn main() -> ExitCode {
         Command::Resume(args) => command::resume(args.target.as_deref(), args.json),
         Command::Quiesce(args) => command::quiesce(args.target.as_deref(), args.json),
         Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
+        Command::Disconnect(args) => dynauth::disconnect(args),
+        Command::Coa(args) => dynauth::coa(args),
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
         Command::Import(command) => import::run(&command),
     }

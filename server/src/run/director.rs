@@ -16,6 +16,7 @@ use super::Running;
 use crate::announce::Announcer;
 use crate::config::{self, Loaded};
 use crate::control;
+use crate::dynauth;
 use crate::listen::Cores;
 use crate::log;
 use crate::shared::StartError;
@@ -181,7 +182,8 @@ impl Director {
                 done("keeping the clients there are, inviting no others")
             }
             Request::Disconnect { .. } | Request::Coa { .. } => {
-                Reply::Refused { errors: vec!["CoA and Disconnect are not available yet".to_owned()] }
+                tokio::spawn(dynauth::serve(Arc::clone(&self.running.shared), asked));
+                return;
             }
             Request::Reload => {
                 self.reloading.push(asked);

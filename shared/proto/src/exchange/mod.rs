@@ -3,6 +3,7 @@
 
 mod config;
 mod deadlines;
+mod event;
 mod identifiers;
 mod retransmission;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 pub use config::Timing;
 pub use deadlines::Deadlines;
+pub use event::{EVENT_WINDOW, event_timestamp, is_current};
 pub use identifiers::{Identifiers, Name};
 pub use retransmission::Retransmission;
 pub(crate) use retransmission::jittered;

@@ -122,7 +122,7 @@ pub enum Reply {
     /// What became of one session; more lines follow.
     Session {
         /// It.
-        result: SessionResult,
+        result: Box<SessionResult>,
     },
     /// Done.
     Done {
