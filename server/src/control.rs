@@ -21,6 +21,8 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("store.done", store.done()),
         ("store.refused", store.refused()),
         ("log.lost", log::lost()),
+        ("decisions.written", shared.decisions().written()),
+        ("decisions.lost", shared.decisions().lost()),
     ];
     let counted = counted.into_iter().chain(shared.dynauth().iter());
     counted.map(|(name, count)| (name.to_owned(), count)).collect()

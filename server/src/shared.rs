@@ -9,8 +9,10 @@ use forewarn_shell::clock;
 use forewarn_shell::state::{StateDir, StateError};
 
 use crate::config::Config;
+use crate::decisions::Decisions;
 use crate::dynauth;
 use crate::health::Pool;
+use crate::metrics::latency::Latencies;
 use crate::policy::Fault;
 use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
@@ -32,6 +34,8 @@ pub struct Shared {
     directory: Directory,
     accounting: Accounting,
     outcomes: Box<[Outcomes]>,
+    latencies: Box<[Latencies]>,
+    decisions: Decisions,
     mailboxes: Box<[Arc<Mailbox>]>,
     heard: Heard,
     strangers: Strangers,
@@ -51,6 +55,9 @@ pub enum StartError {
     /// The state folder can't be read.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The records of decisions can't be written.
+    #[error("{0}")]
+    Log(std::io::Error),
     /// The system has no thread to give.
     #[error("the worker pool can't start: {0}")]
     Threads(#[from] std::io::Error),
@@ -78,6 +85,7 @@ impl Shared {
             Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
         let stores = store::Runtime::start()?;
+        let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
         let path = state.path().join(store::FILE);
         let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
         Ok(Arc::new(Self {
@@ -89,6 +97,8 @@ impl Shared {
             directory: Directory::default(),
             accounting,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
+            latencies: (0..cores).map(|_| Latencies::default()).collect(),
+            decisions,
             mailboxes: (0..cores).map(|_| Arc::new(Mailbox::with_room(256))).collect(),
             heard: Heard::default(),
             strangers: Strangers::default(),
@@ -156,6 +166,16 @@ impl Shared {
     /// What became of requests, by core.
     pub fn outcomes(&self) -> &[Outcomes] {
         &self.outcomes
+    }
+
+    /// How long requests took, by core.
+    pub fn latencies(&self) -> &[Latencies] {
+        &self.latencies
+    }
+
+    /// The records of decisions.
+    pub fn decisions(&self) -> &Decisions {
+        &self.decisions
     }
 
     /// What became of requests, by `answer.cause`, summed over the cores; those that came to pass.

@@ -286,6 +286,7 @@ impl Loop {
             }
         }
         flush(socket, outbound).await;
+        core.handle_departed(clock::now);
     }
 
     async fn answer_findings(&mut self, now: Instant) {
@@ -327,6 +328,7 @@ impl Loop {
         for Listener { socket, outbound, .. } in &mut self.listeners {
             flush(socket, outbound).await;
         }
+        self.core.handle_departed(clock::now);
         let refused = self.listeners.iter().map(|listener| listener.outbound.refused()).sum();
         self.control.refused[self.number].store(refused, Relaxed);
     }

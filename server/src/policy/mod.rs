@@ -79,6 +79,7 @@ pub struct Policies {
 struct Rule {
     when: Option<Condition>,
     action: Option<PolicyAction>,
+    name: Arc<str>,
     reason: Arc<str>,
     reply: PolicyReply,
 }
@@ -114,7 +115,8 @@ impl Policies {
                 }
             };
             let reason = Arc::clone(policy.reason.as_ref().unwrap_or(&policy.name));
-            rules.push(Rule { when, action: policy.action, reason, reply: policy.reply.clone() });
+            let name = Arc::clone(&policy.name);
+            rules.push(Rule { when, action: policy.action, name, reason, reply: policy.reply.clone() });
         }
         if faults.is_empty() { Ok(Self { rules }) } else { Err(faults) }
     }
@@ -157,6 +159,11 @@ impl Policies {
     /// What the policy of this number does to the reply.
     pub fn reply(&self, number: usize) -> &PolicyReply {
         &self.rules[number].reply
+    }
+
+    /// Its name.
+    pub fn name(&self, number: usize) -> &Arc<str> {
+        &self.rules[number].name
     }
 
     /// Why the policy of this number decides as it does: its `reason`, else its name.

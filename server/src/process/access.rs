@@ -102,6 +102,7 @@ impl Desk {
             Ok(credentials) => credentials,
             Err(cause) => return reject(client, case, cause, out),
         };
+        self.trail.method = credentials.method();
         let elsewhere;
         let account = match tables.user(name) {
             Some(account) => account,
@@ -210,7 +211,10 @@ impl Desk {
                 // Nobody has one yet.
                 Verdict::SecondFactor(_) => return reject(client, case, Cause::NoSecondFactor, out),
                 Verdict::Reject(number) => return self.reject_by(tables, case, number, out),
-                Verdict::Failed(_) => return reject(client, case, Cause::PolicyFailed, out),
+                Verdict::Failed(number) => {
+                    self.trail.decided_by = Some(Arc::clone(policies.name(number)));
+                    return reject(client, case, Cause::PolicyFailed, out);
+                }
             }
         }
         let replies = self.matched.iter().map(|number| policies.reply(*number));
@@ -231,6 +235,7 @@ impl Desk {
 
     /// The policy of this number rejects, with what it has to say.
     fn reject_by(&mut self, tables: &Tables, case: Case<'_>, number: usize, out: &mut [u8]) -> Turn {
+        self.trail.decided_by = Some(Arc::clone(tables.policies().name(number)));
         let client = tables.client(case.client);
         let attributes = &tables.policies().reply(number).attributes;
         let mut hiding =

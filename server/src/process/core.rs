@@ -13,8 +13,8 @@ use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use forewarn_proto::dedup::{self, Check, Dedup};
 use forewarn_proto::time::Instant;
-use forewarn_shell::random;
-use forewarn_wire::{Code, Kept, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer};
+use forewarn_shell::{clock, random};
+use forewarn_wire::{Code, Kept, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer, number};
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
@@ -23,10 +23,12 @@ use super::accounting::stored;
 use super::heard::Ear;
 use super::ledger::Complaint;
 use super::mailbox::{Finding, Ticket};
-use super::outcome::Cause;
+use super::outcome::{Answer, Cause};
 use super::pending::{Delayed, Pending, Route};
 use super::tables::{Client, Tables, ledger_key};
 use crate::config::ListenKind;
+use crate::decisions::{Decision, Trail};
+use crate::metrics::latency::Kind;
 use crate::policy;
 use crate::shared::Shared;
 use crate::vitals::CoreVitals;
@@ -39,6 +41,8 @@ pub const REJECT_JITTER: Duration = Duration::from_millis(100);
 pub const DUPLICATES_MAX: usize = 65_536;
 /// Octets of reply buffers one core keeps for reuse.
 const REPLY_ROOM: usize = 32 << 20;
+/// Replies whose departure is noted together.
+const DEPARTING: usize = 128;
 /// Buffers for requests that wait, kept for reuse by one core.
 const SPARE_MAX: usize = 1024;
 
@@ -135,6 +139,13 @@ impl Core {
         self.desk.poll_delayed(now, out)
     }
 
+    /// What was written since the last time has left, `now`.
+    pub fn handle_departed(&mut self, now: impl FnOnce() -> Instant) {
+        if !self.desk.departing.is_empty() {
+            self.desk.departed(now());
+        }
+    }
+
     /// When the next reject is due, or the oldest request will have waited too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let poke = self.desk.shown.and_then(|since| self.desk.poke_at(since));
@@ -168,6 +179,12 @@ pub(super) struct Desk {
     /// Buffers of requests that no longer wait.
     pub(super) spare: Vec<Kept>,
     ear: Ear,
+    /// What the record of the request at hand will say.
+    pub(super) trail: Trail,
+    /// Whether this turn has left records.
+    recorded: bool,
+    /// Replies written and not sent yet: when their requests arrived, and what they are.
+    departing: Vec<(Instant, Kind, Answer)>,
     poked: Option<Instant>,
     /// Since when the oldest request waits that the gauge shows, unread ones apart.
     shown: Option<Instant>,
@@ -240,6 +257,9 @@ impl Desk {
             matched: Vec::new(),
             spare: Vec::new(),
             ear: Ear::default(),
+            trail: Trail::default(),
+            recorded: false,
+            departing: Vec::with_capacity(DEPARTING),
             poked: None,
             shown: None,
         }
@@ -281,7 +301,7 @@ impl Desk {
             self.ear.hear(self.shared.heard(), &client.name, address, now);
         }
         if request.code() == Code::STATUS_SERVER {
-            return self.status(client, arrival.kind, &request, out);
+            return self.status(client, arrival, &request, out);
         }
         let slot = match self.fresh(now, arrival, &request, out) {
             Ok(slot) => slot,
@@ -293,7 +313,7 @@ impl Desk {
             ListenKind::Auth => self.access(tables, case, out),
             ListenKind::Acct => self.accounting(tables, case),
         };
-        self.conclude(now, case, turn, out)
+        self.conclude(now, tables, case, turn, out)
     }
 
     /// Frames and verifies (RFC 2865 section 3, RFC 2866 section 3), and learns.
@@ -335,16 +355,19 @@ impl Desk {
     fn status(
         &mut self,
         client: &Client,
-        kind: ListenKind,
+        arrival: &Arrival<'_>,
         request: &Verified<Packet<'_>>,
         out: &mut [u8],
     ) -> Option<usize> {
-        let (cause, code) = match kind {
+        let (cause, code) = match arrival.kind {
             ListenKind::Auth => (Cause::StatusOfAuth, Code::ACCESS_ACCEPT),
             ListenKind::Acct => (Cause::StatusOfAcct, Code::ACCOUNTING_RESPONSE),
         };
         let written = write_plain(out, code, client, request);
         self.count(if written.is_ok() { cause } else { Cause::ReplyTooLong });
+        if written.is_ok() {
+            self.departs(arrival.arrived, Kind::Status, cause.answer());
+        }
         written.ok()
     }
 
@@ -375,18 +398,34 @@ impl Desk {
     }
 
     /// Turns what became of a request into what goes out now.
-    pub(super) fn conclude(&mut self, now: Instant, case: Case<'_>, turn: Turn, out: &[u8]) -> Option<usize> {
+    pub(super) fn conclude(
+        &mut self,
+        now: Instant,
+        tables: &Tables,
+        case: Case<'_>,
+        turn: Turn,
+        out: &[u8],
+    ) -> Option<usize> {
         match turn {
-            Turn::Waits => None,
+            Turn::Waits => {
+                self.trail = Trail::default();
+                None
+            }
             Turn::Silence(cause) => {
                 self.count(cause);
+                self.record(tables, case, cause);
                 // Not answered, so that its sender's next try is a new request.
                 self.dedup.forget(case.slot);
                 None
             }
             Turn::Reply(cause, length) => {
                 let current = self.dedup.complete(now, case.slot, &out[..length]);
-                self.count(if current { cause } else { Cause::Replaced });
+                let cause = if current { cause } else { Cause::Replaced };
+                self.count(cause);
+                self.record(tables, case, cause);
+                if current {
+                    self.departs(case.arrived, kind(case.request.code()), cause.answer());
+                }
                 current.then_some(length)
             }
             Turn::Reject(cause, length) => {
@@ -394,13 +433,54 @@ impl Desk {
                 let jitter = Duration::from_nanos(self.random.next_u64() % jitter);
                 let due = case.arrived + REJECT_DELAY + jitter;
                 let room = self.in_flight() < self.in_flight_max;
-                let reply = (case.route, case.slot, cause);
-                if !(room && self.delayed.insert(due, reply, &out[..length])) {
-                    self.count(Cause::TooManyInFlight);
+                let reply = (case.route, case.slot, cause, case.arrived);
+                let waits = room && self.delayed.insert(due, reply, &out[..length]);
+                let cause = if waits { cause } else { Cause::TooManyInFlight };
+                self.record(tables, case, cause);
+                if !waits {
+                    self.count(cause);
                     self.dedup.forget(case.slot);
                 }
                 None
             }
+        }
+    }
+
+    /// Leaves the record of what was decided, where it is wanted. A reject is recorded here and counted when it leaves.
+    fn record(&mut self, tables: &Tables, case: Case<'_>, cause: Cause) {
+        let Trail { method, decided_by } = std::mem::take(&mut self.trail);
+        let decisions = self.shared.decisions();
+        if !decisions.wants(cause) {
+            return;
+        }
+        let at = clock::now();
+        let decision = Decision {
+            cause,
+            at,
+            latency_ns: u64::try_from(at.since(case.arrived).as_nanos()).unwrap_or(u64::MAX),
+            source: case.route.to,
+            client: &tables.client(case.client).name,
+            user: case.request.find(number::USER_NAME).unwrap_or_default(),
+            calling_station: case.request.find(number::CALLING_STATION_ID).unwrap_or_default(),
+            method,
+            decided_by: decided_by.as_deref().unwrap_or_default(),
+        };
+        decisions.record(self.number.into(), &decision);
+        self.recorded = true;
+    }
+
+    /// A reply to what arrived then is written, and goes out with its batch.
+    fn departs(&mut self, arrived: Instant, kind: Kind, answer: Answer) {
+        if self.departing.len() == self.departing.capacity() {
+            self.departed(clock::now());
+        }
+        self.departing.push((arrived, kind, answer));
+    }
+
+    fn departed(&mut self, now: Instant) {
+        let latencies = &self.shared.latencies()[usize::from(self.number)];
+        for (arrived, kind, answer) in self.departing.drain(..) {
+            latencies.note(kind, answer, u64::try_from(now.since(arrived).as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -452,7 +532,7 @@ impl Desk {
             }
             Finding::Lost => Turn::Silence(Cause::WorkerFailed),
         };
-        self.conclude(now, case, turn, out)
+        self.conclude(now, tables, case, turn, out)
     }
 
     /// Keeps a buffer for the next request that has to wait.
@@ -492,7 +572,10 @@ impl Desk {
             if self.dedup.complete(now, reply.request, &reply.octets) {
                 room.copy_from_slice(&reply.octets);
                 outcomes.count(reply.cause);
-                return Some(Departure { route: reply.route, length: reply.octets.len() });
+                let departure = Departure { route: reply.route, length: reply.octets.len() };
+                let (arrived, answer) = (reply.arrived, reply.cause.answer());
+                self.departs(arrived, Kind::Access, answer);
+                return Some(departure);
             }
             outcomes.count(Cause::Replaced);
         }
@@ -518,6 +601,9 @@ impl Desk {
     }
 
     fn show(&mut self, now: Instant, oldest_unread: Option<Instant>) {
+        if std::mem::take(&mut self.recorded) {
+            self.shared.decisions().wake();
+        }
         self.shown = self.waiting.oldest_of(Waiting::still_waits);
         let oldest = [self.shown, oldest_unread].into_iter().flatten().min();
         let vitals = self.vitals();
@@ -572,6 +658,14 @@ impl Desk {
                 "Access-Request of client {name:?} ({source}) with EAP-Message and without Message-Authenticator: dropped, as RFC 3579 section 3.1 demands; the device is at fault"
             ),
         }
+    }
+}
+
+fn kind(code: Code) -> Kind {
+    match code {
+        Code::ACCOUNTING_REQUEST => Kind::Accounting,
+        Code::STATUS_SERVER => Kind::Status,
+        _ => Kind::Access,
     }
 }
 

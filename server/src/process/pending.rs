@@ -156,6 +156,8 @@ pub struct DelayedReply {
     pub request: dedup::Slot,
     /// What is counted when it leaves.
     pub cause: Cause,
+    /// When the request arrived.
+    pub arrived: Instant,
     /// The packet.
     pub octets: Vec<u8>,
 }
@@ -180,18 +182,18 @@ impl Delayed {
     pub fn insert(
         &mut self,
         due: Instant,
-        (route, request, cause): (Route, dedup::Slot, Cause),
+        (route, request, cause, arrived): (Route, dedup::Slot, Cause, Instant),
         octets: &[u8],
     ) -> bool {
         if self.heap.len() >= self.most {
             return false;
         }
         let index = self.free.pop().unwrap_or_else(|| {
-            self.replies.push(DelayedReply { route, request, cause, octets: Vec::new() });
+            self.replies.push(DelayedReply { route, request, cause, arrived, octets: Vec::new() });
             (self.replies.len() - 1) as u32
         });
         let reply = &mut self.replies[index as usize];
-        (reply.route, reply.request, reply.cause) = (route, request, cause);
+        (reply.route, reply.request, reply.cause, reply.arrived) = (route, request, cause, arrived);
         reply.octets.clear();
         reply.octets.extend_from_slice(octets);
         self.heap.push(Reverse((due, index)));
@@ -264,9 +266,9 @@ mod tests {
         let Check::New { slot, .. } = dedup.check(at(0), key, &[0; 16]) else { panic!("not new") };
         let mut delayed = Delayed::new(3);
         for (millis, octets) in [(1050, b"b"), (1010, b"a"), (1090, b"c")] {
-            assert!(delayed.insert(at(millis), (route, slot, Cause::WrongPassword), octets));
+            assert!(delayed.insert(at(millis), (route, slot, Cause::WrongPassword, at(0)), octets));
         }
-        assert!(!delayed.insert(at(1), (route, slot, Cause::WrongPassword), b"d"));
+        assert!(!delayed.insert(at(1), (route, slot, Cause::WrongPassword, at(0)), b"d"));
         assert_eq!(delayed.next_due(), Some(at(1010)));
         assert!(delayed.pop(at(1009)).is_none());
         let mut left = Vec::new();

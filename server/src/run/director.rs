@@ -243,12 +243,17 @@ impl Director {
         let refused = |error: StartError| vec![(Severity::Error, error.to_string())];
         self.running.shared.reload(Arc::clone(&config)).map_err(refused)?;
         log::apply(&config.log.settings);
+        let file = self.running.shared.decisions().apply(&config.log).err();
         let kept = self.announcer.reload().err().map(|error| format!("{error}; the old socket is kept"));
         self.reloads += 1;
         let mut message = "reloaded: the new configuration is in force".to_owned();
         tracing::info!("{message}");
         let warnings = warnings.warnings().map(ToString::to_string);
-        for note in warnings.chain(restart).chain(kept) {
+        for note in warnings
+            .chain(restart)
+            .chain(kept)
+            .chain(file.map(|error| format!("{error}; records go where they went")))
+        {
             tracing::warn!("{note}");
             message.push('\n');
             message.push_str(&note);

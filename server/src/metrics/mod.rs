@@ -1,0 +1,3 @@
+//! What is counted and measured, for Prometheus.
+
+pub mod latency;
