@@ -19,6 +19,7 @@ use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
 use crate::store::directory::Directory;
+use crate::store::sources::Sources;
 use crate::store::{self, Accounting, StoreError};
 use crate::vitals::Vitals;
 use crate::workers::{QueueFull, Workers};
@@ -31,7 +32,8 @@ pub struct Shared {
     vitals: Arc<Vitals>,
     workers: Workers,
     stores: store::Runtime,
-    directory: Directory,
+    sources: ArcSwap<Sources>,
+    directory: ArcSwap<Directory>,
     accounting: Accounting,
     outcomes: Box<[Outcomes]>,
     latencies: Box<[Latencies]>,
@@ -52,6 +54,9 @@ pub enum StartError {
     /// The accounting store doesn't open.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The users' database can't be asked with this configuration.
+    #[error(transparent)]
+    Users(#[from] store::sql::UsersError),
     /// The state folder can't be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -86,6 +91,8 @@ impl Shared {
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
         let stores = store::Runtime::start()?;
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
+        let sources = Sources::start(&config, &stores, None)?;
+        let directory = sources.directory(&config, &stores, None).unwrap_or_default();
         let path = state.path().join(store::FILE);
         let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
         Ok(Arc::new(Self {
@@ -94,7 +101,8 @@ impl Shared {
             vitals,
             workers,
             stores,
-            directory: Directory::default(),
+            sources: ArcSwap::from_pointee(sources),
+            directory: ArcSwap::from_pointee(directory),
             accounting,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
             latencies: (0..cores).map(|_| Latencies::default()).collect(),
@@ -116,12 +124,23 @@ impl Shared {
         let learnt = |key: &str| self.learnt.has(key);
         let tables = Tables::build(&config, self.outcomes.len(), Some(&before), learnt);
         let tables = tables.map_err(StartError::Policy)?;
+        let sources = Sources::start(&config, &self.stores, Some(&self.sources.load()))?;
         self.workers.resize(config.workers.max)?;
         self.vitals.limit_queue_delay(config.health.limits.queue_delay);
         self.tables.store(Arc::new(tables));
+        self.reload_sources(sources, &config);
         self.config.store(config);
         self.wake_cores();
         Ok(())
+    }
+
+    /// Requests that wait for the old sources are still answered by them.
+    fn reload_sources(&self, sources: Sources, config: &Config) {
+        match sources.directory(config, &self.stores, Some(&self.sources.load())) {
+            Some(directory) => self.directory.store(Arc::new(directory)),
+            None => self.directory.load().expire(),
+        }
+        self.sources.store(Arc::new(sources));
     }
 
     /// The configuration in force.
@@ -154,8 +173,13 @@ impl Shared {
     }
 
     /// Where accounts are looked up that aren't in the configuration.
-    pub fn directory(&self) -> &Directory {
-        &self.directory
+    pub fn directory(&self) -> arc_swap::Guard<Arc<Directory>> {
+        self.directory.load()
+    }
+
+    /// The databases and directories behind it.
+    pub fn sources(&self) -> Arc<Sources> {
+        self.sources.load_full()
     }
 
     /// The accounting store.

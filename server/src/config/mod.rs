@@ -20,6 +20,7 @@ use forewarn_wire::notice::NoticeKey;
 use ipnet::IpNet;
 
 use crate::process::password::Password;
+use crate::users::Source;
 
 pub use difference::needs_restart;
 pub use forewarn_shell::config::Secret;
@@ -40,6 +41,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// The users, in the order of the file. No two have the same name.
     pub users: Vec<User>,
+    /// Where users are looked for, in this order; no source twice. The first that knows the name decides.
+    pub sources: Vec<Source>,
     /// The directory of users, where there is one.
     pub ldap: Option<ldap::Ldap>,
     /// The policies, in the order they are evaluated in.

@@ -11,6 +11,7 @@ pub mod ldap;
 mod record;
 mod runtime;
 mod session;
+pub mod sources;
 pub mod sql;
 pub mod tls;
 mod writer;

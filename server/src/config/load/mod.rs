@@ -59,7 +59,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let clients = client::clients(&root);
     let dictionary = user::dictionary(&root);
     let ldap = ldap::ldap(&root, &dictionary);
-    let (users, elsewhere) = user::users(&root, &dictionary);
+    let (users, sources, elsewhere) = user::users(&root, &dictionary);
     let policies = user::policies(&root, &dictionary);
     let workers = server::workers(&root);
     let health = health::health(&root);
@@ -72,6 +72,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let metrics = operating::metrics(&root);
     let sql = sql::sql(&root, server.as_ref());
     let accounting = sql::accounting(&root);
+    let sources = user::sources(&root, sources, &users, sql.as_ref(), ldap.is_some());
     root.finish();
     let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {
         folder,
@@ -79,6 +80,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         listens,
         clients,
         users,
+        sources,
         ldap,
         policies,
         dictionary,

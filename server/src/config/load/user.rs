@@ -6,11 +6,12 @@ use std::sync::Arc;
 use forewarn_dict::Dictionary;
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Secret, Table, Value, Wrong};
 
-use super::super::{Expression, Policy, PolicyAction, PolicyReply, User};
+use super::super::{Expression, Policy, PolicyAction, PolicyReply, Sql, User};
 use super::server::plain;
 use super::{bounded, each, reply};
 use crate::policy::Condition;
 use crate::process::password::{Password, PasswordError};
+use crate::users::Source;
 
 /// Most `[[user]]`; more belong into a database.
 const USERS_MAX: usize = 1_000_000;
@@ -34,16 +35,20 @@ pub(super) fn dictionary(root: &Table<'_>) -> Arc<Dictionary> {
 }
 
 /// The users of the configuration, then those of the file that `[users]` names, with what is wrong in that file.
-pub(super) fn users(root: &Table<'_>, dictionary: &Dictionary) -> (Vec<User>, Diagnostics) {
+pub(super) fn users<'d>(
+    root: &Table<'d>,
+    dictionary: &Dictionary,
+) -> (Vec<User>, Option<(Vec<Source>, Place)>, Diagnostics) {
     let mut users =
         each(bounded(root, "user", root.named_tables("user"), USERS_MAX), |table| user(table, dictionary));
     let table = root.table("users");
     let file = table.path("file").with_place();
+    let sources = table.list("sources", source).then(distinct).with_place();
     table.finish();
-    let Some((path, place)) = file else { return (users, Diagnostics::default()) };
+    let Some((path, place)) = file else { return (users, sources, Diagnostics::default()) };
     let document = match Document::load(&Layers::only(path)) {
         Ok(document) => document,
-        Err(wrong) => return (users, wrong),
+        Err(wrong) => return (users, sources, wrong),
     };
     let further = document.root();
     let tables = bounded(&further, "user", further.named_tables("user"), USERS_MAX);
@@ -54,7 +59,58 @@ pub(super) fn users(root: &Table<'_>, dictionary: &Dictionary) -> (Vec<User>, Di
         root.document().error(place, Wrong::new(what, "keep one of them"));
     }
     users.extend(further_users);
-    (users, document.diagnostics())
+    (users, sources, document.diagnostics())
+}
+
+fn source(value: &Value<'_>) -> Result<Source, Wrong> {
+    value.choice(&[("file", Source::File), ("sql", Source::Sql), ("ldap", Source::Ldap)], &[])
+}
+
+fn distinct(sources: Vec<Source>) -> Result<Vec<Source>, Wrong> {
+    for (number, source) in sources.iter().enumerate() {
+        if sources[..number].contains(source) {
+            let what = format!("\"{}\" is there twice", source.name());
+            return Err(Wrong::new(what, "name each source once, in the order they are asked in"));
+        }
+    }
+    if sources.is_empty() {
+        return Err(Wrong::new(
+            "nobody would be known",
+            "name \"file\", \"sql\" or \"ldap\", or remove the key",
+        ));
+    }
+    Ok(sources)
+}
+
+/// Where users are looked for: what `[users] sources` says, else everything that is configured.
+pub(super) fn sources(
+    root: &Table<'_>,
+    given: Option<(Vec<Source>, Place)>,
+    users: &[User],
+    sql: Option<&Sql>,
+    has_ldap: bool,
+) -> Vec<Source> {
+    let is_configured = |source: &Source| match source {
+        Source::File => true,
+        Source::Sql => sql.is_some_and(|sql| sql.users),
+        Source::Ldap => has_ldap,
+    };
+    let Some((sources, place)) = given else {
+        return [Source::File, Source::Sql, Source::Ldap].into_iter().filter(is_configured).collect();
+    };
+    for missing in sources.iter().filter(|source| !is_configured(source) && !root.has(source.name())) {
+        let what = format!("`sources` has \"{0}\", and there is no [{0}]", missing.name());
+        root.document().error(place, Wrong::new(what, format!("add [{}], or leave it out", missing.name())));
+    }
+    if sources.contains(&Source::Sql) && sql.is_some_and(|sql| !sql.users) {
+        let hint = "write users = true in [sql], or leave it out";
+        root.document().error(place, Wrong::new("`sources` has \"sql\", and [sql] has users = false", hint));
+    }
+    if !sources.contains(&Source::File) && !users.is_empty() {
+        let what = format!("`sources` leaves out \"file\": the {} [[user]] are not known", users.len());
+        root.document().warning(place, Wrong::new(what, "add \"file\", or remove them"));
+    }
+    sources
 }
 
 /// The names that are in both lists.

@@ -12,7 +12,7 @@ use prefix_trie::PrefixMap;
 use super::ledger::Ledger;
 use crate::config::{self, Config, RequireMessageAuthenticator};
 use crate::policy::{Fault, Policies};
-use crate::users::Account;
+use crate::users::{Account, Source};
 
 /// Immutable; a reload makes new ones and swaps them in whole.
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl Tables {
             single: HashMap::default(),
             prefixes_v4: PrefixMap::new(),
             prefixes_v6: PrefixMap::new(),
-            users: config.users.iter().map(|user| (user.name.as_bytes().into(), user.into())).collect(),
+            users: users_first(config),
             policies,
             cores,
         };
@@ -165,6 +165,16 @@ impl Tables {
     /// The policies.
     pub fn policies(&self) -> &Policies {
         &self.policies
+    }
+}
+
+/// The users of the configuration, where they are the first source; otherwise the directory has them.
+fn users_first(config: &Config) -> HashMap<Box<[u8]>, Account> {
+    match config.sources.first() {
+        Some(Source::File) => {
+            config.users.iter().map(|user| (user.name.as_bytes().into(), user.into())).collect()
+        }
+        _ => HashMap::new(),
     }
 }
 

@@ -1,0 +1,115 @@
+//! The sources of accounts of a configuration, in its order.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Runtime;
+use super::cache::Keep;
+use super::directory::{Directory, Query, Source};
+use super::sql;
+use crate::config::Config;
+use crate::config::sql::Sql;
+use crate::users::{self, Account, Lookup};
+
+/// Accounts in the cache, where `[sql]` doesn't say.
+const CACHE_SIZE: usize = 100_000;
+
+/// The sources in force, and what they were made from.
+#[derive(Debug)]
+pub struct Sources {
+    order: Vec<users::Source>,
+    sql_config: Option<Sql>,
+    sql: Option<Arc<sql::Users>>,
+}
+
+impl Sources {
+    /// Starts the sources of a configuration. Those that `before` has with the same settings go on.
+    ///
+    /// # Errors
+    /// A source can't be asked with these settings, ever.
+    pub fn start(
+        config: &Config,
+        runtime: &Runtime,
+        before: Option<&Sources>,
+    ) -> Result<Self, sql::UsersError> {
+        let sql_config = config.sql.clone().filter(|_| config.sources.contains(&users::Source::Sql));
+        let same = before.filter(|before| before.sql_config == sql_config);
+        let sql = match (&sql_config, same.and_then(|same| same.sql.clone())) {
+            (_, Some(same)) => {
+                same.take_dictionary(Arc::clone(&config.dictionary));
+                Some(same)
+            }
+            (Some(sql), None) => {
+                let dictionary = Arc::clone(&config.dictionary);
+                Some(Arc::new(sql::Users::start(sql, dictionary, runtime)?))
+            }
+            (None, None) => None,
+        };
+        Ok(Self { order: config.sources.clone(), sql_config, sql })
+    }
+
+    /// The directory over them. `None`: that of `before` serves on, and has only to ask anew.
+    pub fn directory(
+        &self,
+        config: &Config,
+        runtime: &Runtime,
+        before: Option<&Sources>,
+    ) -> Option<Directory> {
+        let same = |before: &Sources| before.order == self.order && before.sql_config == self.sql_config;
+        if self.file_is_first() && before.is_some_and(same) {
+            return None;
+        }
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        for (number, source) in self.order.iter().enumerate() {
+            match source {
+                // The cores look there by themselves.
+                users::Source::File if number == 0 => {}
+                users::Source::File => sources.push(Arc::new(File::new(config))),
+                users::Source::Sql => sources.extend(self.sql.clone().map(|sql| sql as Arc<dyn Source>)),
+                users::Source::Ldap => {}
+            }
+        }
+        let size = self.sql_config.as_ref().map_or(CACHE_SIZE, |sql| sql.cache_size);
+        Some(Directory::new(sources, size, runtime.handle().clone()))
+    }
+
+    /// The users of `[sql]`.
+    pub fn sql(&self) -> Option<&sql::Users> {
+        self.sql.as_deref()
+    }
+
+    fn file_is_first(&self) -> bool {
+        self.order.first() == Some(&users::Source::File)
+    }
+}
+
+/// The users of the configuration, where another source is asked before them.
+#[derive(Debug)]
+struct File(HashMap<Arc<str>, Arc<Account>>);
+
+impl File {
+    fn new(config: &Config) -> Self {
+        let account = |user: &crate::config::User| (Arc::clone(&user.name), Arc::new(Account::from(user)));
+        Self(config.users.iter().map(account).collect())
+    }
+}
+
+impl Source for File {
+    fn look_up(&self, query: Query) {
+        let lookup =
+            self.0.get(query.name()).map_or(Lookup::Unknown, |account| Lookup::Known(account.clone()));
+        query.answer(lookup);
+    }
+
+    fn is_away(&self) -> bool {
+        false
+    }
+
+    /// As long as this configuration is in force. That an account is here may change before that, when the source
+    /// before this one comes to know it.
+    fn keep(&self) -> Keep {
+        const MINUTE: Duration = Duration::from_secs(60);
+        Keep { found: MINUTE, negative: MINUTE, stale: Duration::ZERO }
+    }
+}

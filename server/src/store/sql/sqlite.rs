@@ -1,0 +1,109 @@
+//! Look-ups on embedded SQLite: one thread that reads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use forewarn_shell::clock;
+use rusqlite::{Connection, OpenFlags};
+
+use super::Inner;
+use super::connect::Backoff;
+use super::lines::Lines;
+use super::queue::Batch;
+use super::statements::{Dialect, GROUPS, USERS};
+
+/// How often the thread looks up from an empty queue: for probes, and for what has changed.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Keeps the database open and looks up what waits, until the queue is closed.
+pub(super) fn serve(inner: &Arc<Inner>, path: &Path, timeout: Duration) {
+    let mut backoff = Backoff::default();
+    while !inner.queue.is_closed() {
+        let cause = match open(path, timeout) {
+            Err(error) => error,
+            Ok(database) => {
+                backoff.reset();
+                inner.standing.rise();
+                let ended = run(inner, &database);
+                inner.standing.fall();
+                let Err(error) = ended else { return };
+                error
+            }
+        };
+        if inner.standing.fail(&cause.to_string()) {
+            inner.queue.give_up();
+        }
+        std::thread::sleep(backoff.next_wait());
+    }
+}
+
+/// Opens the database for reading. It has answered a look-up.
+fn open(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let database = Connection::open_with_flags(path, flags)?;
+    database.busy_timeout(timeout)?;
+    database.pragma_update(None, "query_only", true)?;
+    database.set_prepared_statement_cache_capacity(8);
+    read(&database, USERS, &[""])?;
+    read(&database, GROUPS, &[""])?;
+    Ok(database)
+}
+
+fn run(inner: &Arc<Inner>, database: &Connection) -> rusqlite::Result<()> {
+    loop {
+        let Some(mut batch) = inner.queue.next_within(LOOK_EVERY) else { return Ok(()) };
+        if !batch.is_empty() {
+            look_up(inner, database, &mut batch)?;
+        }
+        if let Some(asked) = inner.probes.try_lock().ok().and_then(|mut probes| probes.try_recv().ok()) {
+            let probed = read(database, USERS, &[""]).map(drop);
+            // Whoever asked may have lost patience.
+            let _ = asked.send(probed.as_ref().map(|()| ()).map_err(ToString::to_string));
+            probed?;
+        }
+    }
+}
+
+/// Answers all names of a batch. On an error they go back into the queue.
+fn look_up(inner: &Inner, database: &Connection, batch: &mut Batch) -> rusqlite::Result<()> {
+    let mut users = read(database, USERS, &batch.names())?;
+    users.sort();
+    let now = clock::now();
+    let (mut known, missing) = inner.accounts.groups(&users, now);
+    if !missing.is_empty() {
+        let names: Vec<&str> = missing.iter().map(|name| &**name).collect();
+        inner.accounts.learn(&mut known, &missing, read(database, GROUPS, &names)?, now);
+    }
+    inner.answer(batch, &users, &known);
+    Ok(())
+}
+
+fn read(database: &Connection, statement: &str, names: &[&str]) -> rusqlite::Result<Lines> {
+    let names = serde_json::Value::from(names).to_string();
+    let mut statement = database.prepare_cached(&Dialect::Sqlite.text(statement))?;
+    let mut rows = statement.query([names])?;
+    let mut lines = Lines::default();
+    while let Some(row) = rows.next()? {
+        // SQLite keeps in a column what was put there: a number is no text, and what isn't UTF-8 isn't either.
+        let mut texts = [String::new(), String::new(), String::new()];
+        let mut found = [None; 3];
+        for ((place, text), column) in found.iter_mut().zip(&mut texts).zip(3..) {
+            *place = match row.get_ref(column)? {
+                rusqlite::types::ValueRef::Text(octets) => std::str::from_utf8(octets).ok(),
+                rusqlite::types::ValueRef::Integer(number) => {
+                    *text = number.to_string();
+                    Some(text.as_str())
+                }
+                rusqlite::types::ValueRef::Real(number) => {
+                    *text = number.to_string();
+                    Some(text.as_str())
+                }
+                _ => None,
+            };
+        }
+        let number = |column| row.get::<_, Option<i64>>(column).map(Option::unwrap_or_default);
+        lines.push((number(0)?, number(1)?, number(2)?), found);
+    }
+    Ok(lines)
+}
