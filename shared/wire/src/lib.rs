@@ -32,6 +32,7 @@ pub mod forward;
 pub mod hide;
 pub mod keep;
 pub mod key;
+pub mod mschap;
 pub mod notice;
 pub mod number;
 pub mod packet;

@@ -4,8 +4,8 @@ use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// The scheme's order of digits: six bits each, least significant first.
-const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+use super::crypt::{ALPHABET, is_of_alphabet};
+
 const PREFIX: &str = "$1$";
 const DIGITS: usize = 22;
 const SALT_MAX: usize = 8;
@@ -14,7 +14,7 @@ const ROUNDS: usize = 1000;
 /// Salt and digits of a well-formed text.
 pub(super) fn fields(text: &str) -> Option<(&[u8], &[u8])> {
     let (salt, digits) = text.strip_prefix(PREFIX)?.split_once('$')?;
-    let well_formed = digits.len() == DIGITS && super::crypt_alphabet(digits) && salt.len() <= SALT_MAX;
+    let well_formed = digits.len() == DIGITS && is_of_alphabet(digits) && salt.len() <= SALT_MAX;
     well_formed.then_some((salt.as_bytes(), digits.as_bytes()))
 }
 
@@ -68,6 +68,7 @@ fn encode(digest: &[u8; 16]) -> [u8; DIGITS] {
     digits
 }
 
+/// Least significant digit first.
 fn write_digits(place: &mut [u8], mut group: u32) {
     for digit in place {
         *digit = ALPHABET[(group & 63) as usize];
