@@ -5,6 +5,7 @@
 
 mod connection;
 mod entry;
+mod source;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -18,6 +19,7 @@ use crate::store::tls::{self, TlsError};
 
 pub use self::connection::Away;
 pub use self::entry::Found;
+pub use self::source::Users;
 
 /// Entries that a search for groups may give; more are ignored.
 const GROUPS_MAX: i32 = 1000;
