@@ -13,6 +13,7 @@ pub mod listen;
 pub mod metrics;
 pub mod policy;
 pub mod process;
+pub mod proxy;
 pub mod run;
 pub mod shared;
 pub mod store;

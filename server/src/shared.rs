@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
-use forewarn_shell::clock;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use forewarn_shell::state::{StateDir, StateError};
+use forewarn_shell::{clock, random};
+use rand_core::Rng as _;
 
 use crate::config::Config;
 use crate::decisions::Decisions;
@@ -18,6 +19,7 @@ use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
+use crate::proxy::{Proxy, ProxyError};
 use crate::store::directory::Directory;
 use crate::store::sources::Sources;
 use crate::store::{self, Accounting, StoreError};
@@ -34,6 +36,8 @@ pub struct Shared {
     stores: store::Runtime,
     sources: ArcSwap<Sources>,
     directory: ArcSwap<Directory>,
+    /// Once there is a pool.
+    proxy: ArcSwapOption<Proxy>,
     accounting: Accounting,
     outcomes: Box<[Outcomes]>,
     latencies: Box<[Latencies]>,
@@ -57,6 +61,9 @@ pub enum StartError {
     /// The users' database can't be asked with this configuration.
     #[error(transparent)]
     Users(#[from] store::sql::UsersError),
+    /// The way to home servers can't be opened.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     /// The state folder can't be read.
     #[error(transparent)]
     State(#[from] StateError),
@@ -89,13 +96,13 @@ impl Shared {
         let tables =
             Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
-        let stores = store::Runtime::start()?;
+        let stores = store::Runtime::start("stores")?;
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
         let sources = Sources::start(&config, &stores, None)?;
         let directory = sources.directory(&config, &stores, None).unwrap_or_default();
         let path = state.path().join(store::FILE);
         let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
-        Ok(Arc::new(Self {
+        let shared = Arc::new(Self {
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             config: ArcSwap::new(config),
             vitals,
@@ -103,6 +110,7 @@ impl Shared {
             stores,
             sources: ArcSwap::from_pointee(sources),
             directory: ArcSwap::from_pointee(directory),
+            proxy: ArcSwapOption::empty(),
             accounting,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
             latencies: (0..cores).map(|_| Latencies::default()).collect(),
@@ -112,7 +120,9 @@ impl Shared {
             strangers: Strangers::default(),
             learnt,
             dynauth: dynauth::Counters::default(),
-        }))
+        });
+        shared.route(&shared.config())?;
+        Ok(shared)
     }
 
     /// Takes a checked configuration over. Requests under way end by the old one; no request is dropped.
@@ -127,6 +137,7 @@ impl Shared {
         let sources = Sources::start(&config, &self.stores, Some(&self.sources.load()))?;
         self.workers.resize(config.workers.max)?;
         self.vitals.limit_queue_delay(config.health.limits.queue_delay);
+        self.route(&config)?;
         self.tables.store(Arc::new(tables));
         self.reload_sources(sources, &config);
         self.config.store(config);
@@ -141,6 +152,24 @@ impl Shared {
             None => self.directory.load().expire(),
         }
         self.sources.store(Arc::new(sources));
+    }
+
+    /// Takes the pools of `config` over; the proxy starts with the first one.
+    fn route(&self, config: &Config) -> Result<(), StartError> {
+        if let Some(proxy) = self.proxy.load_full() {
+            return Ok(proxy.reload(&config.pools)?);
+        }
+        if !config.pools.is_empty() {
+            let mut mark = [0; 12];
+            random::generator().fill_bytes(&mut mark);
+            self.proxy.store(Some(Arc::new(Proxy::start(config.server.identity, &mark, &config.pools)?)));
+        }
+        Ok(())
+    }
+
+    /// The way to home servers, once there is one.
+    pub fn proxy(&self) -> Option<Arc<Proxy>> {
+        self.proxy.load_full()
     }
 
     /// The configuration in force.

@@ -7,6 +7,7 @@ mod difference;
 pub mod ldap;
 mod load;
 mod operating;
+pub mod proxy;
 pub mod sql;
 
 use std::net::{IpAddr, SocketAddr};
@@ -45,6 +46,10 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// The directory of users, where there is one.
     pub ldap: Option<ldap::Ldap>,
+    /// Home servers, by pools.
+    pub pools: Vec<proxy::Pool>,
+    /// Which realms are whose; no two match the same text.
+    pub realms: Vec<proxy::Realm>,
     /// The policies, in the order they are evaluated in.
     pub policies: Vec<Policy>,
     /// The attributes there are, by name: ours, and those of `[dictionary] files`.

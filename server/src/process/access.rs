@@ -7,7 +7,7 @@ use forewarn_wire::hide::{chap_matches, user_password};
 use forewarn_wire::{Attribute, Code, Packet, RadiusKey, WriteError, Writer, number};
 use zeroize::Zeroizing;
 
-use super::core::{Case, Desk, Turn};
+use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::password::Password;
@@ -97,6 +97,9 @@ impl Desk {
         let Some(name) = case.request.find(number::USER_NAME) else {
             return reject(client, case, Cause::NoUserName, out);
         };
+        if let Some(realm) = tables.realm(name).filter(|realm| realm.pool.is_some()) {
+            return self.hand_on(tables, case, realm);
+        }
         let mut clear = Zeroizing::new([0; user_password::MAX]);
         let credentials = match credentials(case.request, &client.key, &mut clear) {
             Ok(credentials) => credentials,
@@ -143,7 +146,7 @@ impl Desk {
 
     /// The sources behind the configuration are asked who this is.
     fn ask_sources(&mut self, tables: &Arc<Tables>, case: Case<'_>, name: &[u8], progress: Progress) -> Turn {
-        let Some(ticket) = self.wait(tables, case, None, progress) else {
+        let Some(ticket) = self.wait(tables, case, WaitsFor::Others, progress) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
@@ -167,7 +170,7 @@ impl Desk {
         progress: Progress,
     ) -> Turn {
         let taken_up = Arc::new(AtomicBool::new(false));
-        let Some(ticket) = self.wait(tables, case, Some(Arc::clone(&taken_up)), progress) else {
+        let Some(ticket) = self.wait(tables, case, WaitsFor::Worker(Arc::clone(&taken_up)), progress) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));

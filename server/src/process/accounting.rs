@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use forewarn_shell::clock;
-use forewarn_wire::Code;
+use forewarn_wire::{Code, number};
 
 use super::access::Progress;
-use super::core::{Case, Desk, Turn, write_plain};
+use super::core::{Case, Desk, Turn, WaitsFor, write_plain};
 use super::mailbox::{Promise, Ticket, Unstored};
 use super::outcome::Cause;
 use super::tables::Tables;
@@ -15,7 +15,11 @@ use crate::store::Entry;
 impl Desk {
     /// Hands the record to the writer.
     pub(super) fn accounting(&mut self, tables: &Arc<Tables>, case: Case<'_>) -> Turn {
-        let Some(ticket) = self.wait(tables, case, None, Progress::default()) else {
+        let user_name = case.request.find(number::USER_NAME).unwrap_or_default();
+        if let Some(realm) = tables.realm(user_name).filter(|realm| realm.pool.is_some()) {
+            return self.hand_on(tables, case, realm);
+        }
+        let Some(ticket) = self.wait(tables, case, WaitsFor::Queue, Progress::default()) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let mut request = self.spare.pop().unwrap_or_default();

@@ -198,16 +198,30 @@ pub(super) struct Waiting {
     pub(super) slot: dedup::Slot,
     pub(super) route: Route,
     pub(super) arrived: Instant,
-    /// Set by the worker that has taken it up: from then on it doesn't wait, it is being worked on. A slow hash alone
-    /// is no queue.
-    pub(super) taken_up: Option<Arc<AtomicBool>>,
+    pub(super) waits_for: WaitsFor,
     /// What was found out before, of an Access-Request.
     pub(super) progress: Progress,
 }
 
+/// What a request waits for: whether it counts as waiting for this server.
+#[derive(Clone)]
+pub(super) enum WaitsFor {
+    /// A thread of this server that writes to the disk.
+    Queue,
+    /// A worker, which sets this when it has taken the request up: from then on it doesn't wait, it is being worked
+    /// on. A slow hash alone is no queue.
+    Worker(Arc<AtomicBool>),
+    /// Somebody else: a database, a directory, a home server. Whether they are well is a service's to say.
+    Others,
+}
+
 impl Waiting {
     fn still_waits(&self) -> bool {
-        !self.taken_up.as_ref().is_some_and(|taken_up| taken_up.load(Ordering::Relaxed))
+        match &self.waits_for {
+            WaitsFor::Queue => true,
+            WaitsFor::Worker(taken_up) => !taken_up.load(Ordering::Relaxed),
+            WaitsFor::Others => false,
+        }
     }
 }
 
@@ -523,6 +537,7 @@ impl Desk {
             Finding::Account(lookup) => {
                 self.proceed(tables, case, Progress { account: Some(lookup), ..progress }, out)
             }
+            Finding::Brought(brought) => self.brought(tables, case, brought, out),
             Finding::Password(right) => {
                 self.proceed(tables, case, Progress { password: Some(right), ..progress }, out)
             }
@@ -543,12 +558,12 @@ impl Desk {
         }
     }
 
-    /// Puts a request where it waits, until a worker sets `taken_up` if there is one. `None`: too many are under way.
+    /// Puts a request where it waits. `None`: too many are under way.
     pub(super) fn wait(
         &mut self,
         tables: &Arc<Tables>,
         case: Case<'_>,
-        taken_up: Option<Arc<AtomicBool>>,
+        waits_for: WaitsFor,
         progress: Progress,
     ) -> Option<Ticket> {
         if self.in_flight() >= self.in_flight_max {
@@ -558,7 +573,7 @@ impl Desk {
         request.store(case.request);
         let Case { client, slot, route, arrived, .. } = case;
         let tables = Arc::clone(tables);
-        let waiting = Waiting { tables, client, request, slot, route, arrived, taken_up, progress };
+        let waiting = Waiting { tables, client, request, slot, route, arrived, waits_for, progress };
         match self.waiting.insert(arrived, waiting) {
             Ok((slot, generation)) => Some(Ticket { core: self.number, slot, generation }),
             Err(_) => None,

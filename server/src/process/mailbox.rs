@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forewarn_wire::Kept;
 use tokio::sync::Notify;
 
+use crate::proxy::Brought;
 use crate::users::Lookup;
 
 /// Names a request that waits: the core, its slot there, and the slot's generation. A stale one names nothing.
@@ -24,6 +25,8 @@ pub struct Ticket {
 pub enum Finding {
     /// Who the user is.
     Account(Lookup),
+    /// What a home server said.
+    Brought(Brought),
     /// Whether the password was right.
     Password(bool),
     /// Whether the accounting record is durable; the request comes back.

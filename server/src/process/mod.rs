@@ -3,6 +3,7 @@
 mod access;
 mod accounting;
 mod core;
+mod forwarding;
 pub mod heard;
 pub mod ledger;
 pub mod mailbox;

@@ -14,6 +14,8 @@ pub enum Answer {
     Accept,
     /// Access-Reject, after its delay.
     Reject,
+    /// Access-Challenge.
+    Challenge,
     /// Accounting-Response.
     Accounted,
     /// The same octets as before.
@@ -22,8 +24,14 @@ pub enum Answer {
 
 impl Answer {
     /// All of them.
-    pub const ALL: [Answer; 5] =
-        [Answer::Silence, Answer::Accept, Answer::Reject, Answer::Accounted, Answer::Repeated];
+    pub const ALL: [Answer; 6] = [
+        Answer::Silence,
+        Answer::Accept,
+        Answer::Reject,
+        Answer::Challenge,
+        Answer::Accounted,
+        Answer::Repeated,
+    ];
 
     /// Its stable name.
     pub fn name(self) -> &'static str {
@@ -31,6 +39,7 @@ impl Answer {
             Answer::Silence => "silence",
             Answer::Accept => "access-accept",
             Answer::Reject => "access-reject",
+            Answer::Challenge => "access-challenge",
             Answer::Accounted => "accounting-response",
             Answer::Repeated => "repeated",
         }
@@ -42,6 +51,7 @@ impl Answer {
             Answer::Silence | Answer::Repeated => None,
             Answer::Accept => Some(Code::ACCESS_ACCEPT),
             Answer::Reject => Some(Code::ACCESS_REJECT),
+            Answer::Challenge => Some(Code::ACCESS_CHALLENGE),
             Answer::Accounted => Some(Code::ACCOUNTING_RESPONSE),
         }
     }
@@ -98,6 +108,14 @@ causes! {
     Password, "password", Accept;
     /// The CHAP response is right.
     Chap, "chap", Accept;
+    /// A home server accepts.
+    HomeAccepted, "home-server", Accept;
+    /// A home server rejects.
+    HomeRejected, "home-server", Reject;
+    /// A home server has taken the record.
+    HomeStored, "home-server", Accounted;
+    /// A home server asks for more.
+    HomeChallenged, "home-server", Challenge;
     /// Status-Server on an authentication socket (RFC 5997).
     StatusOfAuth, "status-server", Accept;
 
@@ -197,6 +215,14 @@ causes! {
     /// Too many wait for a source.
     SourceFull, "source-full", Silence,
         "the database or directory is slower than requests come: look at it";
+    /// It has come back to this proxy: two send each other the same realm (RFC 2865 section 5.33).
+    ProxyLoop, "proxy-loop", Silence;
+    /// No home server answered in time.
+    HomeSilent, "home-silent", Silence;
+    /// Too many wait for home servers.
+    HomeFull, "home-full", Silence;
+    /// The request, or its reply, can't be written for the other side.
+    NotForwarded, "not-forwarded", Silence;
     /// The accounting queue is full.
     StoreFull, "store-full", Silence,
         "the accounting store is slower than records come: look at its disk or database";

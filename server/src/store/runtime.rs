@@ -17,15 +17,15 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Starts the thread.
+    /// Starts the thread, under this name.
     ///
     /// # Errors
     /// The system has none to give.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new().name("stores".into()).spawn(move || {
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
             // Told to stop, or the sender is gone: the same.
             let _ = runtime.block_on(stopped);
         })?;

@@ -77,7 +77,7 @@ fn coa(table: &Table<'_>) -> Option<Coa> {
     Some(Coa { key: Some(prepared(table, "coa_secret", &secret?)?), ..coa })
 }
 
-fn radius_key(table: &Table<'_>) -> Option<RadiusKey> {
+pub(super) fn radius_key(table: &Table<'_>) -> Option<RadiusKey> {
     let secret = table.secret("secret").required()?;
     prepared(table, "secret", &secret)
 }

@@ -5,6 +5,7 @@ mod health;
 mod ldap;
 mod notice;
 mod operating;
+mod proxy;
 mod reply;
 mod server;
 mod sql;
@@ -48,7 +49,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
 }
 
 /// What SPEC 1 to 3 have and this version hasn't.
-const LATER: &[&str] = &["eap", "pool", "realm", "peer", "cluster", "console"];
+const LATER: &[&str] = &["eap", "peer", "cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.
 fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
@@ -60,6 +61,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let dictionary = user::dictionary(&root);
     let ldap = ldap::ldap(&root, &dictionary);
     let (users, sources, elsewhere) = user::users(&root, &dictionary);
+    let pools = proxy::pools(&root);
+    let realms = proxy::realms(&root, &pools);
     let policies = user::policies(&root, &dictionary);
     let workers = server::workers(&root);
     let health = health::health(&root);
@@ -82,6 +85,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         users,
         sources,
         ldap,
+        pools,
+        realms,
         policies,
         dictionary,
         workers,

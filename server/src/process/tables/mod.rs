@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 use super::ledger::Ledger;
+use crate::config::proxy::{Realm, Realms};
 use crate::config::{self, Config, RequireMessageAuthenticator};
 use crate::policy::{Fault, Policies};
 use crate::users::{Account, Source};
@@ -23,6 +24,7 @@ pub struct Tables {
     prefixes_v6: PrefixMap<Ipv6Net, u32>,
     users: HashMap<Box<[u8]>, Account>,
     policies: Policies,
+    realms: Realms,
     cores: usize,
 }
 
@@ -36,7 +38,7 @@ pub struct Client {
     /// Its address, or its network.
     pub network: IpNet,
     /// Its secret, prepared.
-    pub key: RadiusKey,
+    pub key: Arc<RadiusKey>,
     /// `require_message_authenticator`
     pub message_authenticator: RequireMessageAuthenticator,
     /// `limit_proxy_state`
@@ -98,6 +100,7 @@ impl Tables {
             prefixes_v6: PrefixMap::new(),
             users: users_first(config),
             policies,
+            realms: Realms::new(&config.realms),
             cores,
         };
         for client in &config.clients {
@@ -126,7 +129,7 @@ impl Tables {
             name: Arc::clone(&client.name),
             group: Arc::clone(&client.group),
             network: client.network,
-            key: client.key.clone(),
+            key: Arc::new(client.key.clone()),
             message_authenticator: client.message_authenticator,
             limit_proxy_state: client.limit_proxy_state,
             coa: client.coa.clone(),
@@ -160,6 +163,11 @@ impl Tables {
     /// The configuration's user of this name, octet for octet.
     pub fn user(&self, name: &[u8]) -> Option<&Account> {
         self.users.get(name)
+    }
+
+    /// The realm that a User-Name belongs to; `None`: this server's own.
+    pub fn realm(&self, user_name: &[u8]) -> Option<&Realm> {
+        self.realms.of(user_name)
     }
 
     /// The policies.

@@ -36,11 +36,12 @@ impl Source for Users {
     fn look_up(&self, query: Query) {
         let (directory, dictionary) = (Arc::clone(&self.directory), self.dictionary.load_full());
         self.runtime.spawn(async move {
-            query.answer(match directory.look_up(query.name()).await {
+            let lookup = match directory.look_up(query.name()).await {
                 Ok(Some(found)) => Lookup::Known(Arc::new(account(&found, &dictionary))),
                 Ok(None) => Lookup::Unknown,
                 Err(_) => Lookup::Away,
-            });
+            };
+            query.answer(lookup);
         });
     }
 

@@ -26,6 +26,8 @@ pub struct Config {
     pub conversation_age: Duration,
     /// Octets of packet buffers kept for reuse. Below it nothing is allocated or freed in steady state.
     pub retain: usize,
+    /// A proxy's own mark: the Proxy-State it adds to each request and takes off the reply (RFC 2865 section 5.33).
+    pub proxy_state: Option<Box<[u8]>>,
 }
 
 impl Default for Config {
@@ -40,6 +42,7 @@ impl Default for Config {
             conversations: 4096,
             conversation_age: Duration::from_secs(60),
             retain: 2 << 20,
+            proxy_state: None,
         }
     }
 }

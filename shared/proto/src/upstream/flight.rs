@@ -280,7 +280,7 @@ impl Upstream {
             identifier: leg.name.identifier,
             authenticator: leg.authenticator,
             delay_s,
-            proxy_state: None,
+            proxy_state: self.config.proxy_state.as_deref(),
         };
         let (request, asker) = exchange.request.packet().zip(exchange.asker.as_deref())?;
         let written = match forward::request(&request, asker, &onward(leg.delay_s), buffer) {
@@ -344,7 +344,8 @@ impl Upstream {
         let Some(((request, reply), asker)) = kept else { return self.silence(ticket, GiveUp::Reply) };
         let from = Side { key: &self.pool.server(server).key, authenticator };
         let to = Side { key: asker, authenticator: request.authenticator() };
-        match forward::reply(&reply, from, to, request.identifier(), None, buffer) {
+        let mark = self.config.proxy_state.as_deref();
+        match forward::reply(&reply, from, to, request.identifier(), mark, buffer) {
             Ok(octets) => {
                 self.counters.answered += 1;
                 Answer::Reply { ticket, len: octets.len(), server, code: reply.code() }

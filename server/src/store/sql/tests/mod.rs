@@ -52,7 +52,7 @@ impl Scene {
             database.execute_batch(&part.text).unwrap();
         }
         assert!(parts(Dialect::Sqlite).iter().any(|part| part.kind == Kind::Index));
-        let runtime = Runtime::start().unwrap();
+        let runtime = Runtime::start("stores").unwrap();
         let dictionary = Arc::new(Dictionary::embedded().clone());
         let users = Arc::new(Users::start(&settings(&path), dictionary, &runtime).unwrap());
         let source = Arc::clone(&users) as Arc<dyn Source>;
