@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`agent`] | everything the agent owns, and its turns |
 //! | [`cli`] | the command line |
+//! | [`coa`] | the door for what the servers ask of the NAS software |
 //! | [`config`] | `agent.toml`, resolved |
 //! | [`hook`] | commands that are run when the agent moves |
 //! | [`inbox`] | where notices come in |
@@ -14,6 +15,7 @@
 
 pub mod agent;
 pub mod cli;
+pub mod coa;
 pub mod config;
 pub mod hook;
 pub mod inbox;

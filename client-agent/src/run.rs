@@ -54,6 +54,9 @@ async fn run(config: Config, file: &Path, overrides: &[(String, String)]) -> Res
     for (address, listener) in agent.listening().zip(&agent.config().listeners) {
         info!("listening for {:?} on {address}", listener.kind);
     }
+    for (address, listener) in agent.listening_for_coa().zip(&agent.config().coa) {
+        info!("listening for CoA on {address}, for the NAS software at {}", listener.nas);
+    }
     let servers: Vec<_> = agent.config().servers.iter().map(|server| server.name.as_str()).collect();
     info!("{} is ready; servers, in order: {}", agent.config().name, servers.join(", "));
     loop {

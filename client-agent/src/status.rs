@@ -205,6 +205,11 @@ fn counters(core: &Core) -> Counts {
     .into_iter()
     .map(|(name, count)| (name.to_owned(), count))
     .collect();
+    if core.coa.listening().next().is_some() {
+        let all = core.coa.relay().counts().iter();
+        let own = [("coa.blocked", core.coa.blocked()), ("coa.dropped-by-kernel", core.coa.dropped())];
+        counts.extend(all.chain(own).map(|(name, count)| (name.to_owned(), count)));
+    }
     for (id, home) in machine.pool().iter() {
         let server = machine.status(Instant::ZERO, id).counters;
         let own = [

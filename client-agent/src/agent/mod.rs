@@ -4,11 +4,12 @@
 //! sends what they have to send, before it looks at the next. What must be quick comes first: a notice is judged,
 //! the switch decides, requests leave for the alternate; then the receipt, then the mark, then the hooks and the log.
 
+mod coa;
 #[cfg(test)]
 mod tests;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -72,6 +73,7 @@ pub(crate) struct Core {
     doors: Vec<Door>,
     pub(crate) driver: Driver,
     pub(crate) inbox: Inbox,
+    pub(crate) coa: coa::Desk,
     pub(crate) keeper: Keeper,
     pub(crate) moves: Moves,
     pub(crate) news: News,
@@ -114,12 +116,14 @@ impl Agent {
         let doors = config.listeners.iter().map(|listener| Door::open(listener.address));
         let doors = doors.collect::<Result<Vec<_>, StartError>>()?;
         let inbox = Inbox::open(&config, epoch, marks, now)?;
+        let coa = coa::Desk::open(&config)?;
         let driver = Driver::bind(config.identity, config.upstream(), config.pool()?, now, &mut rng)?;
         let core = Core {
             front: FrontDoor::new(&config.listeners, rng.next_u64()),
             doors,
             driver,
             inbox,
+            coa,
             keeper,
             moves: Moves::default(),
             news: News::new(&config, hooks),
@@ -141,6 +145,11 @@ impl Agent {
 
     pub(crate) fn core(&self) -> &Core {
         &self.core
+    }
+
+    /// Where the servers' CoA-Requests reach it, in the order of the configuration.
+    pub fn listening_for_coa(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        self.core.coa.listening()
     }
 
     /// Where the NAS software reaches it, in the order of the configuration.
@@ -174,8 +183,10 @@ impl Agent {
             let mut busy = self.read_notices(cx, Transport::Icmp);
             busy |= self.read_notices(cx, Transport::Udp);
             busy |= self.read_replies(cx);
+            busy |= self.core.coa.read_answers(cx, &mut self.inbound);
             if doors == Doors::Open {
                 busy |= self.read_requests(cx);
+                busy |= self.core.coa.read_requests(cx, &mut self.inbound);
             }
             busy |= self.do_what_is_due(cx);
             self.core.news.tell();
@@ -241,8 +252,13 @@ impl Agent {
             core.inbox.handle_timeout(now, clock::utc(), &mut core.rng);
             busy = true;
         }
+        if core.coa.poll_timeout().is_some_and(|at| at <= now) {
+            core.coa.handle_timeout(now);
+            busy = true;
+        }
         let machine = core.driver.machine().poll_timeout().map(|(at, _)| at);
-        let Some(next) = machine.into_iter().chain(core.inbox.poll_timeout()).min() else { return busy };
+        let others = core.inbox.poll_timeout().into_iter().chain(core.coa.poll_timeout());
+        let Some(next) = machine.into_iter().chain(others).min() else { return busy };
         // Most deadlines move back with every packet: a timer that is early costs one look, setting it anew costs more.
         if next < self.armed || self.armed <= now {
             self.timer.as_mut().reset(clock::deadline(next));
@@ -348,7 +364,7 @@ impl Core {
                 Answer::Reply { ticket, len, .. } => {
                     let reply = &self.reply[..len];
                     if let Some(back) = self.front.complete(now, ticket, reply) {
-                        self.blocked += self.doors[back.door].push(reply, back.to, back.from);
+                        self.blocked += self.doors[back.door].push(reply, back.to, Some(back.from));
                     }
                 }
                 Answer::Silence { ticket, cause: GiveUp::TimeOut } => {
@@ -413,14 +429,14 @@ impl Door {
         Ok(Door { socket: Socket::new(bound)?, out: Outbound::new() })
     }
 
-    /// Puts a reply into the batch; answers how many were lost for want of room in the socket.
-    fn push(&mut self, reply: &[u8], to: SocketAddr, from: std::net::IpAddr) -> u64 {
-        if self.out.push(reply, to, Some(from)).is_ok() {
+    /// Puts a packet into the batch; answers how many were lost for want of room in the socket.
+    fn push(&mut self, bytes: &[u8], to: SocketAddr, from: Option<IpAddr>) -> u64 {
+        if self.out.push(bytes, to, from).is_ok() {
             return 0;
         }
         let lost = self.flush();
         // The batch is empty now.
-        let _ = self.out.push(reply, to, Some(from));
+        let _ = self.out.push(bytes, to, from);
         lost
     }
 

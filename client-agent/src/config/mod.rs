@@ -16,6 +16,7 @@ use forewarn_wire::notice::Identity;
 use ipnet::IpNet;
 
 mod keys;
+mod listen;
 mod resolve;
 #[cfg(test)]
 mod tests;
@@ -47,6 +48,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// The front door.
     pub listeners: Vec<Listener>,
+    /// Where the servers' CoA-Requests and Disconnect-Requests come in.
+    pub coa: Vec<CoaListener>,
     /// The servers, in order of preference.
     pub servers: Vec<Server>,
     /// Where notices come in.
@@ -122,6 +125,23 @@ pub struct Listener {
     pub require_message_authenticator: bool,
 }
 
+/// Where the servers ask the NAS software to end sessions or to change them (RFC 5176). Only they may, each with its
+/// own secret.
+#[derive(Clone)]
+pub struct CoaListener {
+    /// The address to bind.
+    pub address: SocketAddr,
+    /// Where the NAS software takes such requests.
+    pub nas: SocketAddr,
+    /// The secret shared with it.
+    pub key: Arc<RadiusKey>,
+    /// Whether its replies must carry a Message-Authenticator. By default they must unless it is on loopback.
+    pub require_message_authenticator: bool,
+    /// Whether a request must say when it was made: without that, one that was recorded could be sent again later
+    /// than duplicates are remembered (RFC 5176 section 6.3).
+    pub require_event_timestamp: bool,
+}
+
 /// One home server.
 #[derive(Clone)]
 pub struct Server {
@@ -137,7 +157,7 @@ pub struct Server {
     pub notice_port: u16,
     /// The secret shared with it.
     pub key: RadiusKey,
-    /// Whether its replies to Access-Requests must carry a Message-Authenticator.
+    /// Whether its replies to Access-Requests, and its CoA-Requests, must carry a Message-Authenticator.
     pub require_message_authenticator: bool,
     /// The keys its notices may be signed with, at most one for each key id; empty: it sends none.
     pub notice_keys: Vec<KeyEntry>,
@@ -217,6 +237,17 @@ impl fmt::Debug for Listener {
             .field("address", &self.address)
             .field("clients", &self.clients)
             .field("require_message_authenticator", &self.require_message_authenticator)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CoaListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CoaListener")
+            .field("address", &self.address)
+            .field("nas", &self.nas)
+            .field("require_message_authenticator", &self.require_message_authenticator)
+            .field("require_event_timestamp", &self.require_event_timestamp)
             .finish_non_exhaustive()
     }
 }

@@ -1,18 +1,16 @@
 //! The walk over the merged document: text to [`Config`], every error collected.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Value, Wrong};
+use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Wrong};
 use forewarn_shell::log::Settings;
 use forewarn_wire::{ACCT_PORT, AUTH_PORT, RadiusKey};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use super::{
-    Alternates, Config, DeadServer, Failover, HOOKS_MAX, Hook, Inbox, Kind, LISTENERS_MAX, Listener,
-    NOTICE_PORT, Occasion, Reconnect, SERVERS_MAX, Server, keys,
+    Alternates, Config, DeadServer, Failover, HOOKS_MAX, Hook, Inbox, Listener, NOTICE_PORT, Occasion,
+    Reconnect, SERVERS_MAX, Server, keys, listen,
 };
 
 /// Loads and resolves `file` with everything that overrides it. The diagnostics of a good configuration hold its
@@ -43,7 +41,7 @@ fn walk(document: &Document) -> Option<Config> {
     let state_dir = agent.path("state_dir").required();
     agent.finish();
 
-    let listeners = listeners(&root);
+    let (listeners, coa) = listen::listeners(&root, identity).unzip();
     let servers = servers(&root, identity, listeners.as_deref().unwrap_or_default());
     let inbox = inbox(&root, identity);
     let failover = failover(&root);
@@ -61,6 +59,7 @@ fn walk(document: &Document) -> Option<Config> {
         identity: identity?,
         state_dir: state_dir?,
         listeners: listeners?,
+        coa: coa?,
         servers: servers?,
         inbox: inbox?,
         failover,
@@ -70,76 +69,6 @@ fn walk(document: &Document) -> Option<Config> {
         folder: document.folder().to_path_buf(),
         log: settings,
     })
-}
-
-fn listeners(root: &Table<'_>) -> Option<Vec<Listener>> {
-    let tables = bounded(root, "listen", LISTENERS_MAX)?;
-    if tables.is_empty() {
-        root.error("listen", Wrong::new("no [[listen]]", "say where the NAS software sends its RADIUS to"));
-    }
-    let mut all = Some(Vec::with_capacity(tables.len()));
-    let mut taken: Vec<(SocketAddr, Place)> = Vec::new();
-    for table in tables {
-        let kind = table.choice("kind", &[("auth", Kind::Auth), ("acct", Kind::Acct)], &["coa"]).required();
-        let _ = table.choice("transport", &[("udp", ())], &["tcp", "tls", "dtls"]).optional();
-        let address = table.socket("address").then(asked_address).required();
-        let place = table.place_of("address");
-        let clients = clients(&table);
-        let key = secret(&table);
-        let everybody_local = clients.iter().all(is_loopback);
-        let required = table
-            .choice("require_message_authenticator", &[("yes", true), ("no", false)], &["auto"])
-            .or(!everybody_local);
-        table.finish();
-        if let Some(address) = address {
-            if let Some((_, first)) = taken.iter().find(|(other, _)| *other == address) {
-                let first = root.document().locate(*first);
-                root.document().error(
-                    place,
-                    Wrong::new(format!("{address} is listened on twice"), format!("the first is at {first}")),
-                );
-            }
-            taken.push((address, place));
-        }
-        let listener = kind.zip(address).zip(key).map(|((kind, address), key)| Listener {
-            kind,
-            address,
-            clients,
-            key: Arc::new(key),
-            require_message_authenticator: required,
-        });
-        gather(&mut all, listener);
-    }
-    all
-}
-
-fn clients(table: &Table<'_>) -> Vec<IpNet> {
-    let given = table.list("clients", Value::prefix).with_place();
-    match given {
-        Some((clients, place)) if clients.is_empty() => {
-            table.document().error(
-                place,
-                Wrong::new(
-                    "`clients`: nobody may send here",
-                    "name prefixes, or remove the key for loopback only",
-                ),
-            );
-            clients
-        }
-        Some((clients, _)) => clients,
-        None => loopback(),
-    }
-}
-
-/// The loopback networks of both families.
-fn loopback() -> Vec<IpNet> {
-    let v4 = Ipv4Net::new(Ipv4Addr::new(127, 0, 0, 0), 8).map(IpNet::V4);
-    let v6 = Ipv6Net::new(Ipv6Addr::LOCALHOST, 128).map(IpNet::V6);
-    v4.into_iter().chain(v6).collect()
-}
-
-fn is_loopback(network: &IpNet) -> bool {
-    loopback().iter().any(|local| local.contains(network))
 }
 
 fn servers(root: &Table<'_>, identity: Option<IpAddr>, listeners: &[Listener]) -> Option<Vec<Server>> {
@@ -233,7 +162,7 @@ fn server(table: &Table<'_>) -> Option<Server> {
 }
 
 /// A RADIUS secret in one of its three forms.
-fn secret(table: &Table<'_>) -> Option<RadiusKey> {
+pub(super) fn secret(table: &Table<'_>) -> Option<RadiusKey> {
     let secret = table.secret("secret").required()?;
     // An empty secret was reported on reading.
     let key = RadiusKey::new(secret.octets()).ok()?;
@@ -358,7 +287,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// An address that can be bound and named in a message: not the unspecified one, since a reply has to leave from
 /// where the request arrived, and the front door is for one address at a time.
-fn asked_address(address: SocketAddr) -> Result<SocketAddr, Wrong> {
+pub(super) fn asked_address(address: SocketAddr) -> Result<SocketAddr, Wrong> {
     if address.ip().is_multicast() {
         return Err(Wrong::new(
             format!("{address} is a multicast address"),
@@ -375,7 +304,7 @@ fn called_address(address: IpAddr) -> Result<IpAddr, Wrong> {
     Ok(address)
 }
 
-fn bounded<'d>(root: &Table<'d>, key: &str, most: usize) -> Option<Vec<Table<'d>>> {
+pub(super) fn bounded<'d>(root: &Table<'d>, key: &str, most: usize) -> Option<Vec<Table<'d>>> {
     at_most(root, key, most, root.tables(key))
 }
 
@@ -393,7 +322,7 @@ fn at_most<'d>(root: &Table<'d>, key: &str, most: usize, tables: Vec<Table<'d>>)
 }
 
 /// Adds what resolved; a part that didn't makes the whole unresolved, but the walk goes on.
-fn gather<T>(all: &mut Option<Vec<T>>, item: Option<T>) {
+pub(super) fn gather<T>(all: &mut Option<Vec<T>>, item: Option<T>) {
     match (all.as_mut(), item) {
         (Some(list), Some(item)) => list.push(item),
         _ => *all = None,

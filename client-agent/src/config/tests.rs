@@ -86,6 +86,20 @@ fn what_is_not_written_has_the_contract_files_value() {
 }
 
 #[test]
+fn the_door_for_coa_is_at_the_identity_and_leads_to_loopback() {
+    let more = "\n[[listen]]\nkind = \"coa\"\nsecret = \"localsecretlocalsecret\"\n";
+    let (config, _) = check(&format!("{GOOD}{more}")).unwrap();
+    let [door] = &config.coa[..] else { panic!("one door") };
+    assert_eq!(door.address, "127.0.0.21:3799".parse().unwrap());
+    assert_eq!(door.nas, "127.0.0.1:3799".parse().unwrap());
+    assert!(!door.require_message_authenticator, "nobody is in between on loopback");
+    assert!(door.require_event_timestamp);
+
+    let far = format!("{GOOD}{more}nas = \"192.0.2.30:3799\"\n");
+    assert!(check(&far).unwrap().0.coa[0].require_message_authenticator);
+}
+
+#[test]
 fn every_error_is_reported_with_its_place() {
     let found = errors(
         r#"[agent]
@@ -94,7 +108,9 @@ identity = "nowhere"
 
 [[listen]]
 kind = "coa"
-address = "127.0.0.21:1812"
+address = "127.0.0.21:3799"
+nas = "127.0.0.21:3799"
+clients = ["127.0.0.0/8"]
 secret = "localsecretlocalsecret"
 
 [[server]]
@@ -111,7 +127,8 @@ probes = 0
     let expect = [
         "has no `state_dir`",
         "`identity`: `nowhere` is not an IP address",
-        "`coa` is not available yet",
+        "127.0.0.21:3799 is this [[listen]] itself",
+        "`clients` don't send CoA-Requests",
         "0.0.0.0 is nobody's address",
         "is empty",
         "2 octets are too few",

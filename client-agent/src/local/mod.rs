@@ -5,7 +5,7 @@
 //! ticket and is kept there for retransmissions. Nothing here allocates per packet.
 
 mod counts;
-mod suspects;
+pub(crate) mod suspects;
 #[cfg(test)]
 mod tests;
 

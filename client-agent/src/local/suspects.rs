@@ -7,13 +7,13 @@ const SUSPECTS_MAX: usize = 16;
 
 /// Who sent packets running that didn't verify, and how many; the one accused last stands last.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(crate) struct Suspects {
     accused: Vec<(IpAddr, u32)>,
 }
 
 impl Suspects {
     /// Another packet of this sender didn't verify. Answers how many running by now.
-    pub(super) fn accuse(&mut self, sender: IpAddr) -> u32 {
+    pub(crate) fn accuse(&mut self, sender: IpAddr) -> u32 {
         let before = match self.accused.iter().position(|(other, _)| *other == sender) {
             Some(place) => self.accused.remove(place).1,
             None => {
@@ -29,7 +29,7 @@ impl Suspects {
     }
 
     /// A packet of this sender verified.
-    pub(super) fn acquit(&mut self, sender: IpAddr) {
+    pub(crate) fn acquit(&mut self, sender: IpAddr) {
         if !self.accused.is_empty() {
             self.accused.retain(|(other, _)| *other != sender);
         }

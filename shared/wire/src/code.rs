@@ -54,6 +54,11 @@ impl Code {
         matches!(self, Code::ACCOUNTING_REQUEST | Code::DISCONNECT_REQUEST | Code::COA_REQUEST)
     }
 
+    /// CoA-Request and Disconnect-Request: what a NAS is asked (RFC 5176).
+    pub const fn is_dynamic_authorization_request(self) -> bool {
+        matches!(self, Code::DISCONNECT_REQUEST | Code::COA_REQUEST)
+    }
+
     /// Access-Accept, Access-Reject and Access-Challenge: replies whose first attribute has to be a
     /// Message-Authenticator (CVE-2024-3596).
     pub const fn is_access_reply(self) -> bool {

@@ -5,6 +5,7 @@ mod hidden;
 
 use thiserror::Error;
 
+use crate::authenticator::ZEROS;
 use crate::{
     AUTHENTICATOR, Attribute, Code, HideError, Packet, RadiusKey, RequestAuthenticator, Verified, WriteError,
     Writer, number,
@@ -40,9 +41,9 @@ pub struct Onward<'a> {
 ///
 /// User-Password and whatever else is hidden is revealed with the old secret and authenticator and hidden with the new;
 /// CHAP-Challenge is added where the old authenticator was the challenge (RFC 2865 section 5.3);
-/// Message-Authenticator comes first in Access-Request and Status-Server, and is left off elsewhere. In accounting, CoA and
-/// Disconnect requests nothing is hidden anew: their authenticator isn't known when they are written, and no RFC says what
-/// would stand for it.
+/// Message-Authenticator comes first, except in accounting, where it is left off. In CoA and Disconnect requests, whose
+/// authenticator isn't known when they are written, zeros stand for it in what is hidden
+/// (draft-ietf-radext-deprecating-radius, "Tunnel-Password and CoA-Request packets"); in accounting nothing is hidden anew.
 pub fn request<'b>(
     request: &Verified<Packet<'_>>,
     from: &RadiusKey,
@@ -53,10 +54,14 @@ pub fn request<'b>(
     if !code.is_request() {
         return Err(ForwardError::Code(code));
     }
-    let old = Leg { key: from, authenticator: request.authenticator() };
-    let new = Leg { key: onward.key, authenticator: &onward.authenticator };
+    let (before, after) = match code.is_dynamic_authorization_request() {
+        true => (&ZEROS, &ZEROS),
+        false => (request.authenticator(), &onward.authenticator),
+    };
+    let old = Leg { key: from, authenticator: before };
+    let new = Leg { key: onward.key, authenticator: after };
     let mut writer = Writer::new(buffer, code, onward.identifier);
-    if code.has_chosen_authenticator() {
+    if code != Code::ACCOUNTING_REQUEST {
         writer.message_authenticator()?;
     }
     let mut seen = Seen::default();
@@ -67,8 +72,8 @@ pub fn request<'b>(
             number::ACCT_DELAY_TIME if code == Code::ACCOUNTING_REQUEST => {
                 delay(&mut writer, &attribute, onward.delay_s)?;
             }
-            _ if code == Code::ACCESS_REQUEST => rehide(&mut writer, &attribute, old, new)?,
-            _ => copy(&mut writer, &attribute)?,
+            _ if code == Code::ACCOUNTING_REQUEST => copy(&mut writer, &attribute)?,
+            _ => rehide(&mut writer, &attribute, old, new)?,
         }
     }
     if code == Code::ACCESS_REQUEST && seen.chap_password && !seen.chap_challenge {
@@ -91,8 +96,8 @@ pub fn request<'b>(
 /// back under `to` (the asker's secret and authenticator) with the asker's `identifier`.
 ///
 /// Tunnel-Password, the MPPE keys and whatever else is hidden is hidden anew, with its salt kept; a Proxy-State equal to
-/// `proxy_state` is ours and taken off, the last one only. Message-Authenticator comes first, except in accounting,
-/// CoA and Disconnect replies, which need none.
+/// `proxy_state` is ours and taken off, the last one only. Message-Authenticator comes first, except in accounting, which
+/// needs none.
 pub fn reply<'b>(
     reply: &Verified<Packet<'_>>,
     from: Leg<'_>,
@@ -110,7 +115,7 @@ pub fn reply<'b>(
         (last.value == state).then_some(last.offset)
     });
     let mut writer = Writer::new(buffer, code, identifier);
-    if code.is_access_reply() || code == Code::PROTOCOL_ERROR {
+    if code != Code::ACCOUNTING_RESPONSE {
         writer.message_authenticator()?;
     }
     for attribute in reply.attributes() {

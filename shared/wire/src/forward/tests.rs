@@ -228,3 +228,36 @@ fn kept_packets_are_verified_and_shown_without_values() {
     kept.clear();
     assert!(kept.packet().is_none());
 }
+
+#[test]
+fn a_coa_request_is_signed_anew_and_hidden_with_zeros() {
+    let (a, b) = keys();
+    let zeros = [0; 16];
+    let kept = received(&a, Code::COA_REQUEST, |w| {
+        w.attribute(44, b"4D2").unwrap().attribute(33, b"x").unwrap();
+        w.tunnel_password(&a, &zeros, 1, salted::Salt::new(5), b"tunnel").unwrap();
+    });
+    let mut buffer = [0; 4096];
+    let bytes = request(&kept.packet().unwrap(), &a, &onward(&b), &mut buffer).unwrap();
+    let sent = Packet::parse(bytes).unwrap().verify_request(&b, RULE).unwrap();
+    assert_eq!(numbers(&sent), [80, 44, 33, 69]);
+    let mut clear = [0; 256];
+    assert_eq!(salted::reveal(&b, &zeros, &sent.find(69).unwrap()[1..], &mut clear).unwrap(), b"tunnel");
+
+    let mut upstream = [0; 512];
+    let mut writer = Writer::new(&mut upstream, Code::COA_NAK, 99);
+    writer.attribute(33, b"x").unwrap().integer(101, 503).unwrap();
+    let nak = writer.reply(&b, sent.authenticator()).unwrap();
+    let nak =
+        Packet::parse(nak).unwrap().verify_reply(&b, Code::COA_REQUEST, sent.authenticator(), RULE).unwrap();
+    let from = Leg { key: &b, authenticator: sent.authenticator() };
+    let asked = kept.packet().unwrap();
+    let to = Leg { key: &a, authenticator: asked.authenticator() };
+    let mut buffer = [0; 512];
+    let bytes = reply(&nak, from, to, 7, None, &mut buffer).unwrap();
+    let answer = Packet::parse(bytes)
+        .unwrap()
+        .verify_reply(&a, Code::COA_REQUEST, asked.authenticator(), RULE)
+        .unwrap();
+    assert_eq!((numbers(&answer), answer.identifier()), (vec![80, 33, 101], 7));
+}
