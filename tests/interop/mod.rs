@@ -5,4 +5,5 @@
 mod daemons;
 mod dictionaries;
 mod facts;
+mod freeradius;
 mod radclient_pairs;
