@@ -270,6 +270,8 @@ post-auth {{
 
 fn sql(database: &Postgres, options: Options) -> String {
     let Options { threads, .. } = options;
+    // A session is counted on a second connection while the first is still held.
+    let connections = 2 * threads;
     format!(
         "sql {{
 	dialect = \"postgresql\"
@@ -288,10 +290,10 @@ fn sql(database: &Postgres, options: Options) -> String {
 	usergroup_table = \"radusergroup\"
 	delete_stale_sessions = yes
 	pool {{
-		start = {threads}
-		min = {threads}
-		max = {threads}
-		spare = {threads}
+		start = {connections}
+		min = {connections}
+		max = {connections}
+		spare = 0
 		uses = 0
 		retry_delay = 1
 		lifetime = 0
