@@ -1,7 +1,7 @@
 //! What the data plane adds to a status.
 
 use forewarn_shell::control::{ClientStatus, Counts};
-use forewarn_shell::log;
+use forewarn_shell::{clock, log};
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
@@ -26,6 +26,24 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
     ];
     let counted = counted.into_iter().chain(shared.dynauth().iter());
     counted.map(|(name, count)| (name.to_owned(), count)).collect()
+}
+
+/// What is so at present besides what a reading has, by dotted name: metrics show it.
+pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
+    let vitals = shared.vitals();
+    let (pool, store) = (vitals.pool(), vitals.store());
+    let now_ns = clock::now().as_nanos();
+    let age = |since_ns: Option<u64>| since_ns.map_or(0.0, |since| now_ns.saturating_sub(since) as f64 / 1e9);
+    vec![
+        ("requests.in-flight", vitals.in_flight() as f64),
+        ("requests.queue-delay-seconds", vitals.queue_delay(now_ns).as_secs_f64()),
+        ("workers.max", f64::from(pool.max())),
+        ("workers.busy", f64::from(pool.busy())),
+        ("workers.queued", f64::from(pool.queued())),
+        ("workers.queue-age-seconds", age(pool.oldest_queued_ns())),
+        ("store.queued", f64::from(store.queued())),
+        ("store.queue-age-seconds", age(store.oldest_queued_ns())),
+    ]
 }
 
 /// The clients of the configuration, in its order, without what they were told.

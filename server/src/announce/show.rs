@@ -10,6 +10,7 @@ use forewarn_wire::notice::Outcome;
 
 use super::Announcer;
 use super::campaign::Campaign;
+use crate::metrics::Figures;
 
 impl Announcer {
     /// Puts what this room knows into a status whose `clients` (by name and configured address) stand there already.
@@ -22,6 +23,30 @@ impl Announcer {
         status.notices = notices(&self.campaign, self.post.refused());
         status.program.complaints.extend(self.post.complaints().iter().cloned());
         told(&self.campaign, &mut status.clients);
+    }
+}
+
+impl Announcer {
+    /// Puts what this room knows into the figures of a scrape.
+    pub fn figures(&self, figures: &mut Figures) {
+        let watch = self.campaign.watch();
+        figures.phase = watch.phase().name().to_lowercase();
+        figures.since = micros_since_1970(watch.since()) as f64 / 1e6;
+        figures.share = watch.moved();
+        figures.reading = self.health.last().map(|(_, reading, load)| (reading.clone(), *load));
+        figures.services = self.services.statuses();
+        figures.notices = notices(&self.campaign, self.post.refused());
+        let mut told = [("nothing-to-tell", 0), ("telling", 0), ("told", 0), ("not-told", 0)];
+        for view in self.campaign.issuer().clients() {
+            let place = match view.told {
+                Told::Nothing => 0,
+                Told::Telling { .. } => 1,
+                Told::Told { .. } => 2,
+                Told::NotTold { .. } => 3,
+            };
+            told[place].1 += 1;
+        }
+        figures.told = told.into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
     }
 }
 

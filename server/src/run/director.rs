@@ -9,7 +9,7 @@ use forewarn_shell::clock;
 use forewarn_shell::config::{Diagnostic, Diagnostics, Severity};
 use forewarn_shell::control::{Asked, Listener, Program, Reply, Request, ServerStatus, Status};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Running;
@@ -19,6 +19,7 @@ use crate::control;
 use crate::dynauth;
 use crate::listen::Cores;
 use crate::log;
+use crate::metrics::{self, Figures, Metrics};
 use crate::shared::StartError;
 
 /// How often an operator who waits for a drain hears how far it is.
@@ -30,6 +31,8 @@ const ASKED_MAX: usize = 16;
 pub(super) struct Director {
     running: Running,
     announcer: Announcer,
+    metrics: Metrics,
+    scrapes: metrics::Asked,
     signals: Signals,
     /// Operators who wait for the end of a drain, and when they last heard of it.
     waiting: Vec<Asked>,
@@ -54,6 +57,8 @@ struct Signals {
 /// What woke the director.
 enum Wake {
     Asked(Asked),
+    /// Somebody asks for metrics.
+    Scraped(oneshot::Sender<Figures>),
     Reload,
     /// The new configuration was read.
     Read(Box<Result<Loaded, Diagnostics>>),
@@ -63,7 +68,11 @@ enum Wake {
 }
 
 impl Director {
-    pub(super) fn new(running: Running, announcer: Announcer) -> std::io::Result<Director> {
+    pub(super) fn new(
+        running: Running,
+        announcer: Announcer,
+        (metrics, scrapes): (Metrics, metrics::Asked),
+    ) -> std::io::Result<Director> {
         let signals = Signals {
             hang_up: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
@@ -73,6 +82,8 @@ impl Director {
         Ok(Director {
             running,
             announcer,
+            metrics,
+            scrapes,
             signals,
             waiting: Vec::new(),
             word_at: now,
@@ -99,6 +110,7 @@ impl Director {
                 _ = self.signals.interrupt.recv() => Wake::End,
                 _ = self.signals.hang_up.recv() => Wake::Reload,
                 Some(asked) = requests.recv() => Wake::Asked(asked),
+                Some(scrape) = self.scrapes.recv() => Wake::Scraped(scrape),
                 read = finished(&mut self.checking) => Wake::Read(Box::new(read)),
                 () = self.announcer.wait() => Wake::Else,
                 () = clock::sleep_until(word.unwrap_or(Instant::FAR)), if word.is_some() => Wake::Else,
@@ -113,6 +125,8 @@ impl Director {
                 Wake::Reload => self.check(),
                 Wake::Read(read) => self.take_over(*read),
                 Wake::Asked(asked) => self.answer(asked, cores),
+                // Whoever doesn't wait any more loses it.
+                Wake::Scraped(scrape) => drop(scrape.send(self.figures(cores))),
                 Wake::Else => {}
             }
             self.announcer.look().await;
@@ -243,6 +257,7 @@ impl Director {
         let refused = |error: StartError| vec![(Severity::Error, error.to_string())];
         self.running.shared.reload(Arc::clone(&config)).map_err(refused)?;
         log::apply(&config.log.settings);
+        let metrics = self.metrics.reload().err().map(|error| format!("{error}; the old one is kept"));
         let file = self.running.shared.decisions().apply(&config.log).err();
         let kept = self.announcer.reload().err().map(|error| format!("{error}; the old socket is kept"));
         self.reloads += 1;
@@ -252,6 +267,7 @@ impl Director {
         for note in warnings
             .chain(restart)
             .chain(kept)
+            .chain(metrics)
             .chain(file.map(|error| format!("{error}; records go where they went")))
         {
             tracing::warn!("{note}");
@@ -259,6 +275,14 @@ impl Director {
             message.push_str(&note);
         }
         Ok(message)
+    }
+
+    fn figures(&self, cores: &Cores) -> Figures {
+        let counters = control::counters(&self.running.shared, cores);
+        let mut figures = Figures { counters, reloads: self.reloads, ..Figures::default() };
+        figures.counters.insert("reloads.refused".to_owned(), self.refused_reloads);
+        self.announcer.figures(&mut figures);
+        figures
     }
 
     fn status(&self, cores: &Cores) -> ServerStatus {

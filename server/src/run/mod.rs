@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::announce::Announcer;
 use crate::config::{self, Config};
 use crate::listen;
+use crate::metrics::{ListenError, Metrics};
 use crate::shared::{self, Shared};
 
 use director::Director;
@@ -89,6 +90,8 @@ enum RunError {
     Bind(Vec<BindError>),
     #[error(transparent)]
     Start(#[from] shared::StartError),
+    #[error(transparent)]
+    Metrics(#[from] ListenError),
     #[error("the control socket {} can't be made: {error}", path.display())]
     Control { path: PathBuf, error: std::io::Error },
     #[error("the system refuses what the server needs: {0}")]
@@ -127,7 +130,8 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
         state,
         shared: Arc::clone(&shared),
     };
-    let mut director = Director::new(running, announcer)?;
+    let metrics = Metrics::start(Arc::clone(&shared))?;
+    let mut director = Director::new(running, announcer, metrics)?;
     let cores = listen::start(&shared, sockets)?;
     for (kind, address) in addresses {
         tracing::info!(%address, "listening for {}", kind.name());

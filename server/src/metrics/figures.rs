@@ -1,0 +1,27 @@
+//! What the director knows and the data plane doesn't: one look at it for a scrape.
+
+use forewarn_proto::gauge::{Load, Reading};
+use forewarn_shell::control::{Counts, ServiceStatus};
+
+/// Taken by the director, which answers in between its other work; so it copies figures, and no client's name.
+#[derive(Debug, Default)]
+pub struct Figures {
+    /// Everything counted, by dotted name.
+    pub counters: Counts,
+    /// Reloads that were applied.
+    pub reloads: u64,
+    /// Where the watch stands, by name.
+    pub phase: String,
+    /// Seconds since 1970 since when.
+    pub since: f64,
+    /// The share of the audience that was asked to leave.
+    pub share: f64,
+    /// The last reading and what it amounts to.
+    pub reading: Option<(Reading, Load)>,
+    /// The services.
+    pub services: Vec<ServiceStatus>,
+    /// Notices by what became of them.
+    pub notices: Counts,
+    /// Clients by what they know of the notice in force for them.
+    pub told: Counts,
+}
