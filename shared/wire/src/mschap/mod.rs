@@ -3,9 +3,18 @@
 //! Pure arithmetic on challenges and hashes, for PPP's RADIUS attributes (RFC 2548) and for EAP-MSCHAPv2 alike. It rests
 //! on DES and MD4: whoever sees an exchange can find the password's NT hash in hours, so it belongs into a tunnel.
 
+pub mod attribute;
 mod hash;
+mod keys;
+mod response;
 
+pub use attribute::{Answer, ErrorCode, MICROSOFT};
 pub use hash::{HASH, lm_hash, nt_hash};
+pub use keys::{KEY, StartKeys};
+pub use response::{
+    AUTHENTICATOR_RESPONSE, CHALLENGE, CHALLENGE_2, RESPONSE, authenticator_response, bare_name,
+    challenge_hash, hash_of_hash, response, response_matches,
+};
 
 #[cfg(test)]
 mod tests;
