@@ -1,7 +1,7 @@
 //! Asks a server, many requests at once, and reads what it answers so that two answers can be compared.
 
 use std::collections::VecDeque;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use forewarn_dict::{Attribute, Dictionary, Encrypt, Value};
@@ -132,10 +132,10 @@ struct Waiting {
     authenticator: [u8; 16],
 }
 
-/// Asks everything once, and gives the answers in order; `None` where none came.
-pub(super) fn ask(to: SocketAddr, questions: &[Question]) -> Vec<Option<Answer>> {
+/// Asks everything once, from one address, and gives the answers in order; `None` where none came.
+pub(super) fn ask(to: SocketAddr, from: IpAddr, questions: &[Question]) -> Vec<Option<Answer>> {
     let key = RadiusKey::new(SECRET.as_bytes()).expect("a secret");
-    let socket = UdpSocket::bind((to.ip(), 0)).expect("a free port");
+    let socket = UdpSocket::bind((from, 0)).expect("a free port");
     socket.connect(to).expect("a way there");
     socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a time-out");
     let mut answers = vec![None; questions.len()];

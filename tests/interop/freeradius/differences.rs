@@ -1,26 +1,38 @@
-//! Where forewarnd answers otherwise than FreeRADIUS does, on purpose: the beginning of what a question is about, and why.
+//! Where forewarnd does otherwise than FreeRADIUS, on purpose: the beginning of what is compared, and why.
 
-/// Each is used, or the list is out of date.
-const LIST: [(&str, &str); 1] = [(
+/// Of answers: the beginning of what a question is about.
+const ANSWERS: &[(&str, &str)] = &[(
     "the name \"\\\\",
     "FreeRADIUS doubles backslashes before it looks a name up; here the name is what was sent",
 )];
 
+/// Of accounting: `COLUMN, SESSION / USER`, `row, SESSION / USER` or `answers, STORY`.
+const ACCOUNTING: &[(&str, &str)] = &[];
+
 /// Which of them have explained something.
 #[derive(Debug)]
 pub(super) struct Reasons {
-    used: [bool; LIST.len()],
+    list: &'static [(&'static str, &'static str)],
+    used: Vec<bool>,
 }
 
 impl Reasons {
-    pub(super) fn new() -> Reasons {
-        Reasons { used: [false; LIST.len()] }
+    pub(super) fn for_answers() -> Reasons {
+        Reasons::new(ANSWERS)
     }
 
-    /// Whether the answers to this question may differ.
+    pub(super) fn for_accounting() -> Reasons {
+        Reasons::new(ACCOUNTING)
+    }
+
+    fn new(list: &'static [(&'static str, &'static str)]) -> Reasons {
+        Reasons { list, used: vec![false; list.len()] }
+    }
+
+    /// Whether what this is about may differ.
     pub(super) fn explain(&mut self, about: &str) -> bool {
         let mut found = false;
-        for (used, (beginning, _)) in self.used.iter_mut().zip(LIST) {
+        for (used, (beginning, _)) in self.used.iter_mut().zip(self.list) {
             if about.starts_with(beginning) {
                 *used = true;
                 found = true;
@@ -29,8 +41,9 @@ impl Reasons {
         found
     }
 
-    /// Those that haven't.
+    /// Those that haven't been needed: the list is out of date.
     pub(super) fn unused(&self) -> Vec<&'static str> {
-        self.used.iter().zip(LIST).filter(|(used, _)| !**used).map(|(_, (beginning, _))| beginning).collect()
+        let unused = self.used.iter().zip(self.list).filter(|(used, _)| !**used);
+        unused.map(|(_, (beginning, _))| *beginning).collect()
     }
 }

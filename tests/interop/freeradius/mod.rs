@@ -1,10 +1,12 @@
 //! FreeRADIUS 3.2 and forewarnd over the same database, asked the same, answer the same; accounted to alike, they leave
 //! the same rows. Where they don't, `differences` says why.
 
+mod accounting;
 mod cases;
 mod client;
 mod differences;
 mod mschap;
+mod stories;
 
 use cases::Book;
 use client::{Answer, Question, ask};
@@ -21,15 +23,15 @@ fn the_same_database_means_the_same_answers() {
     let book = Book::written();
     database.execute(&book.sql());
     let theirs = FreeRadius::start(hosts.host(), &database);
-    let address = hosts.host();
+    let (address, nas) = (hosts.host(), hosts.host());
     let sql = database.section()
         + "accounting = false\n[users]\nsources = [\"sql\"]\n[log]\ndecisions = \"none\"\n";
     let _server = Server::start(&config::server(&hosts, "ours", address, &[], &sql));
     let questions: Vec<Question> = book.questions.iter().map(|(_, question)| question.clone()).collect();
-    let (theirs, ours) = (ask(theirs.auth(), &questions), ask((address, 1812).into(), &questions));
+    let (theirs, ours) = (ask(theirs.auth(), nas, &questions), ask((address, 1812).into(), nas, &questions));
     let mut same = 0;
     let mut unexplained = Vec::new();
-    let mut reasons = differences::Reasons::new();
+    let mut reasons = differences::Reasons::for_answers();
     for (((about, _), theirs), ours) in book.questions.iter().zip(&theirs).zip(&ours) {
         let theirs = theirs.as_ref().unwrap_or_else(|| panic!("{about}: FreeRADIUS is silent"));
         match ours {

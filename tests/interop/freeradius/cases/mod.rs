@@ -7,6 +7,8 @@ mod limits;
 mod passwords;
 mod reply;
 
+pub(super) use hostile::NAMES;
+
 use super::client::{METHODS, Method, Question};
 
 /// The rows, and the requests in order.
