@@ -14,7 +14,6 @@ use crate::decisions::Decisions;
 use crate::dynauth;
 use crate::health::Pool;
 use crate::metrics::latency::Latencies;
-use crate::policy::Fault;
 use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
@@ -52,9 +51,6 @@ pub struct Shared {
 /// The data plane can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A policy doesn't compile: the operator's to mend. (The configuration's check says so before, with its place.)
-    #[error("{}", faults(.0))]
-    Policy(Vec<(usize, Fault)>),
     /// The accounting store doesn't open.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -75,13 +71,6 @@ pub enum StartError {
     Threads(#[from] std::io::Error),
 }
 
-fn faults(faults: &[(usize, Fault)]) -> String {
-    let lines = faults.iter().map(|(number, fault)| {
-        format!("policy {}: {}; would be right: {}", number + 1, fault.what, fault.hint)
-    });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
 impl Shared {
     /// Starts the worker pool and the accounting writer, and makes the tables of a checked configuration.
     /// `state` is the folder of `config.server.state_dir`, which is ours.
@@ -93,8 +82,7 @@ impl Shared {
         let vitals = Arc::new(Vitals::new(cores));
         vitals.limit_queue_delay(config.health.limits.queue_delay);
         let learnt = Arc::new(Learnt::read(Arc::clone(state))?);
-        let tables =
-            Tables::build(&config, cores, None, |key| learnt.has(key)).map_err(StartError::Policy)?;
+        let tables = Tables::build(&config, cores, None, |key| learnt.has(key));
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
         let stores = store::Runtime::start("stores")?;
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
@@ -133,7 +121,6 @@ impl Shared {
         let before = self.tables.load_full();
         let learnt = |key: &str| self.learnt.has(key);
         let tables = Tables::build(&config, self.outcomes.len(), Some(&before), learnt);
-        let tables = tables.map_err(StartError::Policy)?;
         let sources = Sources::start(&config, &self.stores, Some(&self.sources.load()))?;
         self.workers.resize(config.workers.max)?;
         self.vitals.limit_queue_delay(config.health.limits.queue_delay);

@@ -20,6 +20,7 @@ use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::NoticeKey;
 use ipnet::IpNet;
 
+use crate::policy::Condition;
 use crate::process::password::Password;
 use crate::users::Source;
 
@@ -242,7 +243,7 @@ impl ReplyValue {
     }
 }
 
-/// `[[policy]]`: as written; compiled by `policy`.
+/// `[[policy]]`
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// Its name, for people and for the reason of an outcome.
@@ -273,13 +274,15 @@ impl PolicyReply {
     }
 }
 
-/// A CEL expression as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A CEL condition as written.
+#[derive(Debug, Clone)]
 pub struct Expression {
     /// The text.
     pub source: String,
     /// Where it stands: `file:line:column`.
     pub position: String,
+    /// What it comes to.
+    pub condition: Condition,
 }
 
 /// `action` of a policy.

@@ -1,18 +1,20 @@
-//! What a condition can see of a request, its client and its user.
+//! What a condition can see of a request, its client, its user, and the clock.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use cel::common::types::{CelInt, CelList, CelString};
-use cel::common::value::{CowVal, Val};
-use cel::context::VariableResolver;
+use forewarn_wire::Packet;
 
-/// What an attribute that a request doesn't have is, where it would be a number.
+use super::clock::{Moment, Times, WEEKDAYS};
+use super::value::{List, Text, Value};
+use crate::users::Source;
+
+/// What an attribute that a request doesn't have is, where it would be a number; and a number that isn't known.
 pub const NUMBER_ABSENT: i64 = -1;
 
-/// Everything a condition can name. An absent text is `""`, an absent number [`NUMBER_ABSENT`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a condition can name besides the request's attributes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fact {
     /// `client.name`, text.
     ClientName,
@@ -20,162 +22,249 @@ pub enum Fact {
     ClientGroup,
     /// `client.address`, text: where the request came from.
     ClientAddress,
-    /// `user.name`, text: as configured.
+    /// `user.name`, text: as its source has it.
     UserName,
+    /// `user.realm`, text: the realm in that name.
+    UserRealm,
     /// `user.groups`, a list of texts.
     UserGroups,
-    /// `request.method`, text: `pap` or `chap`.
+    /// `user.source`, text: which source knows the user.
+    UserSource,
+    /// `request.method`, text: how the user is proven.
     Method,
-    /// `request.user_name`, text: User-Name.
-    RequestUserName,
-    /// `request.called_station_id`, text.
-    CalledStationId,
-    /// `request.calling_station_id`, text.
-    CallingStationId,
-    /// `request.nas_identifier`, text.
-    NasIdentifier,
-    /// `request.nas_ip_address`, text.
+    /// `request.realm`, text: the realm in User-Name.
+    RequestRealm,
+    /// `request.nas_ip_address`, text: NAS-IP-Address, else NAS-IPv6-Address.
     NasIpAddress,
-    /// `request.nas_port_id`, text.
-    NasPortId,
-    /// `request.nas_port`, number.
-    NasPort,
-    /// `request.nas_port_type`, number (RFC 2865 section 5.41; 19 is Wireless-802.11).
-    NasPortType,
-    /// `request.service_type`, number (RFC 2865 section 5.6).
-    ServiceType,
-    /// `request.framed_protocol`, number (RFC 2865 section 5.7).
-    FramedProtocol,
+    /// `session.count`, number: how many sessions the user has open.
+    Sessions,
+    /// `time.now`, number: seconds since 1970.
+    Now,
+    /// `time.hour`, number, by the server's time zone; 0 to 23.
+    Hour(Clock),
+    /// `time.minute`, number; 0 to 59.
+    Minute(Clock),
+    /// `time.weekday`, number: Monday is 1.
+    Weekday(Clock),
+    /// `time.date`, text: `2026-03-09`.
+    Date(Clock),
+    /// `time.clock`, text: `08:30`.
+    TimeOfDay(Clock),
+}
+
+/// Whose clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Clock {
+    /// That of the server's time zone.
+    Local,
+    /// UTC's: `time.utc.hour` and so on.
+    Utc,
+}
+
+/// How users are proven: the values of `request.method`.
+pub const METHODS: [&str; 4] = ["pap", "chap", "mschap", "mschapv2"];
+
+/// Of which kind a fact is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    /// One of these.
+    OneOf(&'static [&'static str]),
+    Number,
+    /// These are the names of 1, 2, ...
+    Named(&'static [&'static str]),
+    Texts,
 }
 
 impl Fact {
     /// All of them, by name.
-    pub const ALL: [(&str, Fact); 16] = [
+    pub const ALL: [(&str, Fact); 22] = [
         ("client.name", Fact::ClientName),
         ("client.group", Fact::ClientGroup),
         ("client.address", Fact::ClientAddress),
         ("user.name", Fact::UserName),
+        ("user.realm", Fact::UserRealm),
         ("user.groups", Fact::UserGroups),
+        ("user.source", Fact::UserSource),
         ("request.method", Fact::Method),
-        ("request.user_name", Fact::RequestUserName),
-        ("request.called_station_id", Fact::CalledStationId),
-        ("request.calling_station_id", Fact::CallingStationId),
-        ("request.nas_identifier", Fact::NasIdentifier),
+        ("request.realm", Fact::RequestRealm),
         ("request.nas_ip_address", Fact::NasIpAddress),
-        ("request.nas_port_id", Fact::NasPortId),
-        ("request.nas_port", Fact::NasPort),
-        ("request.nas_port_type", Fact::NasPortType),
-        ("request.service_type", Fact::ServiceType),
-        ("request.framed_protocol", Fact::FramedProtocol),
+        ("session.count", Fact::Sessions),
+        ("time.now", Fact::Now),
+        ("time.hour", Fact::Hour(Clock::Local)),
+        ("time.minute", Fact::Minute(Clock::Local)),
+        ("time.weekday", Fact::Weekday(Clock::Local)),
+        ("time.date", Fact::Date(Clock::Local)),
+        ("time.clock", Fact::TimeOfDay(Clock::Local)),
+        ("time.utc.hour", Fact::Hour(Clock::Utc)),
+        ("time.utc.minute", Fact::Minute(Clock::Utc)),
+        ("time.utc.weekday", Fact::Weekday(Clock::Utc)),
+        ("time.utc.date", Fact::Date(Clock::Utc)),
+        ("time.utc.clock", Fact::TimeOfDay(Clock::Utc)),
+    ];
+
+    /// Short names of attributes: `request.nas_port` is `request["NAS-Port"]`.
+    pub const ATTRIBUTES: [(&str, &str); 9] = [
+        ("request.user_name", "User-Name"),
+        ("request.called_station_id", "Called-Station-Id"),
+        ("request.calling_station_id", "Calling-Station-Id"),
+        ("request.nas_identifier", "NAS-Identifier"),
+        ("request.nas_port_id", "NAS-Port-Id"),
+        ("request.nas_port", "NAS-Port"),
+        ("request.nas_port_type", "NAS-Port-Type"),
+        ("request.service_type", "Service-Type"),
+        ("request.framed_protocol", "Framed-Protocol"),
     ];
 
     /// The fact of this name.
     pub fn named(name: &str) -> Option<Fact> {
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, fact)| *fact)
     }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, fact)| *fact == self).map_or("", |(name, _)| name)
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        match self {
+            Fact::UserGroups => Kind::Texts,
+            Fact::Sessions | Fact::Now | Fact::Hour(_) | Fact::Minute(_) => Kind::Number,
+            Fact::Weekday(_) => Kind::Named(&WEEKDAYS),
+            Fact::Method => Kind::OneOf(&METHODS),
+            Fact::UserSource => Kind::OneOf(&["file", "sql", "ldap"]),
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether it takes a look at the clock.
+    pub(super) fn is_time(self) -> bool {
+        matches!(
+            self,
+            Fact::Now
+                | Fact::Hour(_)
+                | Fact::Minute(_)
+                | Fact::Weekday(_)
+                | Fact::Date(_)
+                | Fact::TimeOfDay(_)
+        )
+    }
 }
 
-/// A user's groups, as conditions see them: made once, when the configuration is loaded.
-pub struct Groups(CelList<'static>);
+/// A user's groups, as conditions see them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Groups(Box<[Arc<str>]>);
 
 impl Groups {
     /// From their names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        let names = names.into_iter().map(|name| {
-            let text: Box<dyn Val> = Box::new(CelString::from(name.to_owned()));
-            text
-        });
-        Self(CelList::from(names.collect::<Vec<_>>()))
+        Self(names.into_iter().map(Arc::from).collect())
     }
-}
 
-impl fmt::Debug for Groups {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Groups({})", self.0.len())
+    /// Their names.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.0.iter().map(AsRef::as_ref)
     }
 }
 
 /// What conditions look at, borrowed for one evaluation.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// `client.name`
+    /// The client's name.
     pub client_name: &'a str,
-    /// `client.group`
+    /// The client's group; empty: none.
     pub client_group: &'a str,
-    /// `client.address`
+    /// Where the request came from.
     pub client_address: IpAddr,
-    /// `user.name`
+    /// The user's name, as its source has it.
     pub user_name: &'a str,
-    /// `user.groups`
+    /// The user's groups.
     pub user_groups: &'a Groups,
-    /// `request.*`
-    pub request: RequestFacts<'a>,
+    /// Who knows the user.
+    pub user_source: Source,
+    /// The request.
+    pub request: &'a Packet<'a>,
+    /// How the user is proven: one of [`METHODS`].
+    pub method: &'static str,
+    /// The user's open sessions; `None`: not known.
+    pub sessions: Option<u32>,
+    /// What the clocks show, where a condition looks at them ([`super::Policies::times`]).
+    pub times: Option<Times>,
 }
 
-/// The attributes of a request that conditions can see, as they stand in it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RequestFacts<'a> {
-    /// `pap` or `chap`.
-    pub method: &'a str,
-    /// User-Name.
-    pub user_name: &'a [u8],
-    /// Called-Station-Id.
-    pub called_station_id: &'a [u8],
-    /// Calling-Station-Id.
-    pub calling_station_id: &'a [u8],
-    /// NAS-Identifier.
-    pub nas_identifier: &'a [u8],
-    /// NAS-IP-Address, or else NAS-IPv6-Address.
-    pub nas_ip_address: Option<IpAddr>,
-    /// NAS-Port-Id.
-    pub nas_port_id: &'a [u8],
-    /// NAS-Port.
-    pub nas_port: Option<u32>,
-    /// NAS-Port-Type.
-    pub nas_port_type: Option<u32>,
-    /// Service-Type.
-    pub service_type: Option<u32>,
-    /// Framed-Protocol.
-    pub framed_protocol: Option<u32>,
-}
-
-impl VariableResolver for Facts<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let request = &self.request;
-        Some(match Fact::named(name)? {
+impl<'a> Facts<'a> {
+    pub(super) fn value(&'a self, fact: Fact) -> Value<'a> {
+        let text = |text: &'a str| Value::Text(Text::Borrowed(text));
+        let octets = |octets: &'a [u8]| Value::Text(Text::of_octets(octets));
+        match fact {
             Fact::ClientName => text(self.client_name),
             Fact::ClientGroup => text(self.client_group),
-            Fact::ClientAddress => CowVal::owned(CelString::from(self.client_address.to_string())),
+            Fact::ClientAddress => Value::Text(Text::written(format_args!("{}", self.client_address))),
             Fact::UserName => text(self.user_name),
-            Fact::UserGroups => CowVal::Borrowed(&self.user_groups.0),
-            Fact::Method => text(request.method),
-            Fact::RequestUserName => octets(request.user_name),
-            Fact::CalledStationId => octets(request.called_station_id),
-            Fact::CallingStationId => octets(request.calling_station_id),
-            Fact::NasIdentifier => octets(request.nas_identifier),
-            Fact::NasIpAddress => {
-                let address = request.nas_ip_address.map(|address| address.to_string());
-                CowVal::owned(CelString::from(address.unwrap_or_default()))
+            Fact::UserRealm => octets(realm(self.user_name.as_bytes())),
+            Fact::UserGroups => Value::List(List::Groups(self.user_groups)),
+            Fact::UserSource => text(self.user_source.name()),
+            Fact::Method => text(self.method),
+            Fact::RequestRealm => {
+                octets(realm(self.request.find(forewarn_wire::number::USER_NAME).unwrap_or_default()))
             }
-            Fact::NasPortId => octets(request.nas_port_id),
-            Fact::NasPort => number(request.nas_port),
-            Fact::NasPortType => number(request.nas_port_type),
-            Fact::ServiceType => number(request.service_type),
-            Fact::FramedProtocol => number(request.framed_protocol),
+            Fact::NasIpAddress => Value::Text(match nas_address(self.request) {
+                Some(address) => Text::written(format_args!("{address}")),
+                None => Text::Borrowed(""),
+            }),
+            Fact::Sessions => Value::Number(self.sessions.map_or(NUMBER_ABSENT, i64::from)),
+            Fact::Now => Value::Number(self.times.map_or(NUMBER_ABSENT, |times| times.now)),
+            Fact::Hour(clock) => self.number(clock, |moment| moment.hour),
+            Fact::Minute(clock) => self.number(clock, |moment| moment.minute),
+            Fact::Weekday(clock) => self.number(clock, |moment| moment.weekday),
+            Fact::Date(clock) => self.written(clock, |Moment { year, month, day, .. }| {
+                Text::written(format_args!("{year:04}-{month:02}-{day:02}"))
+            }),
+            Fact::TimeOfDay(clock) => self.written(clock, |Moment { hour, minute, .. }| {
+                Text::written(format_args!("{hour:02}:{minute:02}"))
+            }),
+        }
+    }
+
+    fn moment(&self, clock: Clock) -> Option<Moment> {
+        self.times.map(|times| match clock {
+            Clock::Local => times.local,
+            Clock::Utc => times.utc,
         })
+    }
+
+    fn number(&self, clock: Clock, of: impl FnOnce(Moment) -> i8) -> Value<'a> {
+        Value::Number(self.moment(clock).map_or(NUMBER_ABSENT, |moment| of(moment).into()))
+    }
+
+    fn written(&self, clock: Clock, of: impl FnOnce(Moment) -> Text<'a>) -> Value<'a> {
+        Value::Text(self.moment(clock).map_or(Text::Borrowed(""), of))
     }
 }
 
-fn text<'b>(text: &'b str) -> CowVal<'b, 'b> {
-    CowVal::owned(CelString::from(text))
+/// The realm in a name: what follows the last `@` (RFC 7542), else what precedes the first `\`; empty: none.
+pub(crate) fn realm(name: &[u8]) -> &[u8] {
+    if let Some(at) = name.iter().rposition(|octet| *octet == b'@') {
+        return &name[at + 1..];
+    }
+    name.iter().position(|octet| *octet == b'\\').map_or(&[], |at| &name[..at])
 }
 
-/// What isn't UTF-8 is seen with U+FFFD in its place.
-fn octets<'b>(octets: &'b [u8]) -> CowVal<'b, 'b> {
-    let text: Cow<'b, str> = String::from_utf8_lossy(octets);
-    CowVal::owned(CelString::from(text))
+fn nas_address(request: &Packet<'_>) -> Option<IpAddr> {
+    use forewarn_wire::number::{NAS_IP_ADDRESS, NAS_IPV6_ADDRESS};
+    let mut six = None;
+    for attribute in request.attributes() {
+        match attribute.number {
+            NAS_IP_ADDRESS if attribute.ipv4().is_some() => return attribute.ipv4().map(Into::into),
+            NAS_IPV6_ADDRESS => six = six.or(attribute.ipv6().map(IpAddr::from)),
+            _ => {}
+        }
+    }
+    six
 }
 
-fn number<'b>(number: Option<u32>) -> CowVal<'b, 'b> {
-    CowVal::owned(CelInt::from(number.map_or(NUMBER_ABSENT, i64::from)))
+impl fmt::Display for Fact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use forewarn_shell::clock;
 use forewarn_wire::hide::{chap_matches, user_password};
 use forewarn_wire::{Attribute, Code, Packet, RadiusKey, WriteError, Writer, number};
 use zeroize::Zeroizing;
@@ -13,7 +14,7 @@ use super::outcome::Cause;
 use super::password::Password;
 use super::reply::{Hiding, write_all};
 use super::tables::{Client, Tables};
-use crate::policy::{Facts, RequestFacts, Verdict};
+use crate::policy::{Facts, Verdict};
 use crate::users::{Account, Authorization, Lookup, authorize};
 
 /// The code of EAP-Failure, and the octets of that packet (RFC 3748 section 4.2).
@@ -207,9 +208,13 @@ impl Desk {
                 client_address: case.route.to.ip().to_canonical(),
                 user_name: &account.name,
                 user_groups: &account.groups,
-                request: request_facts(case.request, credentials.method()),
+                user_source: account.source,
+                request: case.request,
+                method: credentials.method(),
+                sessions: None,
+                times: policies.times(clock::utc),
             };
-            match policies.evaluate(&self.root, &facts, &mut self.matched) {
+            match policies.evaluate(&facts, &mut self.matched, &mut ()) {
                 Verdict::Accept => {}
                 // Nobody has one yet.
                 Verdict::SecondFactor(_) => return reject(client, case, Cause::NoSecondFactor, out),
@@ -220,14 +225,14 @@ impl Desk {
                 }
             }
         }
-        let replies = self.matched.iter().map(|number| policies.reply(*number));
+        let edits = policies.edits(&self.matched);
         let mut hiding =
             Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
         let mut writer = Writer::new(out, Code::ACCESS_ACCEPT, case.request.identifier());
         let written = writer
             .message_authenticator()
             .map(|_| ())
-            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, replies))
+            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits))
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
             .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
         match written {
@@ -276,28 +281,4 @@ fn write_reject(
     more(&mut writer)?;
     writer.proxy_states(request)?;
     writer.reply(&client.key, request.authenticator()).map(<[u8]>::len)
-}
-
-fn request_facts<'a>(request: &Packet<'a>, method: &'a str) -> RequestFacts<'a> {
-    let mut facts = RequestFacts { method, ..RequestFacts::default() };
-    for attribute in request.attributes() {
-        let value = attribute.value;
-        match attribute.number {
-            number::USER_NAME => facts.user_name = value,
-            number::CALLED_STATION_ID => facts.called_station_id = value,
-            number::CALLING_STATION_ID => facts.calling_station_id = value,
-            number::NAS_IDENTIFIER => facts.nas_identifier = value,
-            number::NAS_PORT_ID => facts.nas_port_id = value,
-            number::NAS_IP_ADDRESS => facts.nas_ip_address = attribute.ipv4().map(Into::into),
-            number::NAS_IPV6_ADDRESS if facts.nas_ip_address.is_none() => {
-                facts.nas_ip_address = attribute.ipv6().map(Into::into);
-            }
-            number::NAS_PORT => facts.nas_port = attribute.integer(),
-            number::NAS_PORT_TYPE => facts.nas_port_type = attribute.integer(),
-            number::SERVICE_TYPE => facts.service_type = attribute.integer(),
-            number::FRAMED_PROTOCOL => facts.framed_protocol = attribute.integer(),
-            _ => {}
-        }
-    }
-    facts
 }

@@ -1,7 +1,6 @@
 //! One core's desk: what happens to a datagram, in one turn, without a socket in sight.
 //!
-//! Where no policy applies and the password is quick to verify, a turn takes no lock, allocates nothing and
-//! formats nothing. What has to wait leaves a [`Waiting`] behind and comes back as a [`Finding`].
+//! Where the password is quick to verify, a turn takes no lock, allocates nothing and formats nothing. What has to wait leaves a [`Waiting`] behind and comes back as a [`Finding`].
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
@@ -29,7 +28,7 @@ use super::tables::{Client, Tables, ledger_key};
 use crate::config::ListenKind;
 use crate::decisions::{Decision, Trail};
 use crate::metrics::latency::Kind;
-use crate::policy;
+use crate::policy::Matched;
 use crate::shared::Shared;
 use crate::vitals::CoreVitals;
 
@@ -173,9 +172,8 @@ pub(super) struct Desk {
     delayed: Delayed,
     in_flight_max: usize,
     pub(super) random: StdRng,
-    /// CEL's functions; costly to make.
-    pub(super) root: cel::Context<'static, 'static>,
-    pub(super) matched: Vec<usize>,
+    /// The policies that held for the request in hand.
+    pub(super) matched: Matched,
     /// Buffers of requests that no longer wait.
     pub(super) spare: Vec<Kept>,
     ear: Ear,
@@ -267,8 +265,7 @@ impl Desk {
             delayed: Delayed::new(in_flight_max),
             in_flight_max,
             random,
-            root: policy::root(),
-            matched: Vec::new(),
+            matched: Matched::default(),
             spare: Vec::new(),
             ear: Ear::default(),
             trail: Trail::default(),

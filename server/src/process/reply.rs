@@ -4,7 +4,8 @@ use forewarn_wire::hide::salted;
 use forewarn_wire::{Attributes, Packet, RadiusKey, VendorFormat, WriteError, Writer, number};
 use rand_core::Rng;
 
-use crate::config::{PolicyReply, ReplyAttribute, ReplyValue};
+use crate::config::{ReplyAttribute, ReplyValue};
+use crate::policy::Edits;
 
 /// What a user's Access-Accept carries. Where nothing has to be hidden or replaced, writing it is one copy.
 #[derive(Debug, Default)]
@@ -27,23 +28,18 @@ impl Template {
         Self { attributes: attributes.to_vec(), encoded: encoded.into(), hides }
     }
 
-    /// Writes the attributes, but for those that one of `later` sets or removes; then those of `later`. Of `later`,
-    /// the last to set an attribute wins over the earlier ones.
-    pub fn write<'t>(
-        &'t self,
+    /// Writes the attributes that `edits` keeps, then those that it puts in.
+    pub fn write(
+        &self,
         writer: &mut Writer<'_>,
         hiding: &mut Hiding<'_>,
-        later: impl Iterator<Item = &'t PolicyReply> + Clone,
+        edits: &Edits<'_>,
     ) -> Result<(), WriteError> {
-        if later.clone().next().is_none() && !self.hides {
+        if edits.is_empty() && !self.hides {
             return write_list(writer, &self.encoded);
         }
-        write_but(writer, hiding, &self.attributes, &later)?;
-        let mut rest = later;
-        while let Some(reply) = rest.next() {
-            write_but(writer, hiding, &reply.attributes, &rest)?;
-        }
-        Ok(())
+        write_all(writer, hiding, self.attributes.iter().filter(|attribute| edits.keep(attribute)))?;
+        write_all(writer, hiding, edits.attributes().map(|(_, attribute)| attribute))
     }
 }
 
@@ -70,27 +66,13 @@ impl Hiding<'_> {
     }
 }
 
-/// Writes a list that nothing changes any more.
-pub fn write_all(
+/// Writes attributes, each hidden where it has to be.
+pub fn write_all<'t>(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,
-    attributes: &[ReplyAttribute],
+    attributes: impl IntoIterator<Item = &'t ReplyAttribute>,
 ) -> Result<(), WriteError> {
-    write_but(writer, hiding, attributes, &std::iter::empty())
-}
-
-/// Writes `attributes`, but for those that one of `later` sets or removes.
-fn write_but<'t>(
-    writer: &mut Writer<'_>,
-    hiding: &mut Hiding<'_>,
-    attributes: &[ReplyAttribute],
-    later: &(impl Iterator<Item = &'t PolicyReply> + Clone),
-) -> Result<(), WriteError> {
-    let is_replaced = |attribute: &ReplyAttribute| {
-        let same = |other: &(u32, Vec<u32>)| (other.0, &other.1) == (attribute.vendor, &attribute.numbers);
-        later.clone().any(|reply| reply.replaces.iter().any(same))
-    };
-    for attribute in attributes.iter().filter(|attribute| !is_replaced(attribute)) {
+    for attribute in attributes {
         match &attribute.value {
             ReplyValue::Encoded(octets) => write_list(writer, octets)?,
             ReplyValue::Hidden { tag, value } => {

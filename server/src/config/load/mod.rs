@@ -5,6 +5,7 @@ mod health;
 mod ldap;
 mod notice;
 mod operating;
+mod policy;
 mod proxy;
 mod reply;
 mod server;
@@ -63,7 +64,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let (users, sources, elsewhere) = user::users(&root, &dictionary);
     let pools = proxy::pools(&root);
     let realms = proxy::realms(&root, &pools);
-    let policies = user::policies(&root, &dictionary);
+    let policies = policy::policies(&root, &dictionary);
     let workers = server::workers(&root);
     let health = health::health(&root);
     let services = health::services(&root);

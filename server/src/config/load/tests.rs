@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::sql::Engine;
 use super::super::{
-    Alternate, Audience, Check, ListenKind, NoticeTransport, ReplyValue, RequireMessageAuthenticator, Role,
+    Alternate, Audience, Check, ListenKind, NoticeTransport, PolicyAction, ReplyValue,
+    RequireMessageAuthenticator, Role,
 };
 use super::*;
 
@@ -355,4 +356,43 @@ fn the_manual_tells_the_defaults() {
     assert_eq!((told.reconnect, told.drain), (real.reconnect, real.drain));
     assert_eq!(told.clients[0].message_authenticator, real.clients[0].message_authenticator);
     assert_eq!(told.clients[0].limit_proxy_state, real.clients[0].limit_proxy_state);
+}
+
+#[test]
+fn policies_reject_with_a_reason_add_and_remove() {
+    let policy = |text: &str| {
+        let found = loaded(&format!("{EXAMPLE}\n[[policy]]\nname = \"another\"\n{text}\n"))?;
+        Ok::<_, Vec<String>>(found.config.policies[1].clone())
+    };
+    let reject = policy(
+        "action = \"reject\"\nreason = \"not after hours\"\nreply = { Reply-Message = \"Come back\" }\nwhen = 'time.hour > 18'",
+    );
+    let reject = reject.unwrap();
+    assert_eq!(
+        (reject.action, reject.reason.as_deref()),
+        (Some(PolicyAction::Reject), Some("not after hours"))
+    );
+    assert!(reject.when.unwrap().position.ends_with(":8"));
+    let edits = policy(
+        "reply = { Filter-Id = \"a\" }\nreply_add = { Filter-Id = \"b\" }\nreply_remove = [\"Class\"]",
+    );
+    let reply = edits.unwrap().reply;
+    assert_eq!(reply.attributes.len(), 2);
+    assert_eq!(reply.replaces, [(0, vec![11]), (0, vec![25])]);
+    assert_eq!(policy("action = \"second_factor\"").unwrap().action, Some(PolicyAction::SecondFactor));
+    for (text, what) in [
+        ("", "this [[policy]] does nothing"),
+        ("action = \"route\"", "`route` is not available yet"),
+        ("action = \"reject\"\nrealm = \"a\"", "`realm` is not available yet"),
+        ("action = \"reject\"\nreply = { Class = \"0x01\" }", "Class has no place in an Access-Reject"),
+        (
+            "action = \"reject\"\nreply_add = { Reply-Message = \"no\" }",
+            "`reply_add` of a policy that rejects",
+        ),
+        ("reply_remove = [\"Framed-Adress\"]", "unknown attribute \"Framed-Adress\"; "),
+        ("reply = {}\nwhen = 'request[\"Nas-Prot\"] == 1'", "`when`: there is no attribute \"Nas-Prot\""),
+    ] {
+        let found = policy(text).expect_err(text);
+        assert!(found[0].contains(what), "{text}: {found:?}");
+    }
 }

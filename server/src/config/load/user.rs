@@ -1,4 +1,4 @@
-//! `[[user]]`, `[users]`, `[[policy]]` and `[dictionary]`.
+//! `[[user]]`, `[users]` and `[dictionary]`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,17 +6,13 @@ use std::sync::Arc;
 use forewarn_dict::Dictionary;
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Secret, Table, Value, Wrong};
 
-use super::super::{Expression, Policy, PolicyAction, PolicyReply, Sql, User};
-use super::server::plain;
+use super::super::{Sql, User};
 use super::{bounded, each, reply};
-use crate::policy::Condition;
 use crate::process::password::{Password, PasswordError};
 use crate::users::Source;
 
 /// Most `[[user]]`; more belong into a database.
 const USERS_MAX: usize = 1_000_000;
-/// Most `[[policy]]`; each is evaluated for each request.
-const POLICIES_MAX: usize = 1000;
 /// The longest User-Name an attribute can carry, octets.
 const NAME_MAX: usize = 253;
 
@@ -185,63 +181,4 @@ fn understood(password: Result<Password, PasswordError>) -> Result<Password, Wro
             None => Wrong::new(text, "write the hash as the tool that made it printed it"),
         }
     })
-}
-
-pub(super) fn policies(root: &Table<'_>, dictionary: &Dictionary) -> Vec<Policy> {
-    each(bounded(root, "policy", root.named_tables("policy"), POLICIES_MAX), |table| {
-        table.not_available_yet(&["realm"]);
-        let name = table.text("name").then(plain).required();
-        let when = table.field("when", Value::text).with_place();
-        let when = when.map(|(source, place)| expression(table.document(), source, place));
-        let actions = [
-            ("accept", PolicyAction::Accept),
-            ("reject", PolicyAction::Reject),
-            ("second_factor", PolicyAction::SecondFactor),
-        ];
-        let action = table.choice("action", &actions, &["route"]).optional();
-        let reason = table.text("reason").then(plain).optional();
-        let reply = policy_reply(table, dictionary, action);
-        if action.is_none()
-            && !["action", "reply", "reply_add", "reply_remove"].iter().any(|key| table.has(key))
-        {
-            let hint = "add reply = { .. }, action = \"accept\" or action = \"reject\"";
-            table.error("name", Wrong::new("this [[policy]] does nothing", hint));
-        }
-        Some(Policy { name: name?.into(), when, action, reason: reason.map(Arc::from), reply: reply? })
-    })
-}
-
-/// `reply`, `reply_add` and `reply_remove`. `None`: something was reported.
-fn policy_reply(
-    table: &Table<'_>,
-    dictionary: &Dictionary,
-    action: Option<PolicyAction>,
-) -> Option<PolicyReply> {
-    let set = reply::reply(table, "reply", dictionary);
-    let added = reply::reply(table, "reply_add", dictionary);
-    let removed = reply::names(table, "reply_remove", dictionary);
-    if action == Some(PolicyAction::Reject) {
-        for key in ["reply_add", "reply_remove"].into_iter().filter(|key| table.has(key)) {
-            let what = format!("`{key}` of a policy that rejects has nothing to work on");
-            table.error(key, Wrong::new(what, "write reply = { Reply-Message = \"..\" }"));
-        }
-        reply::only_in_rejects(table, set.as_deref().unwrap_or_default());
-    }
-    let (set, added) = (set?, added?);
-    let mut replaces: Vec<_> =
-        set.iter().map(|attribute| (attribute.vendor, attribute.numbers.clone())).chain(removed?).collect();
-    replaces.sort_unstable();
-    replaces.dedup();
-    Some(PolicyReply { attributes: [set, added].concat(), replaces })
-}
-
-/// Compiled here for its errors only: `policy` compiles it anew for each core.
-fn expression(document: &Document, source: &str, place: Place) -> Expression {
-    for fault in Condition::compile(source).err().into_iter().flatten() {
-        document.error(
-            document.within(place, fault.offset),
-            Wrong::new(format!("`when`: {}", fault.what), fault.hint),
-        );
-    }
-    Expression { source: source.to_owned(), position: document.locate(place) }
 }

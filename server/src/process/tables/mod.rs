@@ -12,7 +12,7 @@ use prefix_trie::PrefixMap;
 use super::ledger::Ledger;
 use crate::config::proxy::{Realm, Realms};
 use crate::config::{self, Config, RequireMessageAuthenticator};
-use crate::policy::{Fault, Policies};
+use crate::policy::Policies;
 use crate::users::{Account, Source};
 
 /// Immutable; a reload makes new ones and swaps them in whole.
@@ -82,16 +82,12 @@ impl Client {
 impl Tables {
     /// Makes them for so many cores. Ledgers are taken over from `before` by the client's name and network;
     /// otherwise `learnt` says whether the client of this key was seen to send Message-Authenticator.
-    ///
-    /// # Errors
-    /// A policy doesn't compile (the configuration's own check has said so with its place before).
     pub fn build(
         config: &Config,
         cores: usize,
         before: Option<&Tables>,
         learnt: impl Fn(&str) -> bool,
-    ) -> Result<Self, Vec<(usize, Fault)>> {
-        let policies = Policies::compile(&config.policies)?;
+    ) -> Self {
         let known = before.map(ledgers).unwrap_or_default();
         let mut tables = Self {
             clients: Vec::with_capacity(config.clients.len()),
@@ -99,7 +95,7 @@ impl Tables {
             prefixes_v4: PrefixMap::new(),
             prefixes_v6: PrefixMap::new(),
             users: users_first(config),
-            policies,
+            policies: Policies::new(&config.policies),
             realms: Realms::new(&config.realms),
             cores,
         };
@@ -109,7 +105,7 @@ impl Tables {
             let ledger = ledger.cloned().unwrap_or_else(|| Arc::new(Ledger::new(cores, learnt(&key))));
             tables.add_client(client, ledger);
         }
-        Ok(tables)
+        tables
     }
 
     fn add_client(&mut self, client: &config::Client, ledger: Arc<Ledger>) {

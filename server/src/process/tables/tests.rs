@@ -4,7 +4,7 @@ use super::*;
 use crate::testing;
 
 fn tables(config: &Config, before: Option<&Tables>) -> Tables {
-    Tables::build(config, 2, before, |_| false).unwrap()
+    Tables::build(config, 2, before, |_| false)
 }
 
 fn name_at<'t>(tables: &'t Tables, address: &str) -> Option<&'t str> {

@@ -85,3 +85,34 @@ fn what_is_dropped_takes_none() {
         assert!(taken.count_total <= 2, "{taken:?}");
     }
 }
+
+#[test]
+fn a_request_that_policies_look_at_takes_none() {
+    let mut bench = Bench::new(testing::config(
+        r#"
+[[policy]]
+name = "staff on wifi"
+when = 'client.group.startsWith("wifi/") && "staff" in user.groups && time.hour < 24'
+reply = { Session-Timeout = 600 }
+reply_add = { Filter-Id = "staff" }
+
+[[policy]]
+name = "old devices stay out"
+when = 'request["NAS-Port-Type"] == "Wireless-802.11" && "Cisco-AVPair" in request'
+action = "reject"
+reply = { Reply-Message = "Please update" }
+"#,
+    ));
+    let rejected = Ask::pap("alice", "wonderland").with(61, &[0, 0, 0, 19]).with(26, b"\0\0\0\x09\x01\x03a");
+    for ask in [Ask::pap("alice", "wonderland"), rejected] {
+        let asks = asks(&ask);
+        for _ in 0..2 {
+            assert_eq!(round(&mut bench, ListenKind::Auth, &asks), asks.len());
+        }
+        let taken = measure(|| {
+            assert_eq!(round(&mut bench, ListenKind::Auth, &asks), asks.len());
+        });
+        assert_eq!(taken.count_total, 0, "{:?}", ask.attributes);
+    }
+    assert!(bench.counted(Cause::Policy) > 0 && bench.counted(Cause::Password) > 0);
+}
