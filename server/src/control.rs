@@ -24,7 +24,8 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("decisions.written", shared.decisions().written()),
         ("decisions.lost", shared.decisions().lost()),
     ];
-    let counted = counted.into_iter().chain(shared.dynauth().iter());
+    let accounting = shared.accounting().figures().counts();
+    let counted = counted.into_iter().chain(shared.dynauth().iter()).chain(accounting);
     counted.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
@@ -34,7 +35,7 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
     let (pool, store) = (vitals.pool(), vitals.store());
     let now_ns = clock::now().as_nanos();
     let age = |since_ns: Option<u64>| since_ns.map_or(0.0, |since| now_ns.saturating_sub(since) as f64 / 1e9);
-    vec![
+    let gauges = vec![
         ("requests.in-flight", vitals.in_flight() as f64),
         ("requests.queue-delay-seconds", vitals.queue_delay(now_ns).as_secs_f64()),
         ("workers.max", f64::from(pool.max())),
@@ -43,7 +44,9 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
         ("workers.queue-age-seconds", age(pool.oldest_queued_ns())),
         ("store.queued", f64::from(store.queued())),
         ("store.queue-age-seconds", age(store.oldest_queued_ns())),
-    ]
+    ];
+    let accounting = shared.accounting().figures().gauges(clock::utc().as_millis());
+    gauges.into_iter().chain(accounting).collect()
 }
 
 /// The clients of the configuration, in its order, without what they were told.

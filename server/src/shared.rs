@@ -19,6 +19,7 @@ use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
 use crate::proxy::{Proxy, ProxyError};
+use crate::store::accounting::Settings;
 use crate::store::directory::Directory;
 use crate::store::sources::Sources;
 use crate::store::{self, Accounting, StoreError};
@@ -88,8 +89,7 @@ impl Shared {
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
         let sources = Sources::start(&config, &stores, None)?;
         let directory = sources.directory(&config, &stores, None).unwrap_or_default();
-        let path = state.path().join(store::FILE);
-        let accounting = Accounting::open(&path, store::DEFAULT_QUEUE_MAX, Arc::clone(&vitals))?;
+        let accounting = Accounting::open(Settings::of(&config, state.path()), Arc::clone(&vitals))?;
         let shared = Arc::new(Self {
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             config: ArcSwap::new(config),

@@ -107,10 +107,14 @@ pub struct Tls {
 pub struct Accounting {
     /// Octets that `state_dir/spool` may take while the database is away.
     pub spool_max: u64,
+    /// Whether the column `class` is written: FreeRADIUS does so only when told to.
+    pub class: bool,
+    /// How long an address of a pool is held without a word about its session.
+    pub lease: Duration,
 }
 
 impl Default for Accounting {
     fn default() -> Self {
-        Self { spool_max: 1 << 30 }
+        Self { spool_max: 1 << 30, class: false, lease: Duration::from_secs(3600) }
     }
 }

@@ -27,8 +27,8 @@ use rand_core::Rng as _;
 use tokio::net::UdpSocket;
 
 use crate::config::Config;
+use crate::config::sql::SQLITE_FILE;
 use crate::shared::Shared;
-use crate::store;
 
 pub use cause::{Cause, cause};
 pub use counters::Counters;
@@ -91,7 +91,7 @@ async fn targets(shared: &Arc<Shared>, config: &Config, order: &Order) -> Result
         }
         Whose::Matching(filter) => filter.clone(),
     };
-    let database = config.server.state_dir.join(store::FILE);
+    let database = config.server.state_dir.join(SQLITE_FILE);
     let looked_for = filter.clone();
     let found = tokio::task::spawn_blocking(move || open_sessions(&database, &looked_for)).await;
     let sessions = found.map_err(|error| vec![error.to_string()])?.map_err(|error| {

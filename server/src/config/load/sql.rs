@@ -127,10 +127,14 @@ fn readable(path: PathBuf) -> Result<PathBuf, Wrong> {
 /// `[accounting]`
 pub(super) fn accounting(root: &Table<'_>) -> Accounting {
     let table = root.table("accounting");
-    let Accounting { spool_max } = Accounting::default();
-    let spool_max = table.field("spool_max", size).within(SPOOL_LEAST, u64::MAX >> 1).or(spool_max);
+    let Accounting { spool_max, class, lease } = Accounting::default();
+    let accounting = Accounting {
+        spool_max: table.field("spool_max", size).within(SPOOL_LEAST, u64::MAX >> 1).or(spool_max),
+        class: table.boolean("class").or(class),
+        lease: table.duration("lease").within(Duration::from_secs(1), 365 * DAY).or(lease),
+    };
     table.finish();
-    Accounting { spool_max }
+    accounting
 }
 
 /// `"1GiB"`, `"512MiB"`, or octets as a number.

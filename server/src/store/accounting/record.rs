@@ -1,4 +1,4 @@
-//! An Accounting-Request as a row: RFC 2866 attributes in FreeRADIUS's columns.
+//! An Accounting-Request as FreeRADIUS's queries see it.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,15 +6,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use forewarn_dict::Dictionary;
 use forewarn_proto::time::Utc;
 use forewarn_wire::{Attribute, Packet, number};
-use sha2::{Digest, Sha256};
+use md5::{Digest, Md5};
 
-/// An Event-Timestamp further from our clock than this, back or forth, is a NAS without a clock: the time of
-/// receipt less Acct-Delay-Time is used instead.
-const EVENT_BACK_MAX_SECS: i64 = 31 * 86_400;
-const EVENT_FORTH_MAX_SECS: i64 = 86_400;
+use super::text;
+
+/// What FreeRADIUS's `insert_acct_class` puts in front of the 32 digits of its Class.
+const CLASS_PREFIX: &[u8] = b"ai:";
 
 /// Acct-Status-Type (RFC 2866 section 5.1), as far as it concerns sessions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Status {
     /// A session began.
     Start,
@@ -27,30 +27,32 @@ pub enum Status {
     /// The NAS stops: its sessions are over.
     Off,
     /// Tunnel and vendor types (RFC 2867): nothing of a session to keep, but answered.
+    #[default]
     Other,
 }
 
-/// What is kept of one Accounting-Request. Texts of attributes that are absent are empty.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What is kept of one Accounting-Request. Texts of attributes that are absent are empty; all are as
+/// [`text::column`] writes them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// What happened.
     pub status: Status,
     /// When, seconds since 1970.
     pub at: i64,
-    /// Digest of NAS identity, Acct-Session-Id and User-Name, 32 hexadecimal digits: the same on every server.
+    /// FreeRADIUS's Acct-Unique-Session-Id, 32 hexadecimal digits: names the session, and its row.
     pub unique_id: String,
     /// Acct-Session-Id.
     pub session_id: String,
     /// User-Name.
     pub user_name: String,
-    /// The realm in it (`user@realm`).
-    pub realm: String,
-    /// NAS-IP-Address, else NAS-IPv6-Address, else where it came from.
-    pub nas_address: String,
-    /// NAS-Identifier.
-    pub nas_identifier: String,
+    /// NAS-IPv6-Address, else NAS-IP-Address, else where the request came from.
+    pub nas_address: Option<IpAddr>,
+    /// NAS-IP-Address, else where the request came from; `None` where that is IPv6.
+    pub nas_address_v4: Option<Ipv4Addr>,
     /// NAS-Port-Id, else NAS-Port.
     pub nas_port: String,
+    /// NAS-Port: what an address of a pool is held by.
+    pub pool_key: String,
     /// NAS-Port-Type, by name.
     pub nas_port_type: String,
     /// Acct-Session-Time, seconds.
@@ -59,10 +61,10 @@ pub struct Record {
     pub authentic: String,
     /// Connect-Info.
     pub connect_info: String,
-    /// Acct-Input-Octets with its gigawords (RFC 2869 section 5.1).
-    pub input_octets: Option<i64>,
-    /// Acct-Output-Octets with its gigawords.
-    pub output_octets: Option<i64>,
+    /// Acct-Input-Octets with its gigawords (RFC 2869 section 5.1); 0 where absent.
+    pub input_octets: i64,
+    /// Acct-Output-Octets with its gigawords; 0 where absent.
+    pub output_octets: i64,
     /// Called-Station-Id.
     pub called_station: String,
     /// Calling-Station-Id.
@@ -83,7 +85,7 @@ pub struct Record {
     pub framed_interface: String,
     /// Delegated-IPv6-Prefix.
     pub delegated_ipv6_prefix: String,
-    /// Class, as text where it is printable, else `0x` and hexadecimal digits.
+    /// Class, `0x` and hexadecimal digits.
     pub class: String,
 }
 
@@ -105,7 +107,7 @@ impl Record {
     /// It says too little.
     pub fn new(request: &Packet<'_>, source: IpAddr, received: Utc) -> Result<Self, RecordError> {
         let integer = |wanted| attribute(request, wanted).and_then(|attribute| attribute.integer());
-        let words = |wanted| text(request.find(wanted).unwrap_or_default());
+        let words = |wanted| text::column(request.find(wanted).unwrap_or_default());
         let status = match integer(number::ACCT_STATUS_TYPE).ok_or(RecordError::NoStatusType)? {
             1 => Status::Start,
             2 => Status::Stop,
@@ -118,20 +120,19 @@ impl Record {
         if session_id.is_empty() && matches!(status, Status::Start | Status::Stop | Status::Interim) {
             return Err(RecordError::NoSessionId);
         }
-        let user_name = words(number::USER_NAME);
-        let realm = user_name.rsplit_once('@').map(|(_, realm)| realm.to_owned()).unwrap_or_default();
+        let nas = Nas::new(request, source);
+        let pool_key = integer(number::NAS_PORT).map(|port| port.to_string()).unwrap_or_default();
         let nas_port = words(number::NAS_PORT_ID);
-        let port_number = || integer(number::NAS_PORT).map(|port| port.to_string()).unwrap_or_default();
         Ok(Self {
             status,
             at: event_time(request, received),
-            unique_id: unique_id(request, source),
-            session_id: text(session_id),
-            realm,
-            user_name,
-            nas_address: nas_address(request, source).to_string(),
-            nas_identifier: words(number::NAS_IDENTIFIER),
-            nas_port: if nas_port.is_empty() { port_number() } else { nas_port },
+            unique_id: unique_id(request, &nas),
+            session_id: text::column(session_id),
+            user_name: words(number::USER_NAME),
+            nas_address: Some(nas.address()),
+            nas_address_v4: nas.v4,
+            nas_port: if nas_port.is_empty() { pool_key.clone() } else { nas_port },
+            pool_key,
             nas_port_type: named(request, number::NAS_PORT_TYPE),
             session_secs: integer(number::ACCT_SESSION_TIME).map(i64::from),
             authentic: named(request, number::ACCT_AUTHENTIC),
@@ -157,16 +158,9 @@ fn attribute<'p>(request: &Packet<'p>, wanted: u8) -> Option<Attribute<'p>> {
     request.attributes().find(|attribute| attribute.number == wanted)
 }
 
-/// Text as the database can show it: what isn't UTF-8, and NUL (which would end the text for most readers),
-/// becomes U+FFFD. Everything else is data, bound and never part of a statement.
-fn text(octets: &[u8]) -> String {
-    String::from_utf8_lossy(octets).replace('\0', "\u{fffd}")
-}
-
 fn class(octets: &[u8]) -> String {
-    let printable = |text: &&str| text.chars().all(|letter| !letter.is_control());
-    if let Some(text) = std::str::from_utf8(octets).ok().filter(printable) {
-        return text.to_owned();
+    if octets.is_empty() {
+        return String::new();
     }
     octets.iter().fold(String::from("0x"), |mut shown, octet| {
         let _ = write!(shown, "{octet:02x}");
@@ -182,7 +176,7 @@ fn named(request: &Packet<'_>, wanted: u8) -> String {
     let dictionary = Dictionary::embedded();
     let known = dictionary.attribute_by_number(0, &[u32::from(wanted)]);
     let name = known.and_then(|attribute| dictionary.value_name(attribute, u64::from(value)));
-    name.map_or_else(|| value.to_string(), str::to_owned)
+    name.map_or_else(|| value.to_string(), |name| text::column(name.as_bytes()))
 }
 
 /// Addresses and prefixes as the dictionary shows them.
@@ -190,50 +184,85 @@ fn shown(request: &Packet<'_>, wanted: u8) -> String {
     let Some(value) = request.find(wanted) else { return String::new() };
     let dictionary = Dictionary::embedded();
     let known = dictionary.attribute_by_number(0, &[u32::from(wanted)]);
-    known.map(|attribute| dictionary.display(attribute, value)).unwrap_or_default()
+    known.map(|attribute| text::column(dictionary.display(attribute, value).as_bytes())).unwrap_or_default()
 }
 
-fn octets(request: &Packet<'_>, low: u8, high: u8) -> Option<i64> {
-    let low = attribute(request, low).and_then(|attribute| attribute.integer());
-    let high = attribute(request, high).and_then(|attribute| attribute.integer());
-    let total = u64::from(high.unwrap_or(0)) << 32 | u64::from(low.unwrap_or(0));
-    (low.is_some() || high.is_some()).then(|| i64::try_from(total).unwrap_or(i64::MAX))
+fn octets(request: &Packet<'_>, low: u8, high: u8) -> i64 {
+    let word = |wanted| attribute(request, wanted).and_then(|attribute| attribute.integer()).unwrap_or(0);
+    // As two's complement, which is what both engines' own shift gives beyond their greatest number.
+    (u64::from(word(high)) << 32 | u64::from(word(low))).cast_signed()
 }
 
 /// RFC 2869 section 5.3, else the time of receipt less RFC 2866 section 5.2.
 fn event_time(request: &Packet<'_>, received: Utc) -> i64 {
     let integer = |wanted| attribute(request, wanted).and_then(|attribute| attribute.integer());
     let received = i64::try_from(received.as_millis() / 1000).unwrap_or(i64::MAX);
-    let plausible = received - EVENT_BACK_MAX_SECS..=received + EVENT_FORTH_MAX_SECS;
-    let stamped = integer(number::EVENT_TIMESTAMP).map(i64::from).filter(|at| plausible.contains(at));
+    let stamped = integer(number::EVENT_TIMESTAMP).map(i64::from);
     stamped.unwrap_or_else(|| received - i64::from(integer(number::ACCT_DELAY_TIME).unwrap_or(0)))
 }
 
-fn nas_address(request: &Packet<'_>, source: IpAddr) -> IpAddr {
-    let v4 = request.find(number::NAS_IP_ADDRESS).and_then(|octets| <[u8; 4]>::try_from(octets).ok());
-    let v6 = request.find(number::NAS_IPV6_ADDRESS).and_then(|octets| <[u8; 16]>::try_from(octets).ok());
-    match (v4, v6) {
-        (Some(octets), _) => IpAddr::V4(Ipv4Addr::from(octets)),
-        (None, Some(octets)) => IpAddr::V6(Ipv6Addr::from(octets)),
-        (None, None) => source.to_canonical(),
+/// Who the NAS says it is; where it doesn't say, where the request came from says it, in that family.
+struct Nas {
+    v4: Option<Ipv4Addr>,
+    v6: Option<Ipv6Addr>,
+    source: IpAddr,
+}
+
+impl Nas {
+    fn new(request: &Packet<'_>, source: IpAddr) -> Self {
+        let source = source.to_canonical();
+        let v4 = request.find(number::NAS_IP_ADDRESS).and_then(|octets| <[u8; 4]>::try_from(octets).ok());
+        let v6 = request.find(number::NAS_IPV6_ADDRESS).and_then(|octets| <[u8; 16]>::try_from(octets).ok());
+        let (mut v4, mut v6) = (v4.map(Ipv4Addr::from), v6.map(Ipv6Addr::from));
+        match source {
+            IpAddr::V4(address) => v4 = v4.or(Some(address)),
+            IpAddr::V6(address) => v6 = v6.or(Some(address)),
+        }
+        Self { v4, v6, source }
+    }
+
+    fn address(&self) -> IpAddr {
+        self.v6.map(IpAddr::V6).or(self.v4.map(IpAddr::V4)).unwrap_or(self.source)
     }
 }
 
-/// The same request gives the same id whichever server it reaches and by whichever way: only what the NAS says
-/// of itself goes in, and where it says nothing (against RFC 2866 section 4.1), where the request came from.
-fn unique_id(request: &Packet<'_>, source: IpAddr) -> String {
-    let mut digest = Sha256::new();
-    let identifier = request.find(number::NAS_IDENTIFIER).unwrap_or_default();
-    let address = nas_address(request, source).to_string();
-    let session = request.find(number::ACCT_SESSION_ID).unwrap_or_default();
-    let user = request.find(number::USER_NAME).unwrap_or_default();
-    for part in [address.as_bytes(), identifier, session, user] {
-        // Each with its length, so that no octet can move from one part to the next.
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
+/// Acct-Unique-Session-Id as FreeRADIUS's policy `acct_unique` makes it: from a Class that it or we gave out, with the
+/// Acct-Session-Id; else from what tells a session apart on most NASes.
+fn unique_id(request: &Packet<'_>, nas: &Nas) -> String {
+    let octets = |wanted| request.find(wanted).unwrap_or_default();
+    let session = octets(number::ACCT_SESSION_ID);
+    let mut line = Vec::with_capacity(128);
+    if let Some(token) = class_token(octets(number::CLASS)) {
+        line.extend_from_slice(token);
+        line.push(b',');
+        line.extend_from_slice(session);
+    } else {
+        let port = attribute(request, number::NAS_PORT).and_then(|attribute| attribute.integer());
+        let address = nas.address().to_string();
+        let port = port.map(|port| port.to_string()).unwrap_or_default();
+        let parts = [
+            octets(number::USER_NAME),
+            session,
+            address.as_bytes(),
+            octets(number::NAS_IDENTIFIER),
+            octets(number::NAS_PORT_ID),
+            port.as_bytes(),
+        ];
+        for (number, part) in parts.into_iter().enumerate() {
+            if number > 0 {
+                line.push(b',');
+            }
+            line.extend_from_slice(part.split(|octet| *octet == 0).next().unwrap_or_default());
+        }
     }
-    digest.finalize().iter().take(16).fold(String::with_capacity(32), |mut id, octet| {
+    Md5::digest(&line).iter().fold(String::with_capacity(32), |mut id, octet| {
         let _ = write!(id, "{octet:02x}");
         id
     })
+}
+
+/// The 32 digits of `ai:0123..`.
+fn class_token(class: &[u8]) -> Option<&[u8]> {
+    let token = class.strip_prefix(CLASS_PREFIX)?.get(..32)?;
+    token.iter().all(u8::is_ascii_hexdigit).then_some(token)
 }
