@@ -108,6 +108,10 @@ causes! {
     Password, "password", Accept;
     /// The CHAP response is right.
     Chap, "chap", Accept;
+    /// The MS-CHAP response (version 1) is right.
+    MsChap, "mschap", Accept;
+    /// The MS-CHAPv2 response is right.
+    MsChap2, "mschapv2", Accept;
     /// A home server accepts.
     HomeAccepted, "home-server", Accept;
     /// A home server rejects.
@@ -127,21 +131,30 @@ causes! {
     /// Nobody of this name.
     UnknownUser, "unknown-user", Reject,
         "add the user to one of the sources, or look at how the device writes the name";
-    /// The password or the CHAP response is wrong.
+    /// The password, or the response to a challenge, is wrong.
     WrongPassword, "wrong-password", Reject,
         "the user types it again; if it is right, compare what is stored, and the client's secret (PAP)";
     /// No User-Name.
     NoUserName, "no-user-name", Reject,
         "the device sends none: look at its RADIUS settings";
-    /// Neither User-Password nor CHAP-Password.
+    /// No credentials: neither a password nor the response to a challenge.
     NoCredentials, "no-credentials", Reject,
         "make the device send PAP, CHAP or another method this server speaks";
-    /// User-Password or CHAP-Password has an impossible length.
+    /// The credentials have an impossible length, or MS-CHAP's challenge is missing.
     BadCredentials, "bad-credentials", Reject,
         "the device builds the attribute wrongly: update it";
     /// CHAP, but the stored password is a hash.
     ChapNeedsClearText, "chap-needs-clear-text", Reject,
         "store the password in clear text, or make the device send PAP";
+    /// MS-CHAP, but neither the clear text nor the NT hash of the password is stored.
+    MsChapNeedsNtHash, "mschap-needs-nt-hash", Reject,
+        "store the password in clear text or its NT hash, or make the device send PAP";
+    /// MS-CHAP with a LAN Manager response only.
+    LanManagerOnly, "lan-manager-only", Reject,
+        "the device is of another century: make it send MS-CHAPv2, or PAP";
+    /// MS-CHAP with a new password: no store takes changes.
+    PasswordChange, "password-change-not-offered", Reject,
+        "let users change their password where it is stored";
     /// EAP: no method is configured.
     EapNotOffered, "eap-not-offered", Reject,
         "configure an EAP method, or make the device send PAP or CHAP";

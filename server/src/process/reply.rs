@@ -56,6 +56,24 @@ pub struct Hiding<'a> {
 }
 
 impl Hiding<'_> {
+    /// Writes a vendor's attribute, hidden with a salt (RFC 2548 section 2.4.2).
+    ///
+    /// # Errors
+    /// There is no room for it.
+    pub fn write_vendor(
+        &mut self,
+        writer: &mut Writer<'_>,
+        vendor: u32,
+        attribute: u32,
+        value: &[u8],
+    ) -> Result<(), WriteError> {
+        let salt = self.next_salt();
+        let mut hidden = [0; salted::MAX_HIDDEN];
+        let hidden = salted::hide(self.key, self.request.authenticator(), salt, value, &mut hidden)
+            .map_err(|_| WriteError::TooLong { number: number::VENDOR_SPECIFIC, octets: value.len() })?;
+        writer.vendor(vendor, VendorFormat::STANDARD, attribute, hidden).map(|_| ())
+    }
+
     fn next_salt(&mut self) -> salted::Salt {
         let salt = match self.salt {
             Some(salt) => salt.wrapping_add(1),

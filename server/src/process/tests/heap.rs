@@ -39,6 +39,8 @@ fn a_request_in_steady_state_takes_none() {
     let kinds = [
         (ListenKind::Auth, Ask::pap("alice", "wonderland")),
         (ListenKind::Auth, Ask::chap("alice", "wonderland")),
+        (ListenKind::Auth, mschap::version2("alice", "alice", "wonderland")),
+        (ListenKind::Auth, mschap::version2("alice", "alice", "wrong")),
         (ListenKind::Auth, Ask::pap("alice", "wrong")),
         (ListenKind::Auth, Ask::pap("nobody", "wrong")),
         (ListenKind::Auth, Ask::new(Code::STATUS_SERVER, &[])),

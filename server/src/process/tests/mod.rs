@@ -4,6 +4,7 @@ mod access;
 mod accounting;
 mod duplicates;
 mod heap;
+mod mschap;
 mod silence;
 
 use std::net::{IpAddr, SocketAddr};

@@ -1,74 +1,25 @@
-//! Access-Request: PAP and CHAP (RFC 2865), then policy.
+//! Access-Request: PAP and CHAP (RFC 2865), MS-CHAP (RFC 2433, RFC 2759), then policy.
+
+mod answer;
+mod credentials;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use forewarn_shell::clock;
-use forewarn_wire::hide::{chap_matches, user_password};
-use forewarn_wire::{Attribute, Code, Packet, RadiusKey, WriteError, Writer, number};
+use forewarn_wire::hide::user_password;
+use forewarn_wire::number;
 use zeroize::Zeroizing;
 
 use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::password::Password;
-use super::reply::{Hiding, write_all};
-use super::tables::{Client, Tables};
+use super::tables::Tables;
 use crate::policy::{Facts, Verdict};
 use crate::users::{Account, Authorization, Lookup, authorize};
 
-/// The code of EAP-Failure, and the octets of that packet (RFC 3748 section 4.2).
-const EAP_FAILURE: u8 = 4;
-
-/// What a request brings to prove who asks.
-enum Credentials<'a> {
-    Pap(&'a [u8]),
-    Chap { identifier: u8, response: &'a [u8; 16], challenge: &'a [u8] },
-}
-
-impl Credentials<'_> {
-    fn method(&self) -> &'static str {
-        match self {
-            Credentials::Pap(_) => "pap",
-            Credentials::Chap { .. } => "chap",
-        }
-    }
-
-    fn cause(&self) -> Cause {
-        match self {
-            Credentials::Pap(_) => Cause::Password,
-            Credentials::Chap { .. } => Cause::Chap,
-        }
-    }
-}
-
-/// Finds the credentials; a password is revealed into `clear`.
-fn credentials<'a>(
-    request: &Packet<'a>,
-    key: &RadiusKey,
-    clear: &'a mut [u8; user_password::MAX],
-) -> Result<Credentials<'a>, Cause> {
-    let (mut password, mut chap, mut challenge) = (None, None, None);
-    for Attribute { number, value, .. } in request.attributes() {
-        match number {
-            number::USER_PASSWORD => password = password.or(Some(value)),
-            number::CHAP_PASSWORD => chap = chap.or(Some(value)),
-            number::CHAP_CHALLENGE => challenge = challenge.or(Some(value)),
-            number::EAP_MESSAGE => return Err(Cause::EapNotOffered),
-            _ => {}
-        }
-    }
-    if let Some(hidden) = password {
-        let password = user_password::reveal(key, request.authenticator(), hidden, clear);
-        return password.map(Credentials::Pap).map_err(|_| Cause::BadCredentials);
-    }
-    // RFC 2865 section 5.3: one octet of identifier, sixteen of response.
-    let (identifier, response) =
-        chap.ok_or(Cause::NoCredentials)?.split_first().ok_or(Cause::BadCredentials)?;
-    let response = response.try_into().map_err(|_| Cause::BadCredentials)?;
-    let challenge = challenge.unwrap_or(request.authenticator());
-    Ok(Credentials::Chap { identifier: *identifier, response, challenge })
-}
+use credentials::Credentials;
 
 /// What was found out about an Access-Request so far. Each step takes its answer from here, or asks for it and leaves
 /// the request to wait; the answer brings it back to [`Desk::proceed`], from the beginning.
@@ -96,15 +47,15 @@ impl Desk {
     ) -> Turn {
         let client = tables.client(case.client);
         let Some(name) = case.request.find(number::USER_NAME) else {
-            return reject(client, case, Cause::NoUserName, out);
+            return self.reject(client, case, Cause::NoUserName, out);
         };
         if let Some(realm) = tables.realm(name).filter(|realm| realm.pool.is_some()) {
             return self.hand_on(tables, case, realm);
         }
         let mut clear = Zeroizing::new([0; user_password::MAX]);
-        let credentials = match credentials(case.request, &client.key, &mut clear) {
+        let credentials = match Credentials::find(case.request, &client.key, &mut clear) {
             Ok(credentials) => credentials,
-            Err(cause) => return reject(client, case, cause, out),
+            Err(cause) => return self.reject(client, case, cause, out),
         };
         self.trail.method = credentials.method();
         let elsewhere;
@@ -116,7 +67,7 @@ impl Desk {
                     elsewhere = account;
                     &*elsewhere
                 }
-                Some(Lookup::Unknown) => return reject(client, case, Cause::UnknownUser, out),
+                Some(Lookup::Unknown) => return self.reject(client, case, Cause::UnknownUser, out),
                 Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
                 None => return self.ask_sources(tables, case, name, progress),
             },
@@ -127,20 +78,20 @@ impl Desk {
             (_, Some(right)) => right,
             (Credentials::Pap(given), None) => {
                 let Some(password) = passwords.iter().next() else {
-                    return reject(client, case, Cause::NoPassword, out);
+                    return self.reject(client, case, Cause::NoPassword, out);
                 };
                 if password.is_slow() {
                     return self.verify_elsewhere(tables, case, password, given, progress);
                 }
                 password.matches(given)
             }
-            (Credentials::Chap { identifier, response, challenge }, None) => match passwords.clear_text() {
-                None => return reject(client, case, Cause::ChapNeedsClearText, out),
-                Some(text) => chap_matches(*identifier, text, challenge, response),
+            (credentials, None) => match credentials.fit(passwords, name) {
+                Ok(fit) => fit,
+                Err(cause) => return self.reject(client, case, cause, out),
             },
         };
         if !right {
-            return reject(client, case, Cause::WrongPassword, out);
+            return self.reject(client, case, Cause::WrongPassword, out);
         }
         self.admit(tables, case, account, &authorization, &credentials, out)
     }
@@ -217,68 +168,14 @@ impl Desk {
             match policies.evaluate(&facts, &mut self.matched, &mut ()) {
                 Verdict::Accept => {}
                 // Nobody has one yet.
-                Verdict::SecondFactor(_) => return reject(client, case, Cause::NoSecondFactor, out),
+                Verdict::SecondFactor(_) => return self.reject(client, case, Cause::NoSecondFactor, out),
                 Verdict::Reject(number) => return self.reject_by(tables, case, number, out),
                 Verdict::Failed(number) => {
                     self.trail.decided_by = Some(Arc::clone(policies.name(number)));
-                    return reject(client, case, Cause::PolicyFailed, out);
+                    return self.reject(client, case, Cause::PolicyFailed, out);
                 }
             }
         }
-        let edits = policies.edits(&self.matched);
-        let mut hiding =
-            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
-        let mut writer = Writer::new(out, Code::ACCESS_ACCEPT, case.request.identifier());
-        let written = writer
-            .message_authenticator()
-            .map(|_| ())
-            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits))
-            .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
-            .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
-        match written {
-            Ok(length) => Turn::Reply(credentials.cause(), length),
-            Err(_) => Turn::Silence(Cause::ReplyTooLong),
-        }
+        self.accept(tables, case, authorization, credentials, out)
     }
-
-    /// The policy of this number rejects, with what it has to say.
-    fn reject_by(&mut self, tables: &Tables, case: Case<'_>, number: usize, out: &mut [u8]) -> Turn {
-        self.trail.decided_by = Some(Arc::clone(tables.policies().name(number)));
-        let client = tables.client(case.client);
-        let attributes = &tables.policies().reply(number).attributes;
-        let mut hiding =
-            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
-        let more = |writer: &mut Writer<'_>| write_all(writer, &mut hiding, attributes);
-        rejected(Cause::Policy, write_reject(client, case.request, out, more))
-    }
-}
-
-/// An Access-Reject, for its time.
-fn reject(client: &Client, case: Case<'_>, cause: Cause, out: &mut [u8]) -> Turn {
-    rejected(cause, write_reject(client, case.request, out, |_| Ok(())))
-}
-
-fn rejected(cause: Cause, written: Result<usize, WriteError>) -> Turn {
-    match written {
-        Ok(length) => Turn::Reject(cause, length),
-        Err(_) => Turn::Silence(Cause::ReplyTooLong),
-    }
-}
-
-/// `more` writes what this reject has besides what every reject has.
-fn write_reject(
-    client: &Client,
-    request: &Packet<'_>,
-    out: &mut [u8],
-    more: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
-) -> Result<usize, WriteError> {
-    let mut writer = Writer::new(out, Code::ACCESS_REJECT, request.identifier());
-    writer.message_authenticator()?;
-    // RFC 3579 section 2.6.3: the reject of an EAP conversation carries EAP-Failure.
-    if let Some([_, identifier, ..]) = request.find(number::EAP_MESSAGE) {
-        writer.eap_message(&[EAP_FAILURE, *identifier, 0, 4])?;
-    }
-    more(&mut writer)?;
-    writer.proxy_states(request)?;
-    writer.reply(&client.key, request.authenticator()).map(<[u8]>::len)
 }

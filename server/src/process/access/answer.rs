@@ -1,0 +1,207 @@
+//! Access-Accept and Access-Reject.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use forewarn_wire::hide::user_password;
+use forewarn_wire::mschap::{self, Answer, ErrorCode, MICROSOFT, attribute};
+use forewarn_wire::{Attributes, Code, Packet, VendorFormat, WriteError, Writer, number};
+use rand_core::Rng;
+use zeroize::Zeroizing;
+
+use super::credentials::{Credentials, Microsoft};
+use crate::process::core::{Case, Desk, Turn};
+use crate::process::outcome::Cause;
+use crate::process::reply::{Hiding, write_all};
+use crate::process::tables::{Client, Tables};
+use crate::users::Authorization;
+
+/// The code of EAP-Failure, and the octets of that packet (RFC 3748 section 4.2).
+const EAP_FAILURE: u8 = 4;
+/// MS-MPPE-Encryption-Policy: allowed, not required (RFC 2548 section 2.4.4).
+const ENCRYPTION_ALLOWED: u32 = 1;
+/// MS-MPPE-Encryption-Types: 40 or 128 bits (RFC 2548 section 2.4.5).
+const ENCRYPTION_40_OR_128: u32 = 6;
+
+impl Desk {
+    /// The Access-Accept: what the user gets, what the policies that matched make of it, and MS-CHAP's proof and keys.
+    pub(super) fn accept(
+        &mut self,
+        tables: &Tables,
+        case: Case<'_>,
+        authorization: &Authorization<'_>,
+        credentials: &Credentials<'_>,
+        out: &mut [u8],
+    ) -> Turn {
+        let client = tables.client(case.client);
+        let policies = tables.policies();
+        let edits = policies.edits(&self.matched);
+        let mut hiding =
+            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
+        let mut writer = Writer::new(out, Code::ACCESS_ACCEPT, case.request.identifier());
+        let written = writer
+            .message_authenticator()
+            .map(|_| ())
+            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits))
+            .and_then(|()| write_proof(&mut writer, &mut hiding, authorization, credentials))
+            .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
+            .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
+        match written {
+            Ok(length) => Turn::Reply(credentials.cause(), length),
+            Err(_) => Turn::Silence(Cause::ReplyTooLong),
+        }
+    }
+
+    /// An Access-Reject, for its time.
+    pub(super) fn reject(&mut self, client: &Client, case: Case<'_>, cause: Cause, out: &mut [u8]) -> Turn {
+        let challenge = self.challenge();
+        rejected(cause, write_reject(client, case.request, cause, challenge, out, |_| Ok(())))
+    }
+
+    /// The policy of this number rejects, with what it has to say.
+    pub(super) fn reject_by(
+        &mut self,
+        tables: &Tables,
+        case: Case<'_>,
+        number: usize,
+        out: &mut [u8],
+    ) -> Turn {
+        self.trail.decided_by = Some(Arc::clone(tables.policies().name(number)));
+        let client = tables.client(case.client);
+        let attributes = &tables.policies().reply(number).attributes;
+        let challenge = self.challenge();
+        let mut hiding =
+            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
+        let more = |writer: &mut Writer<'_>| write_all(writer, &mut hiding, attributes);
+        rejected(Cause::Policy, write_reject(client, case.request, Cause::Policy, challenge, out, more))
+    }
+
+    /// For another try, should the peer want one.
+    fn challenge(&mut self) -> [u8; mschap::CHALLENGE_2] {
+        let mut challenge = [0; mschap::CHALLENGE_2];
+        self.random.fill_bytes(&mut challenge);
+        challenge
+    }
+}
+
+fn rejected(cause: Cause, written: Result<usize, WriteError>) -> Turn {
+    match written {
+        Ok(length) => Turn::Reject(cause, length),
+        Err(_) => Turn::Silence(Cause::ReplyTooLong),
+    }
+}
+
+/// `more` writes what this reject has besides what every reject has.
+fn write_reject(
+    client: &Client,
+    request: &Packet<'_>,
+    cause: Cause,
+    challenge: [u8; mschap::CHALLENGE_2],
+    out: &mut [u8],
+    more: impl FnOnce(&mut Writer<'_>) -> Result<(), WriteError>,
+) -> Result<usize, WriteError> {
+    let mut writer = Writer::new(out, Code::ACCESS_REJECT, request.identifier());
+    writer.message_authenticator()?;
+    // RFC 3579 section 2.6.3: the reject of an EAP conversation carries EAP-Failure.
+    if let Some([_, identifier, ..]) = request.find(number::EAP_MESSAGE) {
+        writer.eap_message(&[EAP_FAILURE, *identifier, 0, 4])?;
+    }
+    more(&mut writer)?;
+    if let Some((identifier, is_version2)) = Microsoft::of(request).tried() {
+        write_error(&mut writer, identifier, is_version2, cause, challenge)?;
+    }
+    writer.proxy_states(request)?;
+    writer.reply(&client.key, request.authenticator()).map(<[u8]>::len)
+}
+
+/// MS-CHAP-Error (RFC 2548 section 2.1.4; its text: RFC 2433 section 5, RFC 2759 section 6).
+fn write_error(
+    writer: &mut Writer<'_>,
+    identifier: u8,
+    is_version2: bool,
+    cause: Cause,
+    challenge: [u8; mschap::CHALLENGE_2],
+) -> Result<(), WriteError> {
+    let (code, message) = explain(cause);
+    let retries = u8::from(code == ErrorCode::Wrong);
+    let mut text = [0; 128];
+    let mut rest = &mut text[1..];
+    let room = rest.len();
+    let code = code as u16;
+    // What doesn't fit is left out; all of it fits.
+    let _ = if is_version2 {
+        let challenge = u128::from_be_bytes(challenge);
+        write!(rest, "E={code} R={retries} C={challenge:032x} V=3 M={message}")
+    } else {
+        let challenge = u128::from_be_bytes(challenge) as u64;
+        write!(rest, "E={code} R={retries} C={challenge:016x} V=2")
+    };
+    let octets = room - rest.len();
+    text[0] = identifier;
+    writer.vendor(MICROSOFT, VendorFormat::STANDARD, attribute::ERROR, &text[..=octets]).map(|_| ())
+}
+
+/// What a peer is told of a cause: enough to ask the user for another password, and no more.
+fn explain(cause: Cause) -> (ErrorCode, &'static str) {
+    match cause {
+        Cause::PasswordChange => (ErrorCode::ChangingPassword, "The password can't be changed here"),
+        Cause::Policy => (ErrorCode::NoDialIn, "Access is not permitted"),
+        _ => (ErrorCode::Wrong, "Authentication failed"),
+    }
+}
+
+/// What follows from an MS-CHAP response that fits: the server's own proof, and the keys of MPPE. An attribute of MPPE
+/// that the user or a policy has set stays as it is.
+fn write_proof(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    authorization: &Authorization<'_>,
+    credentials: &Credentials<'_>,
+) -> Result<(), WriteError> {
+    let Credentials::MsChap(answer) = credentials else { return Ok(()) };
+    let passwords = &authorization.passwords;
+    let Some(hash) = passwords.iter().find_map(|password| password.as_nt_hash()) else { return Ok(()) };
+    let hash_of_hash = mschap::hash_of_hash(&hash);
+    match answer {
+        Answer::Version1 { .. } => {
+            // RFC 2548 section 2.4.1: the LAN Manager key, the NT key, and padding. As everybody does, the NT key is the
+            // hash of the hash; nothing of the LAN Manager hash leaves.
+            let mut keys = Zeroizing::new([0; 32]);
+            keys[8..24].copy_from_slice(hash_of_hash.as_slice());
+            let mut hidden = [0; 32];
+            let authenticator = hiding.request.authenticator();
+            let hidden = user_password::hide(hiding.key, authenticator, keys.as_slice(), &mut hidden)
+                .map_err(|_| WriteError::TooLong { number: number::VENDOR_SPECIFIC, octets: keys.len() })?;
+            writer.vendor(MICROSOFT, VendorFormat::STANDARD, attribute::MPPE_KEYS, hidden)?;
+        }
+        Answer::Version2 { identifier, challenge, peer, response } => {
+            let name = hiding.request.find(number::USER_NAME).unwrap_or_default();
+            let challenge = mschap::challenge_hash(peer, challenge, mschap::bare_name(name));
+            let proof = mschap::authenticator_response(&hash_of_hash, response, &challenge);
+            let mut success = [*identifier; 1 + mschap::AUTHENTICATOR_RESPONSE];
+            success[1..].copy_from_slice(&proof);
+            writer.vendor(MICROSOFT, VendorFormat::STANDARD, attribute::SUCCESS_2, &success)?;
+            let keys = mschap::StartKeys::new(&hash_of_hash, response);
+            hiding.write_vendor(writer, MICROSOFT, attribute::RECEIVE_KEY, keys.receive.as_slice())?;
+            hiding.write_vendor(writer, MICROSOFT, attribute::SEND_KEY, keys.send.as_slice())?;
+        }
+    }
+    for (number, value) in [
+        (attribute::ENCRYPTION_POLICY, ENCRYPTION_ALLOWED),
+        (attribute::ENCRYPTION_TYPES, ENCRYPTION_40_OR_128),
+    ] {
+        if !has_microsoft(writer.written(), number) {
+            writer.vendor(MICROSOFT, VendorFormat::STANDARD, number, &value.to_be_bytes())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a list has this attribute of Microsoft's already.
+fn has_microsoft(written: &[u8], number: u32) -> bool {
+    let inner = Attributes::parse(written).into_iter().flatten().filter_map(|attribute| attribute.vendor());
+    let microsoft = inner.filter(|inner| inner.vendor == MICROSOFT);
+    microsoft
+        .filter_map(|inner| inner.attributes(VendorFormat::STANDARD))
+        .any(|mut attributes| attributes.any(|attribute| attribute.number == number))
+}

@@ -1,0 +1,163 @@
+//! What a request brings to prove who asks.
+
+use forewarn_wire::attribute::VendorSpecific;
+use forewarn_wire::hide::{chap_matches, user_password};
+use forewarn_wire::mschap::{self, Answer, MICROSOFT, attribute};
+use forewarn_wire::{Attribute, Packet, RadiusKey, VendorFormat, number};
+
+use crate::process::outcome::Cause;
+use crate::users::Passwords;
+
+/// One of the methods, with what it takes.
+pub(super) enum Credentials<'a> {
+    Pap(&'a [u8]),
+    Chap { identifier: u8, response: &'a [u8; 16], challenge: &'a [u8] },
+    MsChap(Answer<'a>),
+}
+
+impl<'a> Credentials<'a> {
+    /// Finds them; a password is revealed into `clear`.
+    pub(super) fn find(
+        request: &Packet<'a>,
+        key: &RadiusKey,
+        clear: &'a mut [u8; user_password::MAX],
+    ) -> Result<Self, Cause> {
+        let (mut password, mut chap, mut challenge) = (None, None, None);
+        let mut microsoft = Microsoft::default();
+        for attribute in request.attributes() {
+            let Attribute { number, value, .. } = attribute;
+            match number {
+                number::USER_PASSWORD => password = password.or(Some(value)),
+                number::CHAP_PASSWORD => chap = chap.or(Some(value)),
+                number::CHAP_CHALLENGE => challenge = challenge.or(Some(value)),
+                number::EAP_MESSAGE => return Err(Cause::EapNotOffered),
+                number::VENDOR_SPECIFIC => microsoft.take(attribute.vendor()),
+                _ => {}
+            }
+        }
+        if let Some(hidden) = password {
+            let password = user_password::reveal(key, request.authenticator(), hidden, clear);
+            return password.map(Credentials::Pap).map_err(|_| Cause::BadCredentials);
+        }
+        if microsoft.changes {
+            return Err(Cause::PasswordChange);
+        }
+        if let Some((version, response)) = microsoft.response {
+            let challenge = microsoft.challenge.ok_or(Cause::BadCredentials)?;
+            let answer = match version {
+                attribute::RESPONSE_2 => Answer::version2(challenge, response),
+                _ => Answer::version1(challenge, response),
+            };
+            return answer.map(Credentials::MsChap).ok_or(Cause::BadCredentials);
+        }
+        // RFC 2865 section 5.3: one octet of identifier, sixteen of response.
+        let (identifier, response) =
+            chap.ok_or(Cause::NoCredentials)?.split_first().ok_or(Cause::BadCredentials)?;
+        let response = response.try_into().map_err(|_| Cause::BadCredentials)?;
+        let challenge = challenge.unwrap_or(request.authenticator());
+        Ok(Credentials::Chap { identifier: *identifier, response, challenge })
+    }
+
+    /// As policies and records name the method.
+    pub(super) fn method(&self) -> &'static str {
+        match self {
+            Credentials::Pap(_) => "pap",
+            Credentials::Chap { .. } => "chap",
+            Credentials::MsChap(Answer::Version1 { .. }) => "mschap",
+            Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
+        }
+    }
+
+    /// The cause of an accept.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Credentials::Pap(_) => Cause::Password,
+            Credentials::Chap { .. } => Cause::Chap,
+            Credentials::MsChap(Answer::Version1 { .. }) => Cause::MsChap,
+            Credentials::MsChap(Answer::Version2 { .. }) => Cause::MsChap2,
+        }
+    }
+
+    /// Whether they fit one of the stored passwords; PAP's, that the one first stored is quick to verify. `name` is
+    /// User-Name.
+    pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
+        let mut stored = passwords.iter().peekable();
+        let first = stored.peek().ok_or(Cause::NoPassword)?;
+        match self {
+            Credentials::Pap(given) => Ok(first.matches(given)),
+            Credentials::Chap { identifier, response, challenge } => {
+                let text = passwords.clear_text().ok_or(Cause::ChapNeedsClearText)?;
+                Ok(chap_matches(*identifier, text, challenge, response))
+            }
+            Credentials::MsChap(answer) => {
+                let hash =
+                    stored.find_map(|password| password.as_nt_hash()).ok_or(Cause::MsChapNeedsNtHash)?;
+                match answer {
+                    Answer::Version1 { response: None, .. } => Err(Cause::LanManagerOnly),
+                    Answer::Version1 { challenge, response: Some(response), .. } => {
+                        Ok(mschap::response_matches(challenge, &hash, response))
+                    }
+                    Answer::Version2 { challenge, peer, response, .. } => {
+                        let challenge = mschap::challenge_hash(peer, challenge, mschap::bare_name(name));
+                        Ok(mschap::response_matches(&challenge, &hash, response))
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Microsoft's attributes in a request.
+#[derive(Default)]
+pub(super) struct Microsoft<'a> {
+    challenge: Option<&'a [u8]>,
+    /// MS-CHAP-Response or MS-CHAP2-Response, with its number.
+    response: Option<(u32, &'a [u8])>,
+    /// Whether it asks for another password.
+    changes: bool,
+    /// The identifier of whatever asks.
+    identifier: Option<u8>,
+    is_version2: bool,
+}
+
+impl<'a> Microsoft<'a> {
+    /// Of the whole request.
+    pub(super) fn of(request: &Packet<'a>) -> Self {
+        let mut microsoft = Self::default();
+        let inner = request.attributes().filter(|attribute| attribute.number == number::VENDOR_SPECIFIC);
+        inner.for_each(|attribute| microsoft.take(attribute.vendor()));
+        microsoft
+    }
+
+    fn take(&mut self, inner: Option<VendorSpecific<'a>>) {
+        let inner = inner.filter(|inner| inner.vendor == MICROSOFT);
+        let attributes = inner.and_then(|inner| inner.attributes(VendorFormat::STANDARD));
+        for each in attributes.into_iter().flatten() {
+            match each.number {
+                attribute::CHALLENGE_ATTRIBUTE => self.challenge = self.challenge.or(Some(each.value)),
+                attribute::RESPONSE_1 | attribute::RESPONSE_2 => {
+                    // Version 2 goes first where somebody sends both.
+                    if self.response.is_none() || each.number == attribute::RESPONSE_2 {
+                        self.response = Some((each.number, each.value));
+                        self.asked(each.number == attribute::RESPONSE_2, each.value.first());
+                    }
+                }
+                // RFC 2548 sections 2.1.5, 2.1.6 and 2.3.5: a code, then the identifier.
+                attribute::CHANGE_1 | attribute::CHANGE_2 | attribute::CHANGE_2_2 => {
+                    self.changes = true;
+                    self.asked(each.number == attribute::CHANGE_2_2, each.value.get(1));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn asked(&mut self, is_version2: bool, identifier: Option<&u8>) {
+        (self.is_version2, self.identifier) = (is_version2, identifier.copied());
+    }
+
+    /// The identifier and whether it is version 2, where MS-CHAP was tried: its reject says why.
+    pub(super) fn tried(&self) -> Option<(u8, bool)> {
+        self.identifier.map(|identifier| (identifier, self.is_version2))
+    }
+}
