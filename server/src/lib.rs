@@ -7,6 +7,7 @@ pub mod contained;
 pub mod control;
 pub mod decisions;
 pub mod dynauth;
+pub mod explain;
 pub mod health;
 pub use forewarn_shell::log;
 pub mod listen;

@@ -276,13 +276,13 @@ impl Pool for Shared {
 
 /// Which `auto` clients were seen to send Message-Authenticator: one `name network` per line of a file.
 #[derive(Debug)]
-struct Learnt {
+pub(crate) struct Learnt {
     state: Arc<StateDir>,
     keys: Mutex<BTreeSet<String>>,
 }
 
 impl Learnt {
-    const FILE: &str = "message-authenticator.learnt";
+    pub(crate) const FILE: &str = "message-authenticator.learnt";
 
     fn read(state: Arc<StateDir>) -> Result<Self, StateError> {
         let content = state.read(Self::FILE)?.unwrap_or_default();

@@ -7,6 +7,7 @@ mod command;
 pub mod demo;
 mod dict;
 mod dynauth;
+mod explain;
 mod import;
 mod screen;
 mod status;
@@ -45,6 +46,8 @@ enum Command {
     Disconnect(dynauth::DisconnectArgs),
     /// Have the NAS of live sessions change their authorization (RFC 5176)
     Coa(dynauth::CoaArgs),
+    /// Say what would become of a request, step by step, and what to change
+    Explain(explain::ExplainArgs),
     /// Look at RADIUS dictionaries
     #[command(subcommand)]
     Dict(DictCommand),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
         Command::Disconnect(args) => dynauth::disconnect(args),
         Command::Coa(args) => dynauth::coa(args),
+        Command::Explain(args) => explain::run(&args),
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
         Command::Import(command) => import::run(&command),
     }

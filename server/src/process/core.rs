@@ -24,6 +24,7 @@ use super::ledger::Complaint;
 use super::mailbox::{Finding, Ticket};
 use super::outcome::{Answer, Cause};
 use super::pending::{Delayed, Pending, Route};
+use super::story::Story;
 use super::tables::{Client, Tables, ledger_key};
 use crate::config::ListenKind;
 use crate::decisions::{Decision, Trail};
@@ -161,6 +162,16 @@ impl Core {
     pub fn in_flight(&self) -> usize {
         self.desk.in_flight()
     }
+
+    /// From now on the steps of each request are told, until [`Core::story`] takes them.
+    pub(crate) fn listen(&mut self) {
+        self.desk.story = Some(Box::default());
+    }
+
+    /// What was told.
+    pub(crate) fn story(&mut self) -> Option<Story> {
+        self.desk.story.take().map(|story| *story)
+    }
 }
 
 /// Everything of a core but the tables, so that both can be borrowed at once.
@@ -174,6 +185,8 @@ pub(super) struct Desk {
     pub(super) random: StdRng,
     /// The policies that held for the request in hand.
     pub(super) matched: Matched,
+    /// Where its steps are told, if somebody listens.
+    pub(super) story: Option<Box<Story>>,
     /// Buffers of requests that no longer wait.
     pub(super) spare: Vec<Kept>,
     ear: Ear,
@@ -266,6 +279,7 @@ impl Desk {
             in_flight_max,
             random,
             matched: Matched::default(),
+            story: None,
             spare: Vec::new(),
             ear: Ear::default(),
             trail: Trail::default(),
@@ -289,19 +303,25 @@ impl Desk {
             return None;
         }
         let Some(index) = tables.client_at(arrival.source.ip()) else {
+            self.tell_client(arrival.source.ip(), None);
             self.stranger(arrival.source.ip(), now);
             return None;
         };
         let client = tables.client(index);
+        self.tell_client(arrival.source.ip(), Some(client));
         client.ledger.count_request(self.number.into());
+        // Before it teaches.
+        let rule = self.story.as_ref().map(|_| client.rule());
         let request = match self.verified(client, arrival) {
             Ok(request) => request,
             Err(cause) => {
+                self.tell_authenticity(client, rule, Err(cause));
                 self.count(cause);
                 self.complain(client, cause, arrival, now);
                 return None;
             }
         };
+        self.tell_authenticity(client, rule, Ok(&request));
         // An Access-Request without Message-Authenticator is signed by nobody (RFC 2865 section 3).
         let is_signed = request.code() != Code::ACCESS_REQUEST || request.has_message_authenticator();
         if is_signed {
@@ -417,6 +437,9 @@ impl Desk {
         turn: Turn,
         out: &[u8],
     ) -> Option<usize> {
+        if let Turn::Silence(cause) | Turn::Reply(cause, _) | Turn::Reject(cause, _) = turn {
+            self.tell_end(cause);
+        }
         match turn {
             Turn::Waits => {
                 self.trail = Trail::default();
@@ -520,6 +543,9 @@ impl Desk {
     ) -> Option<usize> {
         let Waiting { tables, client, request, slot, route, arrived, progress, .. } = waiting;
         let progress = std::mem::take(progress);
+        if let Some(story) = &mut self.story {
+            story.resume();
+        }
         let Some(request) = request.packet() else {
             self.count(Cause::WorkerFailed);
             self.dedup.forget(*slot);

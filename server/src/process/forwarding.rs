@@ -17,6 +17,11 @@ use crate::proxy::{Brought, Job, stripped};
 impl Desk {
     /// Hands a request on to the pool of its realm.
     pub(super) fn hand_on(&mut self, tables: &Arc<Tables>, case: Case<'_>, realm: &Realm) -> Turn {
+        if let Some(story) = &mut self.story {
+            // Who only asks what would be done sends nothing to anybody.
+            story.handed_on = realm.pool.as_deref().map(str::to_owned);
+            return Turn::Waits;
+        }
         let Some(proxy) = self.shared.proxy() else { return Turn::Silence(Cause::HomeSilent) };
         let own = |attribute: &forewarn_wire::Attribute<'_>| {
             attribute.number == number::PROXY_STATE && proxy.is_own(attribute.value)

@@ -11,6 +11,7 @@ pub mod outcome;
 pub mod password;
 pub mod pending;
 pub mod reply;
+pub mod story;
 pub mod tables;
 
 pub use self::core::{Arrival, Core, DUPLICATES_MAX, Departure, REJECT_DELAY, REJECT_JITTER};

@@ -15,6 +15,7 @@ use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::password::Password;
+use super::story::Policed;
 use super::tables::Tables;
 use crate::policy::{Facts, Verdict};
 use crate::users::{Account, Authorization, Lookup, authorize};
@@ -165,7 +166,8 @@ impl Desk {
                 sessions: None,
                 times: policies.times(clock::utc),
             };
-            match policies.evaluate(&facts, &mut self.matched, &mut ()) {
+            let mut watch = Policed { story: self.story.as_deref_mut(), policies, facts: &facts };
+            match policies.evaluate(&facts, &mut self.matched, &mut watch) {
                 Verdict::Accept => {}
                 // Nobody has one yet.
                 Verdict::SecondFactor(_) => return self.reject(client, case, Cause::NoSecondFactor, out),
