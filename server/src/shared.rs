@@ -21,7 +21,7 @@ use crate::process::tables::Tables;
 use crate::proxy::{Proxy, ProxyError};
 use crate::store::accounting::Settings;
 use crate::store::directory::Directory;
-use crate::store::sources::Sources;
+use crate::store::sources::{Sources, SourcesError};
 use crate::store::{self, Accounting, StoreError};
 use crate::vitals::Vitals;
 use crate::workers::{QueueFull, Workers};
@@ -55,9 +55,9 @@ pub enum StartError {
     /// The accounting store doesn't open.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The users' database can't be asked with this configuration.
+    /// A source of users can't be asked with this configuration.
     #[error(transparent)]
-    Users(#[from] store::sql::UsersError),
+    Sources(#[from] SourcesError),
     /// The way to home servers can't be opened.
     #[error(transparent)]
     Proxy(#[from] ProxyError),

@@ -39,6 +39,12 @@ pub struct Ldap {
     pub connections: usize,
     /// For each operation.
     pub timeout: Duration,
+    /// How long a found account is served without asking again; zero: never.
+    pub cache: Duration,
+    /// How long a name that isn't there is taken not to be there; zero: it is asked for each time.
+    pub negative_cache: Duration,
+    /// How much longer what is in the cache is served while the directory is away.
+    pub stale: Duration,
 }
 
 /// `scope` (RFC 4511 section 4.5.1.2)

@@ -115,7 +115,8 @@ causes! {
     /// A home server accepts.
     HomeAccepted, "home-server", Accept;
     /// A home server rejects.
-    HomeRejected, "home-server", Reject;
+    HomeRejected, "home-server", Reject,
+        "ask whoever runs the home server: it has decided";
     /// A home server has taken the record.
     HomeStored, "home-server", Accounted;
     /// A home server asks for more.
@@ -229,13 +230,17 @@ causes! {
     SourceFull, "source-full", Silence,
         "the database or directory is slower than requests come: look at it";
     /// It has come back to this proxy: two send each other the same realm (RFC 2865 section 5.33).
-    ProxyLoop, "proxy-loop", Silence;
+    ProxyLoop, "proxy-loop", Silence,
+        "two servers send each other this realm: take it out of [[realm]] on one of them";
     /// No home server answered in time.
-    HomeSilent, "home-silent", Silence;
+    HomeSilent, "home-silent", Silence,
+        "look at the pool's home servers in `forewarn status`, and at the way to them";
     /// Too many wait for home servers.
-    HomeFull, "home-full", Silence;
+    HomeFull, "home-full", Silence,
+        "the home servers are slower than requests come in: give the pool more of them";
     /// The request, or its reply, can't be written for the other side.
-    NotForwarded, "not-forwarded", Silence;
+    NotForwarded, "not-forwarded", Silence,
+        "it would be too long, or what is hidden in it was hidden with another secret: compare the secrets";
     /// The accounting queue is full.
     StoreFull, "store-full", Silence,
         "the accounting store is slower than records come: look at its disk or database";

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::Runtime;
 use super::cache::Keep;
 use super::directory::{Directory, Query, Source};
-use super::sql;
+use super::tls::TlsError;
+use super::{ldap, sql};
 use crate::config::Config;
+use crate::config::ldap::Ldap;
 use crate::config::sql::Sql;
 use crate::users::{self, Account, Lookup};
 
@@ -21,18 +23,27 @@ pub struct Sources {
     order: Vec<users::Source>,
     sql_config: Option<Sql>,
     sql: Option<Arc<sql::Users>>,
+    ldap_config: Option<Ldap>,
+    ldap: Option<Arc<ldap::Directory>>,
+}
+
+/// A source can't be asked with these settings, ever: the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum SourcesError {
+    /// `[sql]`
+    #[error(transparent)]
+    Sql(#[from] sql::UsersError),
+    /// `[ldap]`
+    #[error("[ldap] {0}")]
+    Ldap(#[from] TlsError),
 }
 
 impl Sources {
     /// Starts the sources of a configuration. Those that `before` has with the same settings go on.
     ///
     /// # Errors
-    /// A source can't be asked with these settings, ever.
-    pub fn start(
-        config: &Config,
-        runtime: &Runtime,
-        before: Option<&Sources>,
-    ) -> Result<Self, sql::UsersError> {
+    /// See [`SourcesError`].
+    pub fn start(config: &Config, runtime: &Runtime, before: Option<&Sources>) -> Result<Self, SourcesError> {
         let sql_config = config.sql.clone().filter(|_| config.sources.contains(&users::Source::Sql));
         let same = before.filter(|before| before.sql_config == sql_config);
         let sql = match (&sql_config, same.and_then(|same| same.sql.clone())) {
@@ -46,7 +57,14 @@ impl Sources {
             }
             (None, None) => None,
         };
-        Ok(Self { order: config.sources.clone(), sql_config, sql })
+        let ldap_config = config.ldap.clone().filter(|_| config.sources.contains(&users::Source::Ldap));
+        let same = before.filter(|before| before.ldap_config == ldap_config);
+        let ldap = match (&ldap_config, same.and_then(|same| same.ldap.clone())) {
+            (_, Some(same)) => Some(same),
+            (Some(ldap), None) => Some(Arc::new(ldap::Directory::new(ldap.clone())?)),
+            (None, None) => None,
+        };
+        Ok(Self { order: config.sources.clone(), sql_config, sql, ldap_config, ldap })
     }
 
     /// The directory over them. `None`: that of `before` serves on, and has only to ask anew.
@@ -56,7 +74,13 @@ impl Sources {
         runtime: &Runtime,
         before: Option<&Sources>,
     ) -> Option<Directory> {
-        let same = |before: &Sources| before.order == self.order && before.sql_config == self.sql_config;
+        let same = |before: &Sources| {
+            before.order == self.order
+                && before.sql_config == self.sql_config
+                // An account of the directory is read with the dictionary of its day.
+                && before.ldap_config.is_none()
+                && self.ldap_config.is_none()
+        };
         if self.file_is_first() && before.is_some_and(same) {
             return None;
         }
@@ -67,7 +91,11 @@ impl Sources {
                 users::Source::File if number == 0 => {}
                 users::Source::File => sources.push(Arc::new(File::new(config))),
                 users::Source::Sql => sources.extend(self.sql.clone().map(|sql| sql as Arc<dyn Source>)),
-                users::Source::Ldap => {}
+                users::Source::Ldap => sources.extend(self.ldap.clone().map(|directory| {
+                    let dictionary = Arc::clone(&config.dictionary);
+                    let users = ldap::Users::new(directory, dictionary, runtime.handle().clone());
+                    Arc::new(users) as Arc<dyn Source>
+                })),
             }
         }
         let size = self.sql_config.as_ref().map_or(CACHE_SIZE, |sql| sql.cache_size);
@@ -77,6 +105,11 @@ impl Sources {
     /// The users of `[sql]`.
     pub fn sql(&self) -> Option<&sql::Users> {
         self.sql.as_deref()
+    }
+
+    /// The directory of `[ldap]`.
+    pub fn ldap(&self) -> Option<&Arc<ldap::Directory>> {
+        self.ldap.as_ref()
     }
 
     fn file_is_first(&self) -> bool {

@@ -34,6 +34,10 @@ pub(super) fn ldap(root: &Table<'_>, dictionary: &Dictionary) -> Option<Ldap> {
     let reply = reply(&table, dictionary);
     let connections = table.integer("connections").within(1, 64).or(2);
     let timeout = table.duration("timeout").within(SECOND / 100, SECOND * 60).or(SECOND * 2);
+    let day = SECOND * 86_400;
+    let cache = table.duration("cache").within(Duration::ZERO, day).or(SECOND * 60);
+    let negative_cache = table.duration("negative_cache").within(Duration::ZERO, day).or(SECOND * 5);
+    let stale = table.duration("stale").within(Duration::ZERO, day * 30).or(SECOND * 3600);
     if let Some(servers) = &servers {
         exposed(&table, servers, starttls);
     }
@@ -54,6 +58,9 @@ pub(super) fn ldap(root: &Table<'_>, dictionary: &Dictionary) -> Option<Ldap> {
         reply,
         connections,
         timeout,
+        cache,
+        negative_cache,
+        stale,
     })
 }
 

@@ -15,6 +15,7 @@ use ldap3::{Scope as LdapScope, SearchOptions};
 use self::connection::{Binders, Searchers, Servers};
 use crate::config::ldap::{Ldap as Config, Scope, Verify};
 use crate::contained::contained;
+use crate::store::cache::Keep;
 use crate::store::tls::{self, TlsError};
 
 pub use self::connection::Away;
@@ -106,6 +107,12 @@ impl Directory {
     /// Whether the last operation found a server; true before the first.
     pub fn is_here(&self) -> bool {
         self.servers.are_here()
+    }
+
+    /// How long its answers are kept.
+    pub fn keep(&self) -> Keep {
+        let Config { cache, negative_cache, stale, .. } = self.config;
+        Keep { found: cache, negative: negative_cache, stale }
     }
 
     /// How often.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use forewarn_dict::Dictionary;
 use tokio::runtime::Handle;
 
@@ -15,26 +14,20 @@ use crate::users::{self, Account, GroupRows, Lookup, Row, Rows};
 #[derive(Debug)]
 pub struct Users {
     directory: Arc<Directory>,
-    dictionary: Arc<ArcSwap<Dictionary>>,
-    keep: Keep,
+    dictionary: Arc<Dictionary>,
     runtime: Handle,
 }
 
 impl Users {
     /// Of this directory; `runtime` is where it is spoken with.
-    pub fn new(
-        directory: Arc<Directory>,
-        dictionary: Arc<ArcSwap<Dictionary>>,
-        keep: Keep,
-        runtime: Handle,
-    ) -> Self {
-        Self { directory, dictionary, keep, runtime }
+    pub fn new(directory: Arc<Directory>, dictionary: Arc<Dictionary>, runtime: Handle) -> Self {
+        Self { directory, dictionary, runtime }
     }
 }
 
 impl Source for Users {
     fn look_up(&self, query: Query) {
-        let (directory, dictionary) = (Arc::clone(&self.directory), self.dictionary.load_full());
+        let (directory, dictionary) = (Arc::clone(&self.directory), Arc::clone(&self.dictionary));
         self.runtime.spawn(async move {
             let lookup = match directory.look_up(query.name()).await {
                 Ok(Some(found)) => Lookup::Known(Arc::new(account(&found, &dictionary))),
@@ -51,7 +44,7 @@ impl Source for Users {
     }
 
     fn keep(&self) -> Keep {
-        self.keep
+        self.directory.keep()
     }
 }
 
