@@ -154,6 +154,11 @@ impl Shared {
         Ok(())
     }
 
+    /// The directory of users, where there is one.
+    pub fn ldap(&self) -> Option<Arc<store::ldap::Directory>> {
+        self.sources.load().ldap().cloned()
+    }
+
     /// The way to home servers, once there is one.
     pub fn proxy(&self) -> Option<Arc<Proxy>> {
         self.proxy.load_full()

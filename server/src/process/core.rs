@@ -568,6 +568,7 @@ impl Desk {
                 self.reuse(kept);
                 stored(tables, case, verdict, out)
             }
+            Finding::Unverified => Turn::Silence(Cause::SourceAway),
             Finding::Lost => Turn::Silence(Cause::WorkerFailed),
         };
         self.conclude(now, tables, case, turn, out)

@@ -27,6 +27,8 @@ pub enum Finding {
     Account(Lookup),
     /// What a home server said.
     Brought(Brought),
+    /// Nobody can say whether the password is right: the directory that knows is away.
+    Unverified,
     /// Whether the password was right.
     Password(bool),
     /// Whether the accounting record is durable; the request comes back.

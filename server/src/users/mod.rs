@@ -53,6 +53,8 @@ pub struct Account {
     pub groups: Groups,
     /// What goes into its Access-Accept.
     pub reply: Template,
+    /// The DN as which a bind shows whether a password is right, where the directory keeps it to itself.
+    pub bind: Option<Arc<str>>,
 }
 
 impl Account {
@@ -67,6 +69,7 @@ impl Account {
             password,
             groups: Groups::new(rows.groups.iter().map(|group| group.name)),
             reply: Template::default(),
+            bind: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl From<&config::User> for Account {
             password: Some(user.password.clone()),
             groups: Groups::new(user.groups.iter().map(AsRef::as_ref)),
             reply: Template::new(&user.reply),
+            bind: None,
         }
     }
 }

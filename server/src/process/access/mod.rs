@@ -78,6 +78,9 @@ impl Desk {
         let right = match (&credentials, progress.password) {
             (_, Some(right)) => right,
             (Credentials::Pap(given), None) => {
+                if let (Some(dn), None) = (&account.bind, passwords.iter().next()) {
+                    return self.bind_elsewhere(tables, case, dn, given, progress, out);
+                }
                 let Some(password) = passwords.iter().next() else {
                     return self.reject(client, case, Cause::NoPassword, out);
                 };
@@ -111,6 +114,34 @@ impl Desk {
                 Turn::Silence(Cause::SourceFull)
             }
         }
+    }
+
+    /// The directory is asked to let the user in.
+    fn bind_elsewhere(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        dn: &Arc<str>,
+        given: &[u8],
+        progress: Progress,
+        out: &mut [u8],
+    ) -> Turn {
+        let Some(directory) = self.shared.ldap() else { return Turn::Silence(Cause::SourceAway) };
+        let Ok(given) = std::str::from_utf8(given) else {
+            return self.reject(tables.client(case.client), case, Cause::WrongPassword, out);
+        };
+        let Some(ticket) = self.wait(tables, case, WaitsFor::Others, progress) else {
+            return Turn::Silence(Cause::TooManyInFlight);
+        };
+        let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
+        let (dn, given) = (Arc::clone(dn), Zeroizing::new(given.to_owned()));
+        self.shared.stores().spawn(async move {
+            promise.keep(match directory.verify(&dn, &given).await {
+                Ok(right) => Finding::Password(right),
+                Err(_) => Finding::Unverified,
+            });
+        });
+        Turn::Waits
     }
 
     /// A slow hash: on the pool.

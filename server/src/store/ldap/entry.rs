@@ -19,6 +19,8 @@ pub struct Found {
     pub reply: Vec<(String, String)>,
     /// Groups, by name.
     pub groups: Vec<String>,
+    /// Whether a bind shows if a password is right.
+    pub binds: bool,
 }
 
 impl fmt::Debug for Found {
@@ -46,12 +48,15 @@ impl Found {
             passwords: Vec::new(),
             reply: Vec::new(),
             groups: Vec::new(),
+            binds: false,
         };
-        for value in octets(&entry, &config.password_attribute) {
-            found.passwords.push(("Password-With-Header", Secret::new(value)));
-        }
-        for value in config.nt_attribute.iter().flat_map(|attribute| octets(&entry, attribute)) {
-            found.passwords.push(("NT-Password", Secret::new(value)));
+        if config.verify != Verify::Bind {
+            for value in octets(&entry, &config.password_attribute) {
+                found.passwords.push(("Password-With-Header", Secret::new(value)));
+            }
+            for value in config.nt_attribute.iter().flat_map(|attribute| octets(&entry, attribute)) {
+                found.passwords.push(("NT-Password", Secret::new(value)));
+            }
         }
         for (attribute, source) in &config.reply {
             let values = texts(&entry, source);
@@ -61,6 +66,11 @@ impl Found {
             found.groups.extend(texts(&entry, member_of).map(|group| plain_name(group).to_owned()));
         }
         found.dn = entry.dn;
+        found.binds = match config.verify {
+            Verify::Bind => true,
+            Verify::Auto => found.passwords.is_empty(),
+            Verify::Password => false,
+        };
         found
     }
 
@@ -70,10 +80,6 @@ impl Found {
         }
         self.groups.sort_unstable();
         self.groups.dedup();
-    }
-
-    pub(super) fn forget_passwords(&mut self) {
-        self.passwords.clear();
     }
 }
 

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use ldap3::{Scope as LdapScope, SearchOptions};
 
 use self::connection::{Binders, Searchers, Servers};
-use crate::config::ldap::{Ldap as Config, Scope, Verify};
+use crate::config::ldap::{Ldap as Config, Scope};
 use crate::contained::contained;
 use crate::store::cache::Keep;
 use crate::store::tls::{self, TlsError};
@@ -160,9 +160,6 @@ impl Directory {
             let filter = filter.replace("{dn}", &ldap3::ldap_escape(found.dn.as_str()));
             let entries = self.entries(&groups.base, filter, vec![groups.name.clone()], GROUPS_MAX).await?;
             found.add_groups(entries, &groups.name);
-        }
-        if self.config.verify == Verify::Bind {
-            found.forget_passwords();
         }
         Ok(Some(found))
     }

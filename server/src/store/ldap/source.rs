@@ -66,5 +66,7 @@ fn account(found: &Found, dictionary: &Dictionary) -> Account {
             .collect(),
         groups: found.groups.iter().map(|name| GroupRows { name, ..GroupRows::default() }).collect(),
     };
-    Account::from_rows(&found.name, users::Source::Ldap, &rows, dictionary)
+    let mut account = Account::from_rows(&found.name, users::Source::Ldap, &rows, dictionary);
+    account.bind = found.binds.then(|| found.dn.as_str().into());
+    account
 }
