@@ -6,6 +6,7 @@ mod chaos;
 mod failover;
 mod hanging;
 mod keys;
+mod ldap;
 mod load;
 mod operating;
 mod ordinary;

@@ -1,0 +1,181 @@
+//! Users in a real LDAP directory: Debian's slapd.
+
+use std::net::IpAddr;
+
+use forewarn_tests::config::{self, SECRET};
+use forewarn_tests::radclient::{Said, radclient};
+use forewarn_tests::wait::eventually;
+use forewarn_tests::{Hosts, Server, Slapd};
+
+const PEOPLE: &str = "\
+dn: uid=alice,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Alice
+sn: A
+uid: alice
+employeeNumber: 120
+userPassword: {SSHA}2a1zKXJl3sRDW0nzVpR3B1X1vK7mYmJiYmJiYg==
+
+dn: uid=bob,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Bob
+sn: B
+uid: bob
+userPassword: builder
+
+dn: uid=twin,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Twin
+sn: T
+uid: twin
+uid: other-twin
+userPassword: one
+
+dn: cn=another,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: another
+sn: T
+uid: twin
+userPassword: two
+
+dn: cn=staff,ou=groups,dc=example,dc=org
+objectClass: groupOfNames
+cn: staff
+member: uid=bob,ou=people,dc=example,dc=org
+";
+
+/// A directory with people in it, and a server that asks it with these further lines in `[ldap]`.
+struct Scene {
+    directory: Slapd,
+    server: Server,
+    host: IpAddr,
+}
+
+fn scene(connection: impl Fn(&Slapd) -> String) -> Scene {
+    let mut hosts = Hosts::claim();
+    let (host, home) = (hosts.host(), hosts.host());
+    let directory = Slapd::start(home);
+    directory.add(PEOPLE);
+    let more = format!(
+        "[ldap]\nbase = \"{}\"\ntimeout = \"1s\"\ncache = \"0s\"\nnegative_cache = \"0s\"\n{}\n\
+         groups = {{ base = \"ou=groups,dc=example,dc=org\" }}\n\
+         reply = {{ Tunnel-Private-Group-Id = \"employeeNumber\" }}\n\
+         [[policy]]\nname = \"staff\"\nwhen = '\"staff\" in user.groups'\nreply = {{ Filter-Id = \"staff\" }}\n",
+        Slapd::BASE,
+        connection(&directory)
+    );
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &more));
+    Scene { directory, server, host }
+}
+
+fn as_admin(url: &str) -> String {
+    format!("servers = [\"{url}\"]\nbind_dn = \"{}\"\nbind_password = \"{}\"", Slapd::ADMIN, Slapd::PASSWORD)
+}
+
+impl Scene {
+    fn ask(&self, name: &str, password: &str) -> Said {
+        self.send(name, &format!("User-Password = \"{password}\""), &["-t", "3"])
+    }
+
+    fn send(&self, name: &str, proof: &str, options: &[&str]) -> Said {
+        let request = format!("User-Name = \"{name}\", {proof}, Message-Authenticator = 0x00\n");
+        radclient((self.host, 1812).into(), "auth", SECRET, &request, options)
+    }
+
+    fn outcome(&self, name: &str) -> u64 {
+        self.server.status()["requests"][name].as_u64().unwrap_or(0)
+    }
+}
+
+#[test]
+fn passwords_are_verified_by_a_bind_where_they_may_not_be_read() {
+    let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    let said = scene.ask("bob", "builder");
+    assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
+    assert!(said.text.contains("Filter-Id = \"staff\""), "{}", said.text);
+    assert_eq!(scene.ask("bob", "wrong").received("Access-Reject"), 1);
+    assert_eq!(scene.ask("nobody", "builder").received("Access-Reject"), 1);
+    // RFC 4513 section 5.1.2: a bind without a password would be let in as anonymous.
+    assert_eq!(scene.ask("bob", "").received("Access-Accept"), 0);
+}
+
+#[test]
+fn passwords_that_may_be_read_serve_chap_too() {
+    let scene = scene(|directory| as_admin(&directory.url()));
+    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
+    let said = scene.send("bob", "CHAP-Password = builder", &["-t", "3"]);
+    assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
+    let said = scene.send("bob", "CHAP-Password = wrong", &["-t", "3"]);
+    assert_eq!(said.received("Access-Reject"), 1, "{}", said.text);
+}
+
+#[test]
+fn attributes_of_the_entry_go_into_the_reply() {
+    let scene = scene(|directory| as_admin(&directory.url()));
+    scene.directory.modify(
+        "dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
+    );
+    let said = scene.ask("alice", "wonderland");
+    assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
+    assert!(said.text.contains("Tunnel-Private-Group-Id:0 = \"120\""), "{}", said.text);
+}
+
+#[test]
+fn start_tls_ldaps_and_the_socket_lead_there_too() {
+    for which in ["starttls", "ldaps", "ldapi"] {
+        let scene = scene(|directory| {
+            let authority = directory.certificate().authority.display().to_string();
+            match which {
+                "starttls" => {
+                    format!("{}\nstarttls = true\nca = \"{authority}\"", as_admin(&directory.url()))
+                }
+                "ldaps" => format!("{}\nca = \"{authority}\"", as_admin(&directory.tls_url())),
+                _ => as_admin(&directory.socket_url()),
+            }
+        });
+        let said = scene.ask("bob", "builder");
+        assert_eq!(said.received("Access-Accept"), 1, "{which}: {}\n{}", said.text, scene.server.log());
+    }
+}
+
+#[test]
+fn an_authority_that_nobody_trusts_is_no_directory() {
+    let scene = scene(|directory| as_admin(&directory.tls_url()));
+    let said = scene.ask("bob", "builder");
+    assert_eq!(said.received("Access-"), 0, "{}", said.text);
+    scene.server.says("the LDAP directory can't be asked");
+    assert!(scene.outcome("silence.source-away") > 0);
+}
+
+#[test]
+fn names_are_data_in_a_filter() {
+    let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    for name in ["*", "b*", "*)(uid=*", "bob)(|(uid=*", r"\\2a", "bob\\00", "(", "bob)(cn=Bob"] {
+        let said = scene.ask(name, "builder");
+        assert_eq!(said.received("Access-Reject"), 1, "{name}: {}", said.text);
+    }
+    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
+}
+
+#[test]
+fn a_name_that_two_entries_have_is_nobodys() {
+    let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    assert_eq!(scene.ask("twin", "one").received("Access-Reject"), 1);
+    scene.server.says("more than one entry");
+}
+
+#[test]
+fn a_directory_that_is_away_costs_silence_and_comes_back_by_itself() {
+    let mut scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
+    scene.directory.stop();
+    let said = scene.send("bob", "User-Password = builder", &["-t", "1"]);
+    assert_eq!(said.received("Access-"), 0, "a directory that is away must not reject: {}", said.text);
+    scene.directory.start_again();
+    let back = || {
+        let said = scene.send("bob", "User-Password = builder", &["-t", "2"]);
+        (said.received("Access-Accept") == 1).then_some(())
+    };
+    eventually("the directory is asked again", back);
+    scene.server.says("answers again");
+}
