@@ -84,6 +84,8 @@ fn upstream(agent: &Agent, calendar: Calendar, server: ServerId) -> UpstreamStat
         answered: status.counters.answered,
         outstanding: u64::from(status.outstanding),
         heard_at: status.heard.map(|heard| calendar.of(heard)),
+        requires_message_authenticator: home.require_message_authenticator,
+        without_message_authenticator: status.counters.without_message_authenticator,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use forewarn_shell::control::{ClientStatus, Counts};
 use forewarn_shell::{clock, log};
+use forewarn_wire::MessageAuthenticatorRule;
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
@@ -57,14 +58,37 @@ pub fn clients(shared: &Shared) -> Vec<ClientStatus> {
 fn client(client: &Client) -> ClientStatus {
     let address =
         if client.is_single() { client.network.addr().to_string() } else { client.network.to_string() };
+    let (without, with) =
+        (client.ledger.without_message_authenticator(), client.ledger.with_message_authenticator());
     ClientStatus {
         name: client.name.to_string(),
         address,
         group: client.group.to_string(),
         requests: client.ledger.requests(),
         message_authenticator: requirement(client).to_owned(),
-        without_message_authenticator: client.ledger.without_message_authenticator(),
+        without_message_authenticator: without.count,
+        without_message_authenticator_at: without.last.map(clock::micros_since_1970),
+        with_message_authenticator: with.count,
+        with_message_authenticator_at: with.last.map(clock::micros_since_1970),
+        eap_requests: client.ledger.eap_requests(),
+        limit_proxy_state: client.limit_proxy_state,
+        readiness: readiness(client).to_owned(),
         notice: None,
+    }
+}
+
+/// What `require_message_authenticator = "yes"` would do, by what was seen since the start.
+fn readiness(client: &Client) -> &'static str {
+    let without = client.ledger.without_message_authenticator().count > 0;
+    let with = client.ledger.with_message_authenticator().count > 0;
+    match (client.rule() == MessageAuthenticatorRule::Required, without, with) {
+        (true, true, _) => "dropping",
+        (true, false, _) => "required",
+        (false, true, true) => "would-break-partly",
+        (false, true, false) => "would-break",
+        (false, false, true) => "ready",
+        (false, false, false) if client.ledger.eap_requests() > 0 => "eap-only",
+        (false, false, false) => "unheard",
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod announcing;
 mod bad_input;
+mod blastradius;
 mod chaos;
+mod dynauth;
 mod failover;
 mod hanging;
 mod keys;

@@ -7,6 +7,7 @@ pub mod address;
 pub mod certificate;
 pub mod config;
 pub mod daemon;
+pub mod dynauth;
 pub mod freeradius;
 pub mod home;
 pub mod load;
@@ -22,6 +23,7 @@ pub mod wait;
 pub mod wiretap;
 
 pub use address::Hosts;
+pub use dynauth::CoaNas;
 pub use freeradius::FreeRadius;
 pub use home::HomeServer;
 pub use nas::Nas;

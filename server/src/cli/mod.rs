@@ -88,6 +88,9 @@ struct StatusArgs {
     /// Show it again every second
     #[arg(long, short)]
     watch: bool,
+    /// Show who is open to BlastRADIUS (CVE-2024-3596), who would break if it were closed, and the line to change
+    #[arg(long)]
+    blastradius: bool,
 }
 
 #[derive(Debug, Args)]
@@ -114,7 +117,7 @@ pub fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Check(args) => check::run(&args.files, args.json),
-        Command::Status(args) => status::run(args.target.as_deref(), args.json, args.watch),
+        Command::Status(args) => status::run(args.target.as_deref(), args.json, args.watch, args.blastradius),
         Command::Drain(args) => command::drain(args.target.target.as_deref(), args.target.json, args.wait),
         Command::Resume(args) => command::resume(args.target.as_deref(), args.json),
         Command::Quiesce(args) => command::quiesce(args.target.as_deref(), args.json),

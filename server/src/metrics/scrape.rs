@@ -172,7 +172,7 @@ impl Scrape {
         page.counters("client_requests", "Packets received from each client, up to `clients_max`.", series)?;
         let series = own
             .iter()
-            .map(|client| ([("client", &*client.name)], client.ledger.without_message_authenticator()));
+            .map(|client| ([("client", &*client.name)], client.ledger.without_message_authenticator().count));
         let help = "Access-Requests of each client that came without Message-Authenticator.";
         page.counters("client_without_message_authenticator", help, series)?;
         let rest = others.iter().map(|client| client.ledger.requests()).sum::<u64>();

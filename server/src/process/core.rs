@@ -364,12 +364,21 @@ impl Desk {
             Code::ACCESS_REQUEST => client.rule(),
             _ => MessageAuthenticatorRule::Required,
         };
-        if code == Code::ACCESS_REQUEST && !packet.peek().has_message_authenticator() {
-            client.ledger.count_without_message_authenticator(self.number.into());
+        let core = self.number.into();
+        let has_eap = packet.peek().has_eap_message();
+        if code == Code::ACCESS_REQUEST && !packet.peek().has_message_authenticator() && !has_eap {
+            client.ledger.note_without_message_authenticator(core, arrival.arrived);
         }
         let request = packet.verify_request(&client.key, rule)?;
-        let teaches = code == Code::ACCESS_REQUEST && request.has_message_authenticator();
-        if teaches && !request.has_eap_message() && client.is_learning() && client.ledger.learn() {
+        if code != Code::ACCESS_REQUEST || !request.has_message_authenticator() {
+            return Ok(request);
+        }
+        if has_eap {
+            client.ledger.count_eap(core);
+            return Ok(request);
+        }
+        client.ledger.note_with_message_authenticator(core, arrival.arrived);
+        if client.is_learning() && client.ledger.learn() {
             self.keep_learnt(client);
         }
         Ok(request)

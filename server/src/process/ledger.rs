@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+use forewarn_proto::time::Instant;
+
 /// Forged packets running, without a good one between them, after which the secret is said to look wrong.
 pub const WRONG_SECRET_AFTER: u32 = 5;
 
@@ -22,7 +24,32 @@ pub struct Ledger {
 #[repr(align(64))]
 struct Counts {
     requests: AtomicU64,
-    without_message_authenticator: AtomicU64,
+    without: Sightings,
+    with: Sightings,
+    eap: AtomicU64,
+}
+
+/// How often something was seen, and when last, in nanoseconds of the monotonic clock.
+#[derive(Debug, Default)]
+struct Sightings {
+    count: AtomicU64,
+    last_ns: AtomicU64,
+}
+
+impl Sightings {
+    fn add(&self, now: Instant) {
+        add_one(&self.count);
+        self.last_ns.store(now.as_nanos(), Relaxed);
+    }
+}
+
+/// Access-Requests of one client that were seen since the start, of one kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// How many.
+    pub count: u64,
+    /// When the last one came; absent: none has.
+    pub last: Option<Instant>,
 }
 
 /// What an operator is told about a client in the log, each at most once a minute.
@@ -59,9 +86,26 @@ impl Ledger {
         self.cores.iter().map(|counts| counts.requests.load(Relaxed)).sum()
     }
 
-    /// Access-Requests that came without Message-Authenticator: who would break if it were required.
-    pub fn without_message_authenticator(&self) -> u64 {
-        self.cores.iter().map(|counts| counts.without_message_authenticator.load(Relaxed)).sum()
+    /// Access-Requests without EAP-Message that came without Message-Authenticator: who would break if it were
+    /// required. Nothing vouches for them, so they may be anybody's.
+    pub fn without_message_authenticator(&self) -> Seen {
+        self.sum(|counts| &counts.without)
+    }
+
+    /// Verified Access-Requests without EAP-Message that came with Message-Authenticator: it would go on.
+    pub fn with_message_authenticator(&self) -> Seen {
+        self.sum(|counts| &counts.with)
+    }
+
+    /// Verified Access-Requests with EAP-Message: they have it always, and say nothing of the client's others.
+    pub fn eap_requests(&self) -> u64 {
+        self.cores.iter().map(|counts| counts.eap.load(Relaxed)).sum()
+    }
+
+    fn sum(&self, of: impl Fn(&Counts) -> &Sightings) -> Seen {
+        let count = self.cores.iter().map(|counts| of(counts).count.load(Relaxed)).sum();
+        let last_ns = self.cores.iter().map(|counts| of(counts).last_ns.load(Relaxed)).max();
+        Seen { count, last: last_ns.filter(|last_ns| *last_ns > 0).map(Instant::from_nanos) }
     }
 
     /// Whether it was seen to send Message-Authenticator, by the rules of `auto`.
@@ -78,8 +122,16 @@ impl Ledger {
         add_one(&self.cores[core].requests);
     }
 
-    pub(super) fn count_without_message_authenticator(&self, core: usize) {
-        add_one(&self.cores[core].without_message_authenticator);
+    pub(super) fn note_without_message_authenticator(&self, core: usize, now: Instant) {
+        self.cores[core].without.add(now);
+    }
+
+    pub(super) fn note_with_message_authenticator(&self, core: usize, now: Instant) {
+        self.cores[core].with.add(now);
+    }
+
+    pub(super) fn count_eap(&self, core: usize) {
+        add_one(&self.cores[core].eap);
     }
 
     /// A packet verified: the secrets are the same.

@@ -1,6 +1,7 @@
 //! `forewarn status`: what running servers and agents say of themselves, for people or as JSON.
 
 mod agent;
+mod blastradius;
 mod layout;
 mod server;
 #[cfg(test)]
@@ -23,10 +24,11 @@ const EVERY: Duration = Duration::from_secs(1);
 const CLEAR: &str = "\x1b[H\x1b[2J";
 
 /// Exit code 0 when everyone who was meant answered; without a target, when at least one did.
-pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
+pub(super) fn run(target: Option<&Path>, json: bool, watch: bool, blastradius: bool) -> ExitCode {
+    let about = if blastradius { About::BlastRadius } else { About::Everything };
     let terminal = io::stdout().is_terminal();
     loop {
-        let Look { mut page, troubles, good } = look(target, json, terminal);
+        let Look { mut page, troubles, good } = look(target, json, terminal, about);
         for trouble in troubles {
             // Who watches looks at one place.
             if watch && !json {
@@ -48,6 +50,13 @@ pub(super) fn run(target: Option<&Path>, json: bool, watch: bool) -> ExitCode {
     }
 }
 
+/// What a page is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum About {
+    Everything,
+    BlastRadius,
+}
+
 /// One look.
 struct Look {
     page: String,
@@ -57,7 +66,7 @@ struct Look {
     good: bool,
 }
 
-fn look(target: Option<&Path>, json: bool, terminal: bool) -> Look {
+fn look(target: Option<&Path>, json: bool, terminal: bool, about: About) -> Look {
     let (sockets, nobody) = match target::sockets(target) {
         Ok(sockets) => (sockets, None),
         Err(nobody) => (Vec::new(), Some(nobody.to_string())),
@@ -71,7 +80,7 @@ fn look(target: Option<&Path>, json: bool, terminal: bool) -> Look {
         }
     }
     let good = !statuses.is_empty() && (target.is_none() || troubles.is_empty());
-    let page = if json { as_json(&statuses) } else { as_text(&statuses, terminal) };
+    let page = if json { as_json(&statuses) } else { as_text(&statuses, terminal, about) };
     Look { page, troubles, good }
 }
 
@@ -94,16 +103,18 @@ fn as_json(statuses: &[Status]) -> String {
     }
 }
 
-fn as_text(statuses: &[Status], colour: bool) -> String {
+fn as_text(statuses: &[Status], colour: bool, about: About) -> String {
     let colour = colour && std::env::var_os("NO_COLOR").is_none();
     let now_us = clock::utc_nanos() / 1000;
     let pages: Vec<String> = statuses
         .iter()
         .map(|status| {
             let mut page = Page::new(colour, now_us);
-            match status {
-                Status::Server(server) => server::write(&mut page, server),
-                Status::Agent(agent) => agent::write(&mut page, agent),
+            match (status, about) {
+                (Status::Server(server), About::Everything) => server::write(&mut page, server),
+                (Status::Agent(agent), About::Everything) => agent::write(&mut page, agent),
+                (Status::Server(server), About::BlastRadius) => blastradius::server(&mut page, server),
+                (Status::Agent(agent), About::BlastRadius) => blastradius::agent(&mut page, agent),
             }
             page.finish()
         })

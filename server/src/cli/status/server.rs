@@ -2,6 +2,7 @@
 
 use forewarn_shell::control::{ClientStatus, ServerStatus, ToldStatus};
 
+use super::blastradius;
 use super::layout::{Page, Tone, or_dash, percent};
 
 /// Clients that are shown for each reason to show one; the rest are counted.
@@ -96,15 +97,8 @@ fn clients(page: &mut Page, status: &ServerStatus) {
     if let Some(more) = status.clients.len().checked_sub(CLIENTS_SHOWN).filter(|more| *more > 0) {
         page.line(&format!("and {more} more clients; --json shows them all"));
     }
-    let breaking: Vec<&str> = status
-        .clients
-        .iter()
-        .filter(|client| client.without_message_authenticator > 0)
-        .map(|client| client.name.as_str())
-        .take(CLIENTS_SHOWN)
-        .collect();
-    if !breaking.is_empty() {
-        page.line(&format!("send Access-Requests without Message-Authenticator: {}", breaking.join(", ")));
+    if let Some(summary) = blastradius::summary(status) {
+        page.line(&summary);
     }
 }
 

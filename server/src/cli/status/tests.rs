@@ -48,7 +48,7 @@ fn server() -> ServerStatus {
 
 #[test]
 fn piped_it_has_no_escapes_and_shows_what_matters() {
-    let text = as_text(&[Status::Server(Box::new(server()))], false);
+    let text = as_text(&[Status::Server(Box::new(server()))], false, About::Everything);
     assert!(!text.contains('\u{1b}'), "{text}");
     for expected in [
         "aaa-east  server 127.0.0.11  AWAY",
@@ -75,4 +75,39 @@ fn json_is_an_array_that_reads_back() {
 fn lengths_have_two_places() {
     let shown = [412_000, 3_250_000, 192_000_000, 7_380_000_000, 266_400_000_000].map(length);
     assert_eq!(shown, ["412 ms", "3.2 s", "3 min 12 s", "2 h 3 min", "3 d 2 h"]);
+}
+
+#[test]
+fn the_page_on_blastradius_says_who_would_break_and_the_line_to_change() {
+    let client = |name: &str, readiness: &str, without: u64| ClientStatus {
+        name: name.into(),
+        readiness: readiness.into(),
+        message_authenticator: "optional".into(),
+        without_message_authenticator: without,
+        ..ClientStatus::default()
+    };
+    let clients = vec![
+        client("new-ap", "ready", 0),
+        client("old-ap", "would-break", 12),
+        client("safe-ap", "required", 0),
+    ];
+    let status = ServerStatus { clients, ..server() };
+    let text = as_text(&[Status::Server(Box::new(status.clone()))], false, About::BlastRadius);
+    assert!(text.contains("BLASTRADIUS 2 OF 3 CLIENTS OPEN"), "{text}");
+    let place = |needle: &str| text.find(needle).unwrap_or_else(|| panic!("{needle} is missing in\n{text}"));
+    let order = [
+        "would break: none",
+        "old-ap",
+        "limit_proxy_state = \"yes\"",
+        "ready: every",
+        "new-ap",
+        "require_message_authenticator = \"yes\"",
+    ];
+    assert!(order.windows(2).all(|pair| place(pair[0]) < place(pair[1])), "{text}");
+    assert!(!text.contains("safe-ap"), "nothing to do about it");
+
+    let ordinary = as_text(&[Status::Server(Box::new(status))], false, About::Everything);
+    assert!(ordinary.contains("BlastRADIUS: of the clients 1 would break"), "{ordinary}");
+    let closed = ServerStatus { clients: vec![client("safe-ap", "required", 0)], ..server() };
+    assert!(!as_text(&[Status::Server(Box::new(closed))], false, About::Everything).contains("BlastRADIUS"));
 }

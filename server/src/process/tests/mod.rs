@@ -2,6 +2,7 @@
 
 mod access;
 mod accounting;
+mod blastradius;
 mod duplicates;
 mod heap;
 mod mschap;

@@ -50,7 +50,7 @@ pub struct ServerCounters {
     pub unexpected: u64,
     /// Datagrams that are no packets.
     pub malformed: u64,
-    /// Replies without the Message-Authenticator that is required of this server.
+    /// Replies to Access-Requests without Message-Authenticator: discarded where it is required of this server.
     pub without_message_authenticator: u64,
     /// Replies that the secret doesn't vouch for, or of a code that answers nothing.
     pub forged: u64,

@@ -366,6 +366,8 @@ impl Upstream {
         match reply.verify_reply(&home.key, kind.request_code(), &authenticator, rule(required)) {
             Err(forgery) => line.counters.count(forgery),
             Ok(reply) => {
+                let unsigned = kind == Kind::Auth && !reply.has_message_authenticator();
+                line.counters.without_message_authenticator += u64::from(unsigned);
                 line.counters.answered += 1;
                 self.handle_reply(now, leg, &reply);
             }

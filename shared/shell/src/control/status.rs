@@ -144,8 +144,23 @@ pub struct ClientStatus {
     pub requests: u64,
     /// `required`, `optional`, `learning`, `learnt`.
     pub message_authenticator: String,
-    /// Access-Requests that came without Message-Authenticator: who would break if it were required.
+    /// Access-Requests without EAP-Message that came without Message-Authenticator since the start: who would break if
+    /// it were required.
     pub without_message_authenticator: u64,
+    /// When the last of them came.
+    pub without_message_authenticator_at: Option<u64>,
+    /// Verified Access-Requests without EAP-Message that came with Message-Authenticator since the start.
+    pub with_message_authenticator: u64,
+    /// When the last of them came.
+    pub with_message_authenticator_at: Option<u64>,
+    /// Access-Requests with EAP-Message, which have it always and say nothing of the others.
+    pub eap_requests: u64,
+    /// Whether Proxy-State without Message-Authenticator is refused.
+    pub limit_proxy_state: bool,
+    /// What `require_message_authenticator = "yes"` would do (CVE-2024-3596): `required` (it is so, and nobody is the
+    /// worse for it), `dropping` (it is so, and requests are dropped for want of it), `ready` (nothing would break),
+    /// `would-break`, `would-break-partly` (some requests have it), `eap-only` and `unheard` (nobody knows yet).
+    pub readiness: String,
     /// The notice in force for it, if it gets notices.
     pub notice: Option<ToldStatus>,
 }
@@ -217,6 +232,10 @@ pub struct UpstreamStatus {
     pub outstanding: u64,
     /// When anything valid was last heard from it.
     pub heard_at: Option<u64>,
+    /// Whether its replies must carry Message-Authenticator.
+    pub requires_message_authenticator: bool,
+    /// Replies to Access-Requests without it: discarded where it is required, taken where it isn't.
+    pub without_message_authenticator: u64,
 }
 
 /// One move of the traffic.
