@@ -134,6 +134,7 @@ impl Desk {
             Request::Drain { .. }
             | Request::Resume
             | Request::Quiesce
+            | Request::FlushCache { .. }
             | Request::Disconnect { .. }
             | Request::Coa { .. } => {
                 Reply::Refused { errors: vec!["this is an agent; ask a server".to_owned()] }

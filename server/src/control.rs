@@ -1,6 +1,8 @@
 //! What the data plane adds to a status.
 
-use forewarn_shell::control::{ClientStatus, Counts};
+use std::sync::atomic::Ordering::Relaxed;
+
+use forewarn_shell::control::{ClientStatus, Counts, StoreStatus};
 use forewarn_shell::{clock, log};
 use forewarn_wire::MessageAuthenticatorRule;
 
@@ -26,7 +28,7 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("decisions.lost", shared.decisions().lost()),
     ];
     let accounting = shared.accounting().figures().counts();
-    let counted = counted.into_iter().chain(shared.dynauth().iter()).chain(accounting);
+    let counted = counted.into_iter().chain(shared.dynauth().iter()).chain(accounting).chain(users(shared));
     counted.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
@@ -36,7 +38,7 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
     let (pool, store) = (vitals.pool(), vitals.store());
     let now_ns = clock::now().as_nanos();
     let age = |since_ns: Option<u64>| since_ns.map_or(0.0, |since| now_ns.saturating_sub(since) as f64 / 1e9);
-    let gauges = vec![
+    let mut gauges = vec![
         ("requests.in-flight", vitals.in_flight() as f64),
         ("requests.queue-delay-seconds", vitals.queue_delay(now_ns).as_secs_f64()),
         ("workers.max", f64::from(pool.max())),
@@ -46,8 +48,64 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
         ("store.queued", f64::from(store.queued())),
         ("store.queue-age-seconds", age(store.oldest_queued_ns())),
     ];
+    let directory = shared.directory();
+    if directory.has_sources() {
+        gauges.push(("users.cache.size", directory.cache().size() as f64));
+        gauges.push(("users.cache.size-max", directory.cache().size_max() as f64));
+        gauges.push(("users.under-way", directory.under_way() as f64));
+    }
+    if let Some(sql) = shared.sources().sql() {
+        gauges.push(("sql.connections", f64::from(sql.standing().live())));
+        gauges.push(("sql.away", f64::from(u8::from(sql.standing().is_away()))));
+    }
     let accounting = shared.accounting().figures().gauges(clock::utc().as_millis());
     gauges.into_iter().chain(accounting).collect()
+}
+
+/// Of users that are kept elsewhere; nothing where all are in the configuration.
+fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
+    let (directory, sources) = (shared.directory(), shared.sources());
+    if !directory.has_sources() {
+        return Vec::new();
+    }
+    let (cache, counts) = (directory.cache(), directory.counts());
+    let mut counted = vec![
+        ("users.cache.hits", cache.counts.hits()),
+        ("users.cache.negative", cache.counts.negative.load(Relaxed)),
+        ("users.cache.misses", cache.counts.misses.load(Relaxed)),
+        ("users.cache.expired", cache.counts.expired.load(Relaxed)),
+        ("users.cache.stale", cache.counts.stale.load(Relaxed)),
+        ("users.cache.invalidated", cache.counts.invalidated.load(Relaxed)),
+        ("users.asked", counts.asked.load(Relaxed)),
+        ("users.joined", counts.joined.load(Relaxed)),
+        ("users.away", counts.away.load(Relaxed)),
+        ("users.refused", counts.refused.load(Relaxed)),
+    ];
+    if let Some(sql) = sources.sql() {
+        let sql = sql.counts();
+        counted.extend([
+            ("sql.batches", sql.batches),
+            ("sql.names", sql.names),
+            ("sql.faulty-rows", sql.faults),
+            ("sql.losses", sql.losses),
+        ]);
+    }
+    counted
+}
+
+/// The databases and directories that are asked for users.
+pub fn stores(shared: &Shared) -> Vec<StoreStatus> {
+    let sources = shared.sources();
+    let Some(sql) = sources.sql() else { return Vec::new() };
+    let standing = sql.standing();
+    let (cause, since) = standing.state();
+    let state = match (standing.is_away(), since) {
+        (true, _) => "away",
+        (false, None) => "starting",
+        (false, Some(_)) => "running",
+    };
+    let since = since.map(clock::micros_since_1970);
+    vec![StoreStatus { name: "users".to_owned(), state: state.to_owned(), cause, since }]
 }
 
 /// The clients of the configuration, in its order, without what they were told.

@@ -8,11 +8,12 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use forewarn_shell::state::{StateDir, StateError};
 use forewarn_shell::{clock, random};
 use rand_core::Rng as _;
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::decisions::Decisions;
 use crate::dynauth;
-use crate::health::Pool;
+use crate::health::{Databases, Pool};
 use crate::metrics::latency::Latencies;
 use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
@@ -276,6 +277,12 @@ impl Shared {
 impl Pool for Shared {
     fn submit(&self, stamp_ns: u64, job: Box<dyn FnOnce() + Send>) -> Result<(), QueueFull> {
         self.workers.submit(stamp_ns, job)
+    }
+}
+
+impl Databases for Shared {
+    fn probe_users(&self) -> Option<oneshot::Receiver<Result<(), String>>> {
+        self.sources.load().sql().map(store::sql::Users::probe)
     }
 }
 

@@ -28,7 +28,7 @@ use forewarn_wire::notice::MAX_OCTETS;
 use tokio::sync::mpsc;
 
 use crate::config::Config;
-use crate::health::{CheckContext, Checked, Health, Pool, Services};
+use crate::health::{CheckContext, Checked, Databases, Health, Pool, Services};
 use crate::shared::Shared;
 
 use campaign::{Campaign, Order};
@@ -65,8 +65,11 @@ impl Announcer {
         let config = shared.config();
         let now = clock::now();
         let post = Post::open(&config)?;
-        let context =
-            CheckContext { pool: Arc::clone(&shared) as Arc<dyn Pool>, folder: config.folder.clone() };
+        let context = CheckContext {
+            pool: Arc::clone(&shared) as Arc<dyn Pool>,
+            databases: Arc::clone(&shared) as Arc<dyn Databases>,
+            folder: config.folder.clone(),
+        };
         let (services, results) = Services::new(&config.services, context, now);
         let mut campaign = Campaign::new(Arc::clone(&config), epoch, now);
         campaign.set_transports(post.transports(&config));

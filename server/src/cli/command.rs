@@ -26,6 +26,10 @@ pub(super) fn quiesce(target: Option<&Path>, json: bool) -> ExitCode {
     tell(target, json, &Request::Quiesce, target::PATIENCE)
 }
 
+pub(super) fn flush(target: Option<&Path>, json: bool, user: Option<String>) -> ExitCode {
+    tell(target, json, &Request::FlushCache { user }, target::PATIENCE)
+}
+
 pub(super) fn reload(target: Option<&Path>, json: bool) -> ExitCode {
     tell(target, json, &Request::Reload, RELOAD_PATIENCE)
 }

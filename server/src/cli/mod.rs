@@ -4,6 +4,8 @@
 
 mod check;
 mod command;
+mod database;
+mod db;
 pub mod demo;
 mod dict;
 mod dynauth;
@@ -12,6 +14,7 @@ mod import;
 mod screen;
 mod status;
 mod target;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -48,6 +51,15 @@ enum Command {
     Coa(dynauth::CoaArgs),
     /// Say what would become of a request, step by step, and what to change
     Explain(explain::ExplainArgs),
+    /// Prepare the database of a server's [sql]
+    #[command(subcommand)]
+    Db(db::DbCommand),
+    /// Add, delete, show and import the users of the database of a server's [sql]
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// What servers remember of users that are kept elsewhere
+    #[command(subcommand)]
+    Cache(CacheCommand),
     /// Look at RADIUS dictionaries
     #[command(subcommand)]
     Dict(DictCommand),
@@ -103,6 +115,18 @@ struct DrainArgs {
 }
 
 #[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Have a server forget what it remembers, so that it asks the database or directory anew
+    Flush {
+        #[command(flatten)]
+        target: TargetArgs,
+        /// Of this user only
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum DictCommand {
     /// Load dictionary files or folders and report what they define
     Check {
@@ -125,6 +149,11 @@ pub fn main() -> ExitCode {
         Command::Disconnect(args) => dynauth::disconnect(args),
         Command::Coa(args) => dynauth::coa(args),
         Command::Explain(args) => explain::run(&args),
+        Command::Db(command) => db::run(&command),
+        Command::User(command) => user::run(command),
+        Command::Cache(CacheCommand::Flush { target, user }) => {
+            command::flush(target.target.as_deref(), target.json, user)
+        }
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
         Command::Import(command) => import::run(&command),
     }

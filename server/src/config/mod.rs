@@ -399,6 +399,8 @@ pub enum Check {
         /// Absolute.
         path: PathBuf,
     },
+    /// The users' database answers a look-up.
+    Sql,
     /// A command exits 0, run in the configuration's folder, without a shell.
     Command {
         /// Program and arguments; at least the program.

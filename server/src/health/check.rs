@@ -60,11 +60,19 @@ impl Pool for Workers {
     }
 }
 
+/// The databases that requests are answered from: the connections that are checked are those.
+pub trait Databases: Send + Sync {
+    /// Asks the users' database for a sign of life; the answer comes later. `None`: there is none.
+    fn probe_users(&self) -> Option<oneshot::Receiver<Result<(), String>>>;
+}
+
 /// What checks need besides what they check.
 #[derive(Clone)]
 pub struct CheckContext {
     /// For those that block.
     pub pool: Arc<dyn Pool>,
+    /// For those of databases.
+    pub databases: Arc<dyn Databases>,
     /// Where commands run: the configuration's folder.
     pub folder: PathBuf,
 }
@@ -84,6 +92,7 @@ pub async fn check(check: &Check, patience: Duration, context: &CheckContext, dy
             let path = path.clone();
             on_pool(context, patience, move || pid_file(&path)).await
         }
+        Check::Sql => sql(&*context.databases, patience).await,
         Check::Command { command } => {
             if dying.load(Ordering::Acquire) {
                 return Finding::failure("the last one was killed and hasn't died yet");
@@ -99,6 +108,18 @@ async fn tcp(address: SocketAddr, patience: Duration) -> Finding {
         Ok(Ok(_)) => Finding::success("connected"),
         Ok(Err(error)) => Finding::failure(error.to_string()),
         Err(_) => Finding::failure(format!("no connection within {patience:?}")),
+    }
+}
+
+async fn sql(databases: &dyn Databases, patience: Duration) -> Finding {
+    let Some(answered) = databases.probe_users() else {
+        return Finding::nothing("the configuration in force has no users' database");
+    };
+    match timeout(patience, answered).await {
+        Ok(Ok(Ok(()))) => Finding::success("answered a look-up"),
+        Ok(Ok(Err(cause))) => Finding::failure(cause),
+        Ok(Err(_)) => Finding::failure("the connection broke"),
+        Err(_) => Finding::failure(format!("no answer within {patience:?}")),
     }
 }
 

@@ -21,7 +21,7 @@ use forewarn_proto::time::Instant;
 use crate::config::{Config, HealthLimits};
 use crate::vitals::Vitals;
 
-pub use check::{CheckContext, Finding, Pool};
+pub use check::{CheckContext, Databases, Finding, Pool};
 pub use service::{Checked, Services};
 
 use machine::Machine;

@@ -175,7 +175,16 @@ impl Pool for Hold {
 }
 
 fn context(pool: Arc<dyn Pool>) -> CheckContext {
-    CheckContext { pool, folder: std::env::temp_dir() }
+    CheckContext { pool, databases: Arc::new(NoDatabase), folder: std::env::temp_dir() }
+}
+
+/// Nothing to ask.
+struct NoDatabase;
+
+impl Databases for NoDatabase {
+    fn probe_users(&self) -> Option<tokio::sync::oneshot::Receiver<Result<(), String>>> {
+        None
+    }
 }
 
 fn real() -> CheckContext {

@@ -21,6 +21,7 @@ use crate::listen::Cores;
 use crate::log;
 use crate::metrics::{self, Figures, Metrics};
 use crate::shared::StartError;
+use crate::store::directory::Directory;
 
 /// How often an operator who waits for a drain hears how far it is.
 const DRAIN_WORD: Duration = Duration::from_secs(1);
@@ -199,6 +200,7 @@ impl Director {
                 tokio::spawn(dynauth::serve(Arc::clone(&self.running.shared), asked));
                 return;
             }
+            Request::FlushCache { ref user } => flush(&self.running.shared.directory(), user.as_deref()),
             Request::Reload => {
                 self.reloading.push(asked);
                 self.check();
@@ -302,6 +304,7 @@ impl Director {
             },
             requests: shared.requests().collect(),
             counters: control::counters(shared, cores),
+            stores: control::stores(shared),
             clients: control::clients(shared),
             strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
             ..ServerStatus::default()
@@ -310,6 +313,16 @@ impl Director {
         self.announcer.fill(&mut status);
         status
     }
+}
+
+/// Forgets what is remembered of a user, or of all.
+fn flush(directory: &Directory, user: Option<&str>) -> Reply {
+    let message = match user {
+        Some(user) if directory.forget(user) => format!("forgot {user:?}"),
+        Some(user) => format!("nothing was remembered of {user:?}"),
+        None => format!("forgot {} users", directory.clear()),
+    };
+    Reply::Done { message }
 }
 
 /// What the check under way found; never while there is none.

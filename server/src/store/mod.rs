@@ -9,6 +9,7 @@ mod runtime;
 pub mod sources;
 pub mod spool;
 pub mod sql;
+pub mod standing;
 pub mod tls;
 
 pub use accounting::{Accounting, Entry, StoreError};

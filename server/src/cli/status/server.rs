@@ -1,6 +1,6 @@
 //! A server's page.
 
-use forewarn_shell::control::{ClientStatus, ServerStatus, ToldStatus};
+use forewarn_shell::control::{ClientStatus, ServerStatus, StoreStatus, ToldStatus};
 
 use super::blastradius;
 use super::layout::{Page, Tone, or_dash, percent};
@@ -16,6 +16,7 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     }
     load(page, status);
     services(page, status);
+    stores(page, status);
     clients(page, status);
     page.counts("requests", &status.requests);
     page.counts("notices", &status.notices);
@@ -81,6 +82,15 @@ fn services(page: &mut Page, status: &ServerStatus) {
         })
         .collect();
     page.table("services", &["service", "role", "state", "for", "weight", "last check"], &rows);
+}
+
+fn stores(page: &mut Page, status: &ServerStatus) {
+    let row = |store: &StoreStatus| {
+        let since = store.since.map_or_else(|| "-".to_owned(), |since| page.since(since));
+        vec![store.name.clone(), store.state.clone(), since, store.cause.clone()]
+    };
+    let rows: Vec<Vec<String>> = status.stores.iter().map(row).collect();
+    page.table("databases", &["database", "state", "for", "cause"], &rows);
 }
 
 fn clients(page: &mut Page, status: &ServerStatus) {

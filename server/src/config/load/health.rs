@@ -86,11 +86,11 @@ fn switched_on(value: &Value<'_>) -> Result<(), Wrong> {
     value.boolean().map(|_| ()).map_err(|wrong| Wrong::new(wrong.what, "write true"))
 }
 
-pub(super) fn services(root: &Table<'_>) -> Vec<Service> {
+pub(super) fn services(root: &Table<'_>, has_users: bool) -> Vec<Service> {
     each(bounded(root, "service", root.named_tables("service"), SERVICES_MAX), |table| {
         let name = table.text("name").then(plain).required();
         let role = role(table);
-        let check = check(table);
+        let check = check(table, has_users);
         let interval = table.duration("interval").within(INTERVAL_MIN, HOUR).or(2 * SECOND);
         let timeout = table.duration("timeout").within(INTERVAL_MIN, HOUR).or(2 * SECOND);
         let fall = table.integer("fall").within(1, 1000).or(3);
@@ -129,16 +129,26 @@ fn role(table: &Table<'_>) -> Option<Role> {
 /// Reads what one kind of check needs.
 type ReadCheck = fn(&Table<'_>) -> Option<Check>;
 
-fn check(table: &Table<'_>) -> Option<Check> {
+fn check(table: &Table<'_>, has_users: bool) -> Option<Check> {
     let hint = "write check = { kind = \"tcp\", address = \"192.0.2.1:389\" }";
     if !table.has("check") {
         table.error("check", Wrong::new("this [[service]] has no `check`", hint));
     }
     let check = table.optional_table("check")?;
-    let kinds: [(&str, ReadCheck); 5] =
-        [("tcp", tcp), ("icmp", icmp), ("process", process), ("pid_file", pid_file), ("command", command)];
-    let read = check.choice("kind", &kinds, &["http", "radius", "sql"]).required()?;
+    let kinds: [(&str, ReadCheck); 6] = [
+        ("tcp", tcp),
+        ("icmp", icmp),
+        ("process", process),
+        ("pid_file", pid_file),
+        ("command", command),
+        ("sql", |_| Some(Check::Sql)),
+    ];
+    let read = check.choice("kind", &kinds, &["http", "radius"]).required()?;
     let resolved = read(&check);
+    if resolved == Some(Check::Sql) && !has_users {
+        let hint = "add [sql] with users = true, or check something else";
+        check.error("kind", Wrong::new("\"sql\" is of the users' database, and there is none", hint));
+    }
     check.finish();
     resolved
 }

@@ -67,7 +67,6 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let policies = policy::policies(&root, &dictionary);
     let workers = server::workers(&root);
     let health = health::health(&root);
-    let services = health::services(&root);
     let topology = notice::topology(&root);
     let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
     let reconnect = server::reconnect(&root);
@@ -76,6 +75,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let metrics = operating::metrics(&root);
     let sql = sql::sql(&root, server.as_ref());
     let accounting = sql::accounting(&root);
+    let services = health::services(&root, sql.as_ref().is_some_and(|sql| sql.users));
     let sources = user::sources(&root, sources, &users, sql.as_ref(), ldap.is_some());
     root.finish();
     let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {

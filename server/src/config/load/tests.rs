@@ -183,7 +183,6 @@ fn what_comes_later_is_refused_by_name() {
         ("transport = \"udp\" ", "transport = \"dtls\" "),
         ("kind = \"process\", name", "kind = \"http\", name"),
         ("interval = \"1s\"", "load = 'cpu'"),
-        ("kind = \"process\", name", "kind = \"sql\", name"),
     ] {
         let found = wrong_with(line, other);
         assert!(found[0].contains("is not available yet"), "{other}: {found:?}");

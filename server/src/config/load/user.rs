@@ -30,11 +30,14 @@ pub(super) fn dictionary(root: &Table<'_>) -> Arc<Dictionary> {
     Arc::new(dictionary)
 }
 
+/// `sources` of `[users]`, and where they stand.
+pub(super) type Given = (Vec<Source>, Place);
+
 /// The users of the configuration, then those of the file that `[users]` names, with what is wrong in that file.
 pub(super) fn users<'d>(
     root: &Table<'d>,
     dictionary: &Dictionary,
-) -> (Vec<User>, Option<(Vec<Source>, Place)>, Diagnostics) {
+) -> (Vec<User>, Option<Given>, Diagnostics) {
     let mut users =
         each(bounded(root, "user", root.named_tables("user"), USERS_MAX), |table| user(table, dictionary));
     let table = root.table("users");
@@ -81,7 +84,7 @@ fn distinct(sources: Vec<Source>) -> Result<Vec<Source>, Wrong> {
 /// Where users are looked for: what `[users] sources` says, else everything that is configured.
 pub(super) fn sources(
     root: &Table<'_>,
-    given: Option<(Vec<Source>, Place)>,
+    given: Option<Given>,
     users: &[User],
     sql: Option<&Sql>,
     has_ldap: bool,

@@ -7,8 +7,7 @@ mod postgres;
 mod queue;
 pub mod schema;
 mod sqlite;
-pub mod standing;
-pub(crate) mod statements;
+pub mod statements;
 
 use std::io;
 use std::sync::Arc;
@@ -23,13 +22,19 @@ use self::accounts::{Accounts, Known};
 use self::connect::Connector;
 use self::lines::Lines;
 use self::queue::{Batch, Queue};
-use self::standing::Standing;
+pub use self::sqlite::create_file;
 use super::Runtime;
 use super::cache::Keep;
 use super::directory::{Query, Source};
+use super::standing::Standing;
 use super::tls::TlsError;
 use crate::config::sql::{Engine, Sql};
 use crate::users::Lookup;
+
+/// The channel on which PostgreSQL says what has changed: the name of a user, or nothing, which means anything.
+pub fn notice_channel() -> &'static str {
+    "forewarn"
+}
 
 /// Probes that may wait.
 const PROBES_MAX: usize = 16;

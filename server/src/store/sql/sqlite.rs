@@ -1,5 +1,8 @@
 //! Look-ups on embedded SQLite: one thread that reads.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +14,7 @@ use super::Inner;
 use super::connect::Backoff;
 use super::lines::Lines;
 use super::queue::Batch;
+use super::schema::complete_sqlite;
 use super::statements::{Dialect, GROUPS, USERS};
 
 /// How often the thread looks up from an empty queue: for probes, and for what has changed.
@@ -38,11 +42,40 @@ pub(super) fn serve(inner: &Arc<Inner>, path: &Path, timeout: Duration) {
     }
 }
 
-/// Opens the database for reading. It has answered a look-up.
+/// Makes a database that isn't there yet, with its folder, for its owner only: secrets and who was where are in it.
+/// SQLite gives the files beside it the same mode.
+///
+/// # Errors
+/// It can't be made.
+pub fn create_file(path: &Path) -> rusqlite::Result<()> {
+    let made =
+        path.parent().map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder));
+    let made = made.and_then(|()| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path));
+    match made {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(rusqlite::Error::SqliteFailure(
+            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CANTOPEN),
+            Some(error.to_string()),
+        )),
+    }
+}
+
+/// Opens the database for reading, with all its tables. It has answered a look-up.
 fn open(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
+    create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let database = Connection::open_with_flags(path, flags)?;
+    let mut database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(timeout)?;
+    database.pragma_update(None, "journal_mode", "wal")?;
+    let made = complete_sqlite(&mut database)?;
+    if !made.missing.is_empty() {
+        tracing::info!(
+            "{}: created {} tables and indexes that were missing",
+            path.display(),
+            made.missing.len()
+        );
+    }
     database.pragma_update(None, "query_only", true)?;
     database.set_prepared_statement_cache_capacity(8);
     read(&database, USERS, &[""])?;

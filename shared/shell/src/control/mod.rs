@@ -17,7 +17,7 @@ pub use client::{ask, discover};
 pub use server::{Asked, Listener};
 pub use status::{
     AgentStatus, ClientStatus, Counts, LoadStatus, ParameterStatus, Program, ServerStatus, ServiceStatus,
-    Status, SwitchStatus, ToldStatus, UpstreamStatus, WatchStatus,
+    Status, StoreStatus, SwitchStatus, ToldStatus, UpstreamStatus, WatchStatus,
 };
 
 /// The longest request, in octets: anything longer is refused.
@@ -42,6 +42,11 @@ pub enum Request {
     Quiesce,
     /// Read your configuration again.
     Reload,
+    /// Forget what you remember of users that are kept elsewhere.
+    FlushCache {
+        /// Of this one; absent: of all.
+        user: Option<String>,
+    },
     /// Have the NAS of live sessions end them (RFC 5176 section 2.1). A reply comes for each.
     Disconnect {
         /// Whose sessions.

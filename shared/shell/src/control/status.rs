@@ -53,6 +53,9 @@ pub struct ServerStatus {
     pub load: LoadStatus,
     /// The services it needs.
     pub services: Vec<ServiceStatus>,
+    /// The databases and directories it asks.
+    #[serde(default)]
+    pub stores: Vec<StoreStatus>,
     /// Its clients, and who of them has been told what.
     pub clients: Vec<ClientStatus>,
     /// Requests by answer and cause, for example `access-accept.password` or `silence.unknown-client`.
@@ -129,6 +132,19 @@ pub struct ServiceStatus {
     pub since: u64,
     /// What it adds to the load when it fails.
     pub weight: f64,
+}
+
+/// A database or directory that is asked for each request that needs it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// What is asked there: `users`.
+    pub name: String,
+    /// `running`, `starting`, `away`.
+    pub state: String,
+    /// Why it is away.
+    pub cause: String,
+    /// Since when it is in this state; absent: it hasn't been tried yet.
+    pub since: Option<u64>,
 }
 
 /// One client and what it has been told.

@@ -8,6 +8,8 @@ mod shape;
 
 use std::collections::BTreeMap;
 
+use rusqlite::{Connection, TransactionBehavior};
+
 use super::statements::Dialect;
 
 pub use shape::Shape;
@@ -39,6 +41,16 @@ pub enum Kind {
     Index,
 }
 
+impl Kind {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Table => "table",
+            Kind::Index => "index",
+        }
+    }
+}
+
 /// What is to be done to a database.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Plan {
@@ -64,6 +76,52 @@ pub fn notify(dialect: Dialect) -> String {
         Dialect::PostgreSql => POSTGRESQL_NOTIFY.to_owned(),
         Dialect::Sqlite => SQLITE_NOTIFY.to_owned(),
     }
+}
+
+/// What the schema makes on SQLite, found out in memory.
+///
+/// # Errors
+/// SQLite's.
+pub fn wanted_of_sqlite() -> rusqlite::Result<Shape> {
+    let database = Connection::open_in_memory()?;
+    for part in parts(Dialect::Sqlite) {
+        database.execute_batch(&part.text)?;
+    }
+    Shape::of_sqlite(&database, &tables(Dialect::Sqlite))
+}
+
+/// Creates what an SQLite database misses that has no users' table at all: it is ours from the beginning, and says what
+/// has changed too. Any other is left alone: what it misses may be missing for a reason.
+///
+/// # Errors
+/// SQLite's.
+pub fn complete_sqlite(database: &mut Connection) -> rusqlite::Result<Plan> {
+    let tables = tables(Dialect::Sqlite);
+    let missing = |database: &Connection| -> rusqlite::Result<Plan> {
+        Ok(plan(&parts(Dialect::Sqlite), &wanted_of_sqlite()?, &Shape::of_sqlite(database, &tables)?))
+    };
+    if !is_ours(&missing(database)?) {
+        return Ok(Plan::default());
+    }
+    // Again, as the only writer: another program may be at the same.
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let plan = missing(&transaction)?;
+    if !is_ours(&plan) {
+        return Ok(Plan::default());
+    }
+    for part in &plan.missing {
+        transaction.execute_batch(&part.text)?;
+    }
+    transaction.execute_batch(SQLITE_NOTIFY)?;
+    transaction.commit()?;
+    Ok(plan)
+}
+
+/// Whether every users' table is missing.
+fn is_ours(plan: &Plan) -> bool {
+    const USERS: [&str; 5] = ["radcheck", "radreply", "radusergroup", "radgroupcheck", "radgroupreply"];
+    let is_missing = |name| plan.missing.iter().any(|part| part.kind == Kind::Table && part.name == name);
+    USERS.into_iter().all(is_missing)
 }
 
 /// Compares what there is with what there should be.

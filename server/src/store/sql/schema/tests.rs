@@ -1,20 +1,10 @@
 //! Plans for SQLite; those for PostgreSQL are tested with a real one.
 
-use rusqlite::Connection;
-
 use super::*;
-
-fn wanted() -> Shape {
-    let database = Connection::open_in_memory().unwrap();
-    for part in parts(Dialect::Sqlite) {
-        database.execute_batch(&part.text).unwrap();
-    }
-    Shape::of_sqlite(&database, &tables(Dialect::Sqlite)).unwrap()
-}
 
 fn plan_for(database: &Connection) -> Plan {
     let found = Shape::of_sqlite(database, &tables(Dialect::Sqlite)).unwrap();
-    plan(&parts(Dialect::Sqlite), &wanted(), &found)
+    plan(&parts(Dialect::Sqlite), &wanted_of_sqlite().unwrap(), &found)
 }
 
 #[test]
@@ -36,6 +26,17 @@ fn an_empty_database_misses_everything_and_then_nothing() {
     database.execute_batch(&notify(Dialect::Sqlite)).unwrap();
     database.execute_batch(&notify(Dialect::Sqlite)).unwrap();
     assert_eq!(plan_for(&database), Plan::default());
+}
+
+#[test]
+fn one_that_is_ours_from_the_beginning_counts_changes() {
+    let mut database = Connection::open_in_memory().unwrap();
+    assert!(!complete_sqlite(&mut database).unwrap().missing.is_empty());
+    assert_eq!(complete_sqlite(&mut database).unwrap(), Plan::default());
+    database.execute_batch("INSERT INTO radcheck (username) VALUES ('alice'); DELETE FROM radcheck").unwrap();
+    let number: i64 =
+        database.query_row("SELECT number FROM forewarn_changes", [], |row| row.get(0)).unwrap();
+    assert_eq!(number, 2);
 }
 
 #[test]
