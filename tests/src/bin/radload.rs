@@ -84,14 +84,17 @@ fn main() -> ExitCode {
             Asked::Status => Kind::Status,
         },
         user: arguments.user,
+        users: 0,
         password: arguments.password,
         ports: arguments.ports,
         threads: arguments.threads,
         pace: arguments.rate.map_or(Pace::Window(arguments.window), Pace::Rate),
         warm_up: seconds(arguments.warm_up),
         duration: seconds(arguments.seconds),
+        limit: None,
         repeat: arguments.repeat.map(seconds),
         patience: seconds(arguments.patience),
+        signed: true,
         processes: arguments.pid,
     };
     match run(&plan) {

@@ -31,8 +31,10 @@ pub struct Plan {
     pub secret: Vec<u8>,
     /// What is asked.
     pub kind: Kind,
-    /// The user's name.
+    /// The user's name, or its beginning when there are several.
     pub user: String,
+    /// Several users: their names end in six digits, and each is asked for in turn; 0: one.
+    pub users: u32,
     /// The user's password.
     pub password: String,
     /// How many source ports, each with 256 identifiers.
@@ -45,10 +47,14 @@ pub struct Plan {
     pub warm_up: Duration,
     /// Measured.
     pub duration: Duration,
+    /// Ends once so many requests are sent, and measures until the last answer; never when absent.
+    pub limit: Option<u64>,
     /// An unanswered request is sent again, the same octets, each time this has passed; never when absent.
     pub repeat: Option<Duration>,
     /// Then it is lost.
     pub patience: Duration,
+    /// Whether an answer needs a Message-Authenticator. Accounting-Responses don't, whatever this says.
+    pub signed: bool,
     /// Processes whose CPU time and memory are measured.
     pub processes: Vec<u32>,
 }
@@ -62,14 +68,17 @@ impl Plan {
             secret: secret.as_bytes().to_vec(),
             kind: Kind::Pap,
             user: "alice".to_owned(),
+            users: 0,
             password: "wonderland".to_owned(),
             ports: 4,
             threads: 1,
             pace: Pace::Window(32),
             warm_up: Duration::from_secs(1),
             duration: Duration::from_secs(5),
+            limit: None,
             repeat: None,
             patience: Duration::from_secs(3),
+            signed: true,
             processes: Vec::new(),
         }
     }
@@ -118,10 +127,18 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
                 scope.spawn(move || drive(plan, &key, measured, numbers))
             })
             .collect();
-        let cost = Costs::watch(&plan.processes, measured);
-        let mut report = Report { duration: plan.duration, ..Report::default() };
+        let mut cost = Costs::begin(&plan.processes, measured);
+        if plan.limit.is_none() {
+            cost.end(measured);
+        }
+        let mut report = Report::default();
         for worker in workers {
             report.merge(&worker.join().expect("a load thread doesn't panic")?);
+        }
+        if plan.limit.is_some() {
+            cost.end(Measured { from, to: clock::now() });
+        } else {
+            report.duration = plan.duration;
         }
         report.costs = cost.per_request(report.tally.answered_in_time);
         Ok::<_, io::Error>(report)
@@ -156,13 +173,18 @@ fn drive(
 struct Costs(Vec<(u32, Option<Usage>, Option<Usage>)>);
 
 impl Costs {
-    /// Sleeps through the measured time.
-    fn watch(processes: &[u32], measured: Measured) -> Costs {
+    /// Sleeps until the measured time begins.
+    fn begin(processes: &[u32], measured: Measured) -> Costs {
         thread::sleep(measured.from.since(clock::now()));
-        let before: Vec<_> = processes.iter().map(|&pid| usage(pid)).collect();
+        Costs(processes.iter().map(|&pid| (pid, usage(pid), None)).collect())
+    }
+
+    /// Sleeps until it ends.
+    fn end(&mut self, measured: Measured) {
         thread::sleep(measured.to.since(clock::now()));
-        let after = processes.iter().map(|&pid| usage(pid));
-        Costs(processes.iter().zip(before).zip(after).map(|((&pid, b), a)| (pid, b, a)).collect())
+        for (pid, _, after) in &mut self.0 {
+            *after = usage(*pid);
+        }
     }
 
     fn per_request(&self, requests: u64) -> Vec<Cost> {

@@ -1,5 +1,6 @@
 //! One source port: 256 identifiers, and what is outstanding on them.
 
+use std::borrow::Cow;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -93,7 +94,7 @@ impl Port {
         let mut looked = started;
         loop {
             let now = clock::now();
-            if now < self.measured.to {
+            if now < self.measured.to && !self.is_exhausted() {
                 self.begin(started, now)?;
             } else if self.outstanding == 0 {
                 return Ok(self.report);
@@ -113,18 +114,27 @@ impl Port {
         }
     }
 
+    /// Whether the plan's limit is reached: port k of n sends the requests k, k + n, k + 2n, ...
+    fn is_exhausted(&self) -> bool {
+        let next = self.begun * self.plan.ports.max(1) as u64 + self.number as u64;
+        self.plan.limit.is_some_and(|limit| next >= limit)
+    }
+
     /// Begins as many requests as are due.
     fn begin(&mut self, started: Instant, now: Instant) -> io::Result<()> {
         match self.plan.pace {
             Pace::Window(window) => {
-                while self.outstanding < usize::from(window.max(1)) && self.outbound.len() < BATCH {
+                while self.outstanding < usize::from(window.max(1))
+                    && self.outbound.len() < BATCH
+                    && !self.is_exhausted()
+                {
                     self.ask(now, now)?;
                 }
             }
             Pace::Rate(rate) => {
                 // Each port takes its turn: port k of n sends the requests k, k + n, k + 2n, ...
                 let ports = self.plan.ports.max(1) as f64;
-                while self.outbound.len() < BATCH {
+                while self.outbound.len() < BATCH && !self.is_exhausted() {
                     let turn = (self.begun as f64).mul_add(ports, self.number as f64);
                     let due = started + Duration::from_secs_f64(turn / rate.max(1e-3));
                     if due > now {
@@ -180,7 +190,10 @@ impl Port {
                 tally.bad += 1;
                 continue;
             }
-            let rule = MessageAuthenticatorRule::Required;
+            let rule = match self.plan.signed {
+                true => MessageAuthenticatorRule::Required,
+                false => MessageAuthenticatorRule::Optional,
+            };
             match packet.verify_reply(&self.key, slot.code, &slot.authenticator, rule) {
                 Err(_) if !slot.busy => tally.stray += 1,
                 Err(_) => tally.bad += 1,
@@ -196,6 +209,9 @@ impl Port {
                     if self.measured.from <= now && now < self.measured.to {
                         tally.answered_in_time += 1;
                         self.report.latencies.record(now.since(slot.since));
+                        if self.plan.limit.is_some() {
+                            self.report.duration = now.since(self.measured.from);
+                        }
                     }
                 }
             }
@@ -247,7 +263,7 @@ impl Question<'_> {
         }
         match plan.kind {
             Kind::Pap => {
-                writer.attribute(number::USER_NAME, plan.user.as_bytes())?;
+                writer.attribute(number::USER_NAME, self.user().as_bytes())?;
                 writer.user_password(self.key, &authenticator, plan.password.as_bytes())?;
             }
             Kind::Chap => {
@@ -257,7 +273,7 @@ impl Question<'_> {
                     plan.password.as_bytes(),
                     &authenticator,
                 ));
-                writer.attribute(number::USER_NAME, plan.user.as_bytes())?;
+                writer.attribute(number::USER_NAME, self.user().as_bytes())?;
                 writer.attribute(number::CHAP_PASSWORD, &value)?;
             }
             Kind::Acct => self.session(&mut writer)?,
@@ -273,15 +289,27 @@ impl Question<'_> {
         Ok(writer.request(self.key, authenticator)?.len())
     }
 
-    /// Start, interim and stop of the same session, then the next session.
+    /// The one user, or the next of them.
+    fn user(&self) -> Cow<'_, str> {
+        let plan = self.plan;
+        if plan.users == 0 {
+            return Cow::Borrowed(&plan.user);
+        }
+        let turn = self.number * plan.ports.max(1) as u64 + self.port as u64;
+        Cow::Owned(format!("{}{:06}", plan.user, turn % u64::from(plan.users)))
+    }
+
+    /// Start, interim and stop of each session: of 256 sessions the starts, then the interims, then the stops, so that
+    /// a session's records are told one after the other and not side by side.
     fn session(&self, writer: &mut Writer<'_>) -> Result<(), WriteError> {
-        let step = (self.number % 3) as usize;
+        let (block, within) = (self.number / (3 * SESSIONS), self.number % (3 * SESSIONS));
+        let (step, session) = ((within / SESSIONS) as usize, block * SESSIONS + within % SESSIONS);
         let mut id = *b"load-0000-0000000000000000";
         hex(&mut id[5..9], self.port as u64);
-        hex(&mut id[10..], self.number / 3 + (u64::from(std::process::id()) << 40));
+        hex(&mut id[10..], session + (u64::from(std::process::id()) << 40));
         writer.integer(number::ACCT_STATUS_TYPE, [START, INTERIM, STOP][step])?;
         writer.attribute(number::ACCT_SESSION_ID, &id)?;
-        writer.attribute(number::USER_NAME, self.plan.user.as_bytes())?;
+        writer.attribute(number::USER_NAME, self.user().as_bytes())?;
         if step > 0 {
             writer.integer(number::ACCT_SESSION_TIME, 60 * step as u32)?;
             writer.integer(number::ACCT_INPUT_OCTETS, 1_000_000)?;
@@ -312,6 +340,8 @@ fn hex(out: &mut [u8], mut number: u64) {
 
 /// Octets of the longest request here.
 const ROOM: usize = 512;
+/// Sessions that a port tells of side by side: as many as it has identifiers.
+const SESSIONS: u64 = 256;
 /// Requests written before they are sent.
 const BATCH: usize = forewarn_shell::udp::BATCH;
 /// How often repetitions and losses are looked for.

@@ -12,7 +12,7 @@ use super::{Kind, Latencies};
 pub struct Report {
     /// What was asked.
     pub kind: Option<Kind>,
-    /// How long was measured.
+    /// How long was measured: as planned, or, of a limited number of requests, until the last answer.
     pub duration: Duration,
     /// Counts.
     pub tally: Tally,
@@ -84,6 +84,7 @@ impl Report {
         a.bad += b.bad;
         a.held_back += b.held_back;
         self.latencies.merge(&other.latencies);
+        self.duration = self.duration.max(other.duration);
     }
 
     /// Right answers per second while measuring.

@@ -8,6 +8,7 @@
 mod allocations;
 mod codec;
 mod daemons;
+mod freeradius;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -40,16 +41,22 @@ enum Section {
     Allocations,
     /// Sizes of the programs.
     Size,
+    /// Look-ups in PostgreSQL, cold and cached, beside FreeRADIUS's.
+    Users,
+    /// Durable accounting into PostgreSQL, beside FreeRADIUS's.
+    Accounting,
 }
 
 impl Section {
-    const ALL: [Section; 6] = [
+    const ALL: [Section; 8] = [
         Section::Codec,
         Section::Server,
         Section::Agent,
         Section::Latency,
         Section::Allocations,
         Section::Size,
+        Section::Users,
+        Section::Accounting,
     ];
 }
 
@@ -71,6 +78,8 @@ fn main() -> ExitCode {
             Section::Agent => daemons::agent(duration),
             Section::Latency => daemons::latency(duration),
             Section::Allocations => allocations::measure(),
+            Section::Users => freeradius::users(duration),
+            Section::Accounting => freeradius::accounting(duration),
             Section::Size => {
                 daemons::sizes();
                 Ok(())
