@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forewarn_dict::{Dictionary, Value};
 use forewarn_tests::config::{self, SECRET};
+use forewarn_tests::freeradius::Options;
 use forewarn_tests::{FreeRadius, Hosts, Postgres, Server};
 use forewarn_wire::{
     Attributes, Code, MessageAuthenticatorRule, Packet, RadiusKey, RequestAuthenticator, Writer,
@@ -59,7 +60,9 @@ fn the_same_stream_leaves_the_same_rows() {
     let mut hosts = Hosts::claim();
     let (their_database, our_database) =
         (Postgres::with_schema(hosts.host()), Postgres::with_schema(hosts.host()));
-    let theirs = FreeRadius::start(hosts.host(), &their_database);
+    // As shipped: what isn't plain is written in `=XX`.
+    let options = Options { auto_escape: false, ..Options::default() };
+    let theirs = FreeRadius::start_with(hosts.host(), &their_database, options);
     let (address, nas) = (hosts.host(), hosts.host());
     let sql = our_database.section() + "users = false\n[log]\ndecisions = \"none\"\n";
     let _server = Server::start(&config::server(&hosts, "ours", address, &[], &sql));

@@ -390,8 +390,8 @@ impl Told {
     }
 
     fn hostile(&mut self) {
-        for name in super::cases::NAMES {
-            self.tell(&format!("the name {name:?}"), |s| {
+        for (at, name) in super::cases::NAMES.into_iter().enumerate() {
+            self.tell(&format!("hostile name {at}"), |s| {
                 let session = Session { user: name.to_owned(), id: s.id.clone(), nas: s.nas };
                 let other =
                     Session { user: s.user.clone(), id: format!("{name} in the session"), nas: s.nas };
