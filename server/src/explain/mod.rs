@@ -85,14 +85,15 @@ pub fn explain(config: Config, ask: &Ask) -> Result<Explanation, ExplainError> {
     core.listen();
     let mut out = [0; 4096];
     let answer = answer(&shared, &mut core, address, &packet, &mut out)?;
-    let Story { steps, cause, handed_on, .. } = core.story().unwrap_or_default();
+    let Story { steps, cause, handed_on, set_by, .. } = core.story().unwrap_or_default();
     let end = match (handed_on, cause) {
         (Some(pool), _) => End::HandedOn(pool),
         (None, Some(cause)) => End::Decided(cause),
         (None, None) => return Err(ExplainError::Patience),
     };
     let reply = answer.and_then(|length| Packet::parse(&out[..length]).ok());
-    let reply = reply.map(|reply| reply::described(&dictionary, reply.peek())).unwrap_or_default();
+    let mut reply = reply.map(|reply| reply::described(&dictionary, reply.peek())).unwrap_or_default();
+    reply::attributed(&mut reply, &set_by);
     Ok(Explanation { steps, end, reply })
 }
 

@@ -12,7 +12,37 @@ pub struct Replied {
     pub name: String,
     /// The value, or `<hidden>`.
     pub value: String,
+    /// Who put it there: `user`, `server`, or the policy's name.
+    pub by: String,
 }
+
+/// Says of each attribute who put it there. Of a name's values the policies' come last.
+pub(super) fn attributed(replies: &mut [Replied], set_by: &[(String, String)]) {
+    let mut left: Vec<&(String, String)> = set_by.iter().collect();
+    for reply in replies.iter_mut().rev() {
+        let name = reply.name.split(':').next().unwrap_or_default();
+        if let Some(at) = left.iter().rposition(|(set, _)| set == name) {
+            reply.by.clone_from(&left.remove(at).1);
+        } else if OWN.contains(&name) {
+            reply.by = "server".into();
+        }
+    }
+}
+
+/// Unless somebody else has.
+const BY_USER: &str = "user";
+
+/// What MS-CHAP makes (RFC 2548 sections 2.1 to 2.4).
+const OWN: [&str; 8] = [
+    "MS-CHAP-Error",
+    "MS-CHAP2-Success",
+    "MS-CHAP-MPPE-Keys",
+    "MS-MPPE-Send-Key",
+    "MS-MPPE-Recv-Key",
+    "MS-MPPE-Encryption-Policy",
+    "MS-MPPE-Encryption-Types",
+    "EAP-Message",
+];
 
 /// The attributes of a packet, but for those of the protocol itself.
 pub(super) fn described(dictionary: &Dictionary, packet: &Packet<'_>) -> Vec<Replied> {
@@ -47,7 +77,7 @@ fn vendors(dictionary: &Dictionary, inside: VendorSpecific<'_>, all: &mut Vec<Re
         })),
         None => {
             let value = format!("{} octets of vendor {}", inside.data.len(), inside.vendor);
-            all.push(Replied { name: "Vendor-Specific".into(), value });
+            all.push(Replied { name: "Vendor-Specific".into(), value, by: BY_USER.into() });
         }
     }
 }
@@ -60,14 +90,15 @@ fn one(dictionary: &Dictionary, carrier: Carrier, numbers: &[u32], value: &[u8])
         };
         let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
         let value = value.iter().map(|octet| format!("{octet:02x}")).collect::<String>();
-        return Replied { name: format!("Attr-{vendor}{}", numbers.join(".")), value: format!("0x{value}") };
+        let name = format!("Attr-{vendor}{}", numbers.join("."));
+        return Replied { name, value: format!("0x{value}"), by: BY_USER.into() };
     };
     let (tag, value) = untagged(attribute, value);
     let name = match tag {
         Some(tag) => format!("{}:{tag}", attribute.name()),
         None => attribute.name().to_owned(),
     };
-    Replied { name, value: dictionary.display(attribute, &value) }
+    Replied { name, value: dictionary.display(attribute, &value), by: BY_USER.into() }
 }
 
 /// RFC 2868 section 3.1: tag 0 is none.

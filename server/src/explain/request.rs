@@ -6,7 +6,10 @@ use forewarn_dict::{Dictionary, Encrypt, PairError, Value};
 use forewarn_shell::config::nearest;
 use forewarn_shell::random;
 use forewarn_wire::hide::{chap_response, user_password};
-use forewarn_wire::{Attributes, Code, RadiusKey, RequestAuthenticator, WriteError, Writer, number};
+use forewarn_wire::mschap::{self, attribute};
+use forewarn_wire::{
+    Attributes, Code, RadiusKey, RequestAuthenticator, VendorFormat, WriteError, Writer, number,
+};
 use zeroize::Zeroizing;
 
 use crate::config::{Client, Config};
@@ -19,6 +22,10 @@ pub enum Method {
     Pap,
     /// CHAP-Password and CHAP-Challenge.
     Chap,
+    /// MS-CHAP-Response (RFC 2433).
+    MsChap,
+    /// MS-CHAP2-Response (RFC 2759).
+    MsChap2,
 }
 
 /// One attribute, as it is written: `NAS-Port-Type = Wireless-802.11`.
@@ -94,7 +101,7 @@ impl Given {
 
 impl Ask {
     /// As radclient reads it: one attribute on a line, `#` before remarks, an empty line after the first request.
-    /// User-Password and CHAP-Password are the password itself.
+    /// User-Password, CHAP-Password and MS-CHAP-Password are the password itself.
     ///
     /// # Errors
     /// A line is no attribute.
@@ -117,8 +124,14 @@ impl Ask {
     /// Adds an attribute; one of a password becomes the password.
     pub fn add(&mut self, given: Given) {
         let is = |name: &str| given.name.eq_ignore_ascii_case(name);
-        if is("User-Password") || is("CHAP-Password") {
-            self.method = if is("User-Password") { Method::Pap } else { Method::Chap };
+        let passwords = [
+            ("User-Password", Method::Pap),
+            ("Cleartext-Password", Method::Pap),
+            ("CHAP-Password", Method::Chap),
+            ("MS-CHAP-Password", Method::MsChap),
+        ];
+        if let Some((_, method)) = passwords.into_iter().find(|(name, _)| is(name)) {
+            self.method = method;
             self.password = Some(Zeroizing::new(given.value));
         } else if !is("Message-Authenticator") {
             self.attributes.push(given);
@@ -204,9 +217,39 @@ impl Ask {
                 writer.attribute(number::CHAP_PASSWORD, &[&identifier, response.as_slice()].concat())?;
                 writer.attribute(number::CHAP_CHALLENGE, &challenge)?;
             }
+            Method::MsChap => {
+                let mut challenge = [0; mschap::CHALLENGE];
+                random::fill(&mut challenge);
+                let hash = mschap::nt_hash(password.as_bytes());
+                // RFC 2548 section 2.1.3: identifier, flags (the NT response counts), LM response, NT response.
+                let mut response = [0; 50];
+                response[1] = 1;
+                response[26..].copy_from_slice(&mschap::response(&challenge, &hash));
+                write_microsoft(writer, attribute::CHALLENGE_ATTRIBUTE, &challenge)?;
+                write_microsoft(writer, attribute::RESPONSE_1, &response)?;
+            }
+            Method::MsChap2 => {
+                let (mut challenge, mut peer) = ([0; mschap::CHALLENGE_2], [0; mschap::CHALLENGE_2]);
+                random::fill(&mut challenge);
+                random::fill(&mut peer);
+                let hash = mschap::nt_hash(password.as_bytes());
+                let name = self.attributes.iter().find(|given| given.name.eq_ignore_ascii_case("User-Name"));
+                let name = name.map_or(&[][..], |given| given.value.as_bytes());
+                let digest = mschap::challenge_hash(&peer, &challenge, mschap::bare_name(name));
+                // RFC 2548 section 2.3.2: identifier, flags, peer challenge, reserved, response.
+                let mut response = [0; 50];
+                response[2..18].copy_from_slice(&peer);
+                response[26..].copy_from_slice(&mschap::response(&digest, &hash));
+                write_microsoft(writer, attribute::CHALLENGE_ATTRIBUTE, &challenge)?;
+                write_microsoft(writer, attribute::RESPONSE_2, &response)?;
+            }
         }
         Ok(())
     }
+}
+
+fn write_microsoft(writer: &mut Writer<'_>, number: u32, value: &[u8]) -> Result<(), WriteError> {
+    writer.vendor(mschap::MICROSOFT, VendorFormat::STANDARD, number, value).map(|_| ())
 }
 
 /// An address of a client: its own, or the first one of its network.

@@ -3,14 +3,16 @@
 
 use std::net::IpAddr;
 
-use forewarn_wire::{MessageAuthenticatorRule, Packet};
+use forewarn_wire::{Attributes, MessageAuthenticatorRule, Packet};
 use serde::Serialize;
 
 use super::core::Desk;
 use super::outcome::Cause;
+use super::password::Password;
 use super::tables::Client;
-use crate::config::{PolicyAction, RequireMessageAuthenticator};
+use crate::config::{PolicyAction, ReplyAttribute, ReplyValue, RequireMessageAuthenticator};
 use crate::policy::{EvaluationError, Facts, Policies, Watch};
+use crate::users::{Account, Passwords};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -61,6 +63,8 @@ pub struct Story {
     pub steps: Vec<Step>,
     /// How it ended. `None`: it waits, or is another server's to answer.
     pub cause: Option<Cause>,
+    /// Which policy put an attribute into the reply: one entry for each value, in their order.
+    pub set_by: Vec<(String, String)>,
     /// The pool that it would be handed on to.
     pub handed_on: Option<String>,
     /// Steps that aren't told again when a request that waited is looked at anew, from the beginning.
@@ -71,6 +75,18 @@ impl Story {
     /// What is told from here on is told anew when the request is resumed.
     pub(super) fn begin_chapter(&mut self) {
         self.chapter = self.steps.len();
+    }
+
+    /// Which policy put in what, value by value.
+    fn note<'a>(&mut self, policies: &Policies, set: impl Iterator<Item = (usize, &'a ReplyAttribute)>) {
+        for (number, attribute) in set {
+            let values = match &attribute.value {
+                ReplyValue::Encoded(octets) => Attributes::parse(octets).map_or(1, Iterator::count),
+                ReplyValue::Hidden { .. } => 1,
+            };
+            let set = (attribute.name.to_string(), policies.name(number).to_string());
+            self.set_by.extend(std::iter::repeat_n(set, values));
+        }
     }
 
     /// The request was resumed: it is looked at from the beginning of the chapter.
@@ -139,6 +155,76 @@ impl Desk {
                 }
             }
             Err(cause) => self.tell_end(cause),
+        }
+    }
+
+    /// Tells that no source knows the name.
+    pub(super) fn tell_unknown(&mut self, name: &[u8]) {
+        let Some(story) = &mut self.story else { return };
+        let sources = self.shared.config().sources.iter().map(|source| source.name()).collect::<Vec<_>>();
+        let what = format!("nobody is called {:?}", String::from_utf8_lossy(name));
+        story.steps.push(Step::new(Step::USER, what).with("users.sources", sources.join(", ")));
+    }
+
+    /// Tells who it is, and with what the password is compared.
+    pub(super) fn tell_account(&mut self, account: &Account, passwords: &Passwords<'_>, method: &str) {
+        self.tell(|| {
+            let what = format!("{:?} is a user of the source {}", &*account.name, account.source.name());
+            let groups: Vec<&str> = account.groups.iter().collect();
+            let step = Step::new(Step::USER, what);
+            if groups.is_empty() { step } else { step.with("user.groups", groups.join(", ")) }
+        });
+        self.tell(|| {
+            let forms: Vec<&str> = passwords.iter().map(Password::form).collect();
+            let stored = if forms.is_empty() { "nothing".to_owned() } else { forms.join(", ") };
+            let step = Step::new(Step::PASSWORD, format!("the user is to be proven by {method}"));
+            step.with("what is stored", stored)
+        });
+    }
+
+    /// Tells whether the password is right.
+    pub(super) fn tell_password(&mut self, right: bool) {
+        self.tell(|| Step::new(Step::PASSWORD, if right { "it is right" } else { "it is wrong" }));
+    }
+
+    /// Tells what the policy that rejects puts into the reject.
+    pub(super) fn tell_rejection(&mut self, policies: &Policies, number: usize) {
+        if let Some(story) = &mut self.story {
+            story.note(
+                policies,
+                policies.reply(number).attributes.iter().map(|attribute| (number, attribute)),
+            );
+        }
+    }
+
+    /// Tells what the policies that held do to the reply.
+    pub(super) fn tell_edits(&mut self, policies: &Policies) {
+        let Some(story) = &mut self.story else { return };
+        let edits = policies.edits(&self.matched);
+        story.note(policies, edits.attributes());
+        for number in self.matched.numbers() {
+            let reply = policies.reply(number);
+            let names: Vec<&str> = reply.attributes.iter().map(|attribute| &*attribute.name).collect();
+            let stay = edits.attributes().filter(|(by, _)| *by == number).count();
+            let mut step = Step::new(Step::REPLY, format!("{:?} has a say in it", &**policies.name(number)));
+            if !names.is_empty() {
+                step = step.with("what it puts in", names.join(", "));
+            }
+            let kept = |key: &&(u32, Vec<u32>)| {
+                reply
+                    .attributes
+                    .iter()
+                    .any(|attribute| (attribute.vendor, &attribute.numbers) == (key.0, &key.1))
+            };
+            let removed = reply.replaces.len() - reply.replaces.iter().filter(kept).count();
+            if removed > 0 {
+                step = step.with("how many attributes it takes out", removed.to_string());
+            }
+            if stay < names.len() {
+                let lost = names.len() - stay;
+                step = step.with("how many of its own a later policy takes out", lost.to_string());
+            }
+            story.steps.push(step);
         }
     }
 }

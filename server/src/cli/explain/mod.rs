@@ -62,6 +62,10 @@ enum Sent {
     Pap,
     /// As a CHAP response
     Chap,
+    /// As an MS-CHAP response
+    Mschap,
+    /// As an MS-CHAPv2 response
+    Mschapv2,
 }
 
 /// Exit code 0 only when the request would be accepted.
@@ -119,6 +123,8 @@ fn ask(args: &ExplainArgs) -> Result<Ask, Box<dyn Error>> {
         ask.method = match method {
             Sent::Pap => Method::Pap,
             Sent::Chap => Method::Chap,
+            Sent::Mschap => Method::MsChap,
+            Sent::Mschapv2 => Method::MsChap2,
         };
     }
     ask.client.clone_from(&args.client);

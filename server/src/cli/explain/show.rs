@@ -27,8 +27,8 @@ pub(super) fn text(explanation: &Explanation) -> String {
         End::Decided(cause) => {
             let answer = spelled(cause.answer());
             let _ = writeln!(text, "{answer}, cause {}: {}", cause.name(), cause.meaning());
-            for Replied { name, value } in &explanation.reply {
-                let _ = writeln!(text, "    {} = {}", escaped(name), escaped(value));
+            for Replied { name, value, by } in &explanation.reply {
+                let _ = writeln!(text, "    {} = {}  ({})", escaped(name), escaped(value), escaped(by));
             }
             if !cause.hint().is_empty() {
                 let _ = writeln!(text, "to change it: {}", cause.hint());

@@ -33,6 +33,7 @@ impl Desk {
         credentials: &Credentials<'_>,
         out: &mut [u8],
     ) -> Turn {
+        self.tell_edits(tables.policies());
         let client = tables.client(case.client);
         let policies = tables.policies();
         let edits = policies.edits(&self.matched);
@@ -67,6 +68,7 @@ impl Desk {
         out: &mut [u8],
     ) -> Turn {
         self.trail.decided_by = Some(Arc::clone(tables.policies().name(number)));
+        self.tell_rejection(tables.policies(), number);
         let client = tables.client(case.client);
         let attributes = &tables.policies().reply(number).attributes;
         let challenge = self.challenge();

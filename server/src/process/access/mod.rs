@@ -68,13 +68,17 @@ impl Desk {
                     elsewhere = account;
                     &*elsewhere
                 }
-                Some(Lookup::Unknown) => return self.reject(client, case, Cause::UnknownUser, out),
+                Some(Lookup::Unknown) => {
+                    self.tell_unknown(name);
+                    return self.reject(client, case, Cause::UnknownUser, out);
+                }
                 Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
                 None => return self.ask_sources(tables, case, name, progress),
             },
         };
         let authorization = authorize(account, case.request);
         let passwords = &authorization.passwords;
+        self.tell_account(account, passwords, credentials.method());
         let right = match (&credentials, progress.password) {
             (_, Some(right)) => right,
             (Credentials::Pap(given), None) => {
@@ -94,6 +98,7 @@ impl Desk {
                 Err(cause) => return self.reject(client, case, cause, out),
             },
         };
+        self.tell_password(right);
         if !right {
             return self.reject(client, case, Cause::WrongPassword, out);
         }
