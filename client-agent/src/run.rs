@@ -43,6 +43,9 @@ type Failure = Box<dyn std::error::Error>;
 
 async fn run(config: Config, file: &Path, overrides: &[(String, String)]) -> Result<(), Failure> {
     let state = Arc::new(StateDir::open(&config.state_dir)?);
+    if let Some(complaint) = state.complaint() {
+        warn!("{complaint}");
+    }
     let epoch = state.next_epoch(clock::utc())?;
     let known = marks::read(&state);
     let keeper = Keeper::start(Arc::clone(&state))?;

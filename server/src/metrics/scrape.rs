@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use forewarn_proto::gauge::Parameter;
+use forewarn_proto::gauge::{Load, Parameter};
 use forewarn_shell::clock;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
@@ -99,7 +99,7 @@ impl Scrape {
         ];
         page.gauges("load_threshold_ratio", "The loads that warn clients and invite them back.", thresholds)?;
         let load = reading.as_ref().map(|(_, load)| load);
-        page.gauge("load_ratio", "The load: 1 is at a limit.", load.map(|load| load.value()))?;
+        page.gauge("load_ratio", "The load: 1 is at a limit.", load.map(Load::value))?;
         let parts = Parameter::ALL
             .into_iter()
             .filter_map(|part| Some(([("parameter", part.name())], load?.part(part)?)));

@@ -225,8 +225,7 @@ impl Connection {
     }
 
     fn renew(&mut self) {
-        let next = tokio::time::Instant::now() + PATIENCE;
-        self.patience.as_mut().reset(next);
+        self.patience.as_mut().reset(clock::deadline(clock::now() + PATIENCE));
     }
 }
 

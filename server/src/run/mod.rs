@@ -111,6 +111,9 @@ fn run(file: &Path, layers: &Layers) -> Result<(), RunError> {
     }
     let config = Arc::new(config);
     let state = Arc::new(StateDir::open(&config.server.state_dir)?);
+    if let Some(complaint) = state.complaint() {
+        tracing::warn!("{complaint}");
+    }
     let sockets = listen::bind(&config).map_err(RunError::Bind)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();

@@ -1,6 +1,7 @@
 //! What this process may do, and giving up what it needn't.
 
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt as _;
 
 use caps::CapSet;
 pub use caps::Capability;
@@ -9,6 +10,14 @@ pub use caps::Capability;
 #[derive(Debug, thiserror::Error)]
 #[error("privileges can't be given up: {0}")]
 pub struct PrivilegeError(String);
+
+/// The user who may do everything.
+pub const ROOT: u32 = 0;
+
+/// The user this process runs as: its own entry in `/proc` belongs to them.
+pub fn user() -> u32 {
+    std::fs::metadata("/proc/self").map_or(ROOT, |entry| entry.uid())
+}
 
 /// Whether ICMP notices can be sent and received here.
 pub fn may_use_raw_sockets() -> bool {

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use forewarn_proto::time::Utc;
 
+use crate::privilege;
 use crate::udp::Holder;
 
 /// The file that is locked, and tells by whom.
@@ -75,6 +76,19 @@ impl StateDir {
         }
         lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id())).map_err(wrong(&name))?;
         Ok(StateDir { path: path.to_path_buf(), _lock: lock })
+    }
+
+    /// What is wrong with who may do what here; what is in the folder nobody else may read in any case.
+    pub fn complaint(&self) -> Option<String> {
+        let folder = fs::metadata(&self.path).ok()?;
+        let what = if folder.mode() & 0o022 != 0 {
+            "may be written to by others: they could replace what is remembered; chmod go-w it".to_owned()
+        } else if ![privilege::ROOT, privilege::user()].contains(&folder.uid()) {
+            format!("belongs to user {}, who could replace what is remembered; chown it", folder.uid())
+        } else {
+            return None;
+        };
+        Some(format!("the state folder {} {what}", self.path.display()))
     }
 
     /// The folder.
@@ -151,6 +165,18 @@ mod tests {
         assert!(error.to_string().contains(&format!("(process {})", std::process::id())), "{error}");
         drop(first);
         StateDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_told_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let state = StateDir::open(&path).unwrap();
+        assert_eq!(state.complaint(), None);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        assert_eq!(state.complaint(), None, "as systemd makes it");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(state.complaint().unwrap().contains("chmod go-w it"));
     }
 
     #[test]

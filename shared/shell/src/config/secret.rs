@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use super::diagnostic::Wrong;
 use super::table::{Field, Table};
 use super::value::Value;
+use crate::privilege;
 
 /// A secret's octets: wiped when dropped, not shown by `Debug`, compared in constant time.
 #[derive(Clone)]
@@ -96,13 +97,11 @@ impl<'d> Table<'d> {
 
 fn inline(value: &Value<'_>) -> Result<Secret, Wrong> {
     let text = value.text_or_empty()?;
-    if let Some(file) = value.document.first_secret_in(value.place())
-        && readable_by_all(&file)
-    {
-        value.warning(Wrong::new(
-            format!("there are secrets in {}, which everybody may read", file.display()),
-            "chmod o-r it, or use the `_file` form",
-        ));
+    if let Some(file) = value.document.first_secret_in(value.place()) {
+        let holds = format!("there are secrets in {}, which", file.display());
+        dangers(&file, &holds, "or use the `_file` form")
+            .into_iter()
+            .for_each(|danger| value.warning(danger));
     }
     Ok(Secret::new(text.as_bytes().to_vec()))
 }
@@ -120,10 +119,8 @@ fn in_file(value: &Value<'_>) -> Result<Secret, Wrong> {
     let file = std::fs::File::open(&path).map_err(unreadable)?;
     let mut octets = Zeroizing::new(Vec::with_capacity(1024));
     file.take(MAX_SECRET_FILE).read_to_end(&mut octets).map_err(unreadable)?;
-    if readable_by_all(&path) {
-        let what = format!("{} is a secret that everybody may read", path.display());
-        value.warning(Wrong::new(what, "chmod o-r it"));
-    }
+    let is = format!("{} is a secret that", path.display());
+    dangers(&path, &is, "or replace it").into_iter().for_each(|danger| value.warning(danger));
     if octets.ends_with(b"\n") {
         octets.pop();
         if octets.ends_with(b"\r") {
@@ -144,8 +141,28 @@ fn in_environment(value: &Value<'_>) -> Result<Secret, Wrong> {
     })
 }
 
-fn readable_by_all(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o004 != 0)
+/// Who may read or change a file with secrets in it that shouldn't. Only files: a pipe's modes mean nothing.
+fn dangers(path: &Path, which: &str, otherwise: &str) -> Vec<Wrong> {
+    let Ok(file) = std::fs::metadata(path) else { return Vec::new() };
+    if !file.is_file() {
+        return Vec::new();
+    }
+    let mut dangers = Vec::new();
+    if file.mode() & 0o002 != 0 {
+        dangers.push(Wrong::new(
+            format!("{which} everybody may change"),
+            "chmod o-rwx it, and look at what it says",
+        ));
+    } else if file.mode() & 0o004 != 0 {
+        dangers.push(Wrong::new(format!("{which} everybody may read"), format!("chmod o-r it, {otherwise}")));
+    }
+    if ![privilege::ROOT, privilege::user()].contains(&file.uid()) {
+        dangers.push(Wrong::new(
+            format!("{which} belongs to user {}, who may change it", file.uid()),
+            "chown it to root, or to the user this program runs as",
+        ));
+    }
+    dangers
 }
 
 /// The octets that hexadecimal `text` stands for; None when it isn't hexadecimal.

@@ -351,11 +351,15 @@ fn what_is_wrong_with_a_secret_is_said_without_showing_it() {
         "e = \"hunter2hunter2\"\n",
         "f = \"0f1e\"\n",
         "h_file = \"h.secret\"\n",
+        "i_file = \"i.secret\"\n",
     ));
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
     let readable = folder.path().join("h.secret");
     write(&readable, "hunter2");
     fs::set_permissions(&readable, fs::Permissions::from_mode(0o644)).unwrap();
+    let writable = folder.path().join("i.secret");
+    write(&writable, "hunter2");
+    fs::set_permissions(&writable, fs::Permissions::from_mode(0o666)).unwrap();
     let document = Document::load(&Layers::file(file)).unwrap();
     let root = document.root();
     for key in ["a", "b", "c", "d", "g"] {
@@ -364,6 +368,7 @@ fn what_is_wrong_with_a_secret_is_said_without_showing_it() {
     root.hex_key("e", 32).required();
     root.hex_key("f", 32).required();
     assert!(root.secret("h").required().is_some());
+    assert!(root.secret("i").required().is_some());
     root.finish();
     let text = found(&document).join("\n");
     assert_eq!(
@@ -378,10 +383,35 @@ fn what_is_wrong_with_a_secret_is_said_without_showing_it() {
             "server.toml:6:5: `e`: not hexadecimal, or an odd number of digits",
             "server.toml:7:5: `f`: 2 octets are too few",
             "server.toml:8:10: warning: h.secret is a secret that everybody may read",
+            "server.toml:9:10: warning: i.secret is a secret that everybody may change",
         ]
     );
     assert!(!text.contains("hunter2"), "{text}");
     assert!(!format!("{document:?} {:?}", document.root()).contains("hunter2"));
+}
+
+#[test]
+fn a_secret_that_belongs_to_somebody_else_is_told_of() {
+    let (folder, file) = folder("a_file = \"a.secret\"\n");
+    let secret = folder.path().join("a.secret");
+    write(&secret, "hunter2");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o640)).unwrap();
+    let told = |file: &Path| {
+        let document = Document::load(&Layers::file(file)).unwrap();
+        document.root().secret("a").required();
+        found(&document)
+    };
+    assert_eq!(told(&file), [""; 0], "a group may read it");
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&secret, Some(12_345), None).is_ok() {
+        assert_eq!(
+            told(&file),
+            [
+                "server.toml:1:10: warning: a.secret is a secret that belongs to user 12345, who may change it; \
+              chown it to root, or to the user this program runs as"
+            ]
+        );
+    }
 }
 
 #[test]
