@@ -1,0 +1,180 @@
+//! The record each request leaves: who, what, why, and what to change.
+
+use std::fs;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use forewarn_tests::config::{self, SECRET};
+use forewarn_tests::{Folder, Hosts, Nas, Server, eventually};
+use forewarn_wire::{Code, number};
+use serde_json::Value;
+
+/// Names that would do harm in a log, a terminal, SQL or LDAP; the last two aren't UTF-8.
+const HOSTILE: [&[u8]; 19] = [
+    b"' OR 1=1 --",
+    b"'; DROP TABLE radcheck; --",
+    b"\\'",
+    b"*)(uid=*",
+    b"\\2a",
+    b"al\nice",
+    b"al\r\nice",
+    b"al\x1b[2Jice",
+    b"al\x1b]0;title\x07ice",
+    b"al\x00ice",
+    b"al\x7f\x08ice",
+    b"al\"ice\" answer=\"access-accept",
+    b"al\tice",
+    "al\u{202e}eci".as_bytes(),
+    "al\u{2028}ice".as_bytes(),
+    "al\u{9b}2Jice".as_bytes(),
+    "%s%n{}$(id)`id`".as_bytes(),
+    b"al\xff\xfeice",
+    b"\xc3\x28",
+];
+
+const SECONDS: Duration = Duration::from_secs(20);
+
+fn site(more: &str) -> (Hosts, IpAddr, Server) {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let server = Server::start(&config::server(&hosts, "east", host, &[], more));
+    (hosts, host, server)
+}
+
+/// Sends an Access-Request of this name, with the right password for alice, and gives the reply's code.
+fn ask(nas: &Nas, identifier: u8, name: &[u8], calling: &[u8]) -> Code {
+    let request = nas.access_with(identifier, |writer, key, authenticator| {
+        writer.attribute(number::USER_NAME, name).expect("room");
+        writer.attribute(number::CALLING_STATION_ID, calling).expect("room");
+        writer.user_password(key, authenticator, b"wonderland").expect("room");
+    });
+    nas.send_access(&request);
+    nas.reply(&request, SECONDS).expect("a reply").code
+}
+
+fn records(folder: &Folder, file: &str, count: usize) -> Vec<String> {
+    let path = folder.path().join(file);
+    eventually("the records are there", || {
+        let octets = fs::read(&path).ok()?;
+        let text = String::from_utf8(octets).expect("what isn't UTF-8 is escaped");
+        let lines: Vec<String> =
+            text.lines().filter(|line| line.contains("decision")).map(str::to_owned).collect();
+        (lines.len() >= count).then_some(lines)
+    })
+}
+
+#[test]
+fn hostile_names_stay_in_their_line_whatever_its_form() {
+    for format in ["text", "json"] {
+        let more = format!("[log]\nformat = \"{format}\"\ndecisions = \"all\"\n");
+        let (_hosts, host, server) = site(&more);
+        // Side by side: each reject takes its second.
+        std::thread::scope(|scope| {
+            for (number, name) in HOSTILE.into_iter().enumerate() {
+                scope.spawn(move || {
+                    let nas = Nas::with_secret(host, SECRET);
+                    assert_eq!(ask(&nas, number as u8, name, name), Code::ACCESS_REJECT, "{name:?}");
+                    let accounting = nas.access_with(0, |_, _, _| {});
+                    assert!(!accounting.is_empty());
+                });
+            }
+        });
+        let lines = records(server.folder(), "log", HOSTILE.len());
+        assert_eq!(lines.len(), HOSTILE.len(), "one request, one line: {lines:#?}");
+        let log = fs::read(server.folder().path().join("log")).unwrap();
+        let harmful = |octet: &u8| (*octet < b' ' && *octet != b'\n') || *octet == 0x7f;
+        assert!(!log.iter().any(harmful), "{}", server.log());
+        for line in server.log().lines() {
+            assert!(
+                line.starts_with("20") || line.starts_with("{\"time\":\"20"),
+                "a line of its own: {line}"
+            );
+            let turns = |c: char| matches!(c, '\u{202e}' | '\u{2028}' | '\u{80}'..='\u{9f}');
+            assert!(!line.contains(turns) && !line.contains("wonderland"), "{line}");
+        }
+        for line in &lines {
+            assert!(line.contains("access-reject") && line.contains("unknown-user"), "{line}");
+        }
+        if format == "json" {
+            let users: Vec<Value> = lines
+                .iter()
+                .map(|line| serde_json::from_str::<Value>(line).unwrap()["user"].take())
+                .collect();
+            for name in HOSTILE.iter().filter_map(|name| std::str::from_utf8(name).ok()) {
+                assert!(
+                    users.iter().any(|user| user == name),
+                    "{name:?} comes out as it went in: {users:#?}"
+                );
+            }
+            assert!(users.iter().any(|user| user == "al\\xff\\xfeice"), "{users:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_record_says_what_decided_and_what_to_change() {
+    let (_hosts, host, server) = site(
+        "[log]\nformat = \"json\"\n\n[[policy]]\nname = \"no guests here\"\nwhen = 'request.calling_station_id == \"guest\"'\n\
+         action = \"reject\"\n",
+    );
+    let nas = Nas::with_secret(host, SECRET);
+    assert_eq!(ask(&nas, 1, b"alice", b"desk"), Code::ACCESS_ACCEPT);
+    assert_eq!(ask(&nas, 2, b"alice", b"guest"), Code::ACCESS_REJECT);
+    let lines = records(server.folder(), "log", 1);
+    assert_eq!(lines.len(), 1, "an accepted one leaves none unless asked for: {lines:#?}");
+    let record: Value = serde_json::from_str(&lines[0]).unwrap();
+    for (field, value) in [
+        ("level", "INFO"),
+        ("message", "decision"),
+        ("answer", "access-reject"),
+        ("cause", "policy"),
+        ("client", "hosts"),
+        ("user", "alice"),
+        ("calling_station", "guest"),
+        ("method", "pap"),
+        ("decided_by", "no guests here"),
+    ] {
+        assert_eq!(record[field], value, "{record:#}");
+    }
+    assert!(record["latency_ms"].as_f64().unwrap() > 0.0 && !record["hint"].as_str().unwrap().is_empty());
+    assert!(record["source"].as_str().unwrap().starts_with(&host.to_string()), "{record:#}");
+}
+
+#[test]
+fn records_may_have_a_file_of_their_own_that_a_reload_opens_anew() {
+    let more = "[log]\ndecisions = \"all\"\ndecision_file = \"decisions.log\"\n";
+    let (hosts, host, server) = site(more);
+    let nas = Nas::with_secret(host, SECRET);
+    assert_eq!(ask(&nas, 1, b"alice", b"first"), Code::ACCESS_ACCEPT);
+    records(server.folder(), "decisions.log", 1);
+    let path = |name: &str| server.folder().path().join(name);
+    fs::rename(path("decisions.log"), path("decisions.log.1")).unwrap();
+    assert!(server.forewarn(&["reload"]).status.success());
+    assert_eq!(ask(&nas, 2, b"alice", b"second"), Code::ACCESS_ACCEPT);
+    let lines = records(server.folder(), "decisions.log", 1);
+    assert!(lines.len() == 1 && lines[0].contains("second"), "{lines:#?}");
+    assert!(!server.log().contains("decision answer"), "{}", server.log());
+
+    server.rewrite(&config::server(&hosts, "east", host, &[], "[log]\ndecisions = \"none\"\n"));
+    assert!(server.forewarn(&["reload"]).status.success());
+    assert_eq!(ask(&nas, 3, b"mallory", b"third"), Code::ACCESS_REJECT);
+    assert_eq!(server.status()["counters"]["decisions.written"], 2);
+}
+
+#[test]
+fn the_log_is_json_from_its_first_line_when_told_so() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let folder = Folder::new();
+    let file = folder.write("server.toml", &config::server(&hosts, "east", host, &[], "[nonsense]\n"));
+    let output = std::process::Command::new(forewarn_tests::program::built("forewarnd"))
+        .args(["--log-format", "json", "-c"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8(output.stderr).unwrap();
+    let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "ERROR", "{text}");
+    assert!(line["message"].as_str().unwrap().contains("unknown key `nonsense`"), "{text}");
+}
