@@ -35,17 +35,6 @@ fn members(pool: &Section) -> impl Iterator<Item = &Item> {
 fn pool_of(pool: &Section, homes: &[&Section], toml: &mut Toml, report: &mut Report) -> bool {
     let what = format!("home_server_pool {}", pool.argument);
     let kind = pool.item("type").map_or("fail-over", |item| item.value.as_str());
-    let strategy = match kind {
-        "fail-over" => "failover",
-        "load-balance" => "least-outstanding",
-        "client-balance" | "client-port-balance" | "keyed-balance" | "consistent-keyed-balance" => {
-            "consistent-hash"
-        }
-        other => {
-            report.not_translated(&pool.spot, what, format!("no strategy is like type = {other}"));
-            return false;
-        }
-    };
     let mut servers = Vec::new();
     for member in members(pool) {
         let home = homes.iter().find(|home| home.argument == member.value);
@@ -67,9 +56,13 @@ fn pool_of(pool: &Section, homes: &[&Section], toml: &mut Toml, report: &mut Rep
     }
     toml.table("[[pool]]");
     toml.text("name", &pool.argument);
-    toml.text("strategy", strategy);
+    toml.text("strategy", "failover");
     toml.raw("servers", &format!("[\n  {},\n]", servers.join(",\n  ")));
-    report.translated(&pool.spot, what.clone(), format!("[[pool]], strategy = {strategy:?}"));
+    report.translated(&pool.spot, what.clone(), "[[pool]]");
+    if kind != "fail-over" {
+        let word = "\"failover\" is the only strategy so far: the first server that is well gets everything";
+        report.not_translated(&pool.spot, format!("{what}: type = {kind}"), word);
+    }
     for item in &pool.items {
         match item.name.as_str() {
             "type" | "home_server" => {}
