@@ -6,4 +6,5 @@ mod daemons;
 mod dictionaries;
 mod facts;
 mod freeradius;
+mod import;
 mod radclient_pairs;

@@ -15,5 +15,6 @@ mod metrics;
 mod operating;
 mod ordinary;
 mod ping_socket;
+mod proxying;
 mod recovering;
 mod reloading;
