@@ -1,5 +1,6 @@
 //! What the data plane adds to a status.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use forewarn_shell::control::{ClientStatus, Counts, StoreStatus};
@@ -9,7 +10,9 @@ use forewarn_wire::MessageAuthenticatorRule;
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
 use crate::process::tables::Client;
+use crate::proxy;
 use crate::shared::Shared;
+use crate::store::sql;
 
 /// Everything that is counted besides requests: limits reached, drops of the kernel, the store.
 pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
@@ -28,7 +31,12 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("decisions.lost", shared.decisions().lost()),
     ];
     let accounting = shared.accounting().figures().counts();
-    let counted = counted.into_iter().chain(shared.dynauth().iter()).chain(accounting).chain(users(shared));
+    let counted = counted
+        .into_iter()
+        .chain(shared.dynauth().iter())
+        .chain(accounting)
+        .chain(users(shared))
+        .chain(home_servers(shared));
     counted.map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
@@ -81,6 +89,15 @@ fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
         ("users.away", counts.away.load(Relaxed)),
         ("users.refused", counts.refused.load(Relaxed)),
     ];
+    if let Some(ldap) = sources.ldap() {
+        let ldap = ldap.counters();
+        counted.extend([
+            ("ldap.searches", ldap.searches.load(Relaxed)),
+            ("ldap.binds", ldap.binds.load(Relaxed)),
+            ("ldap.away", ldap.away.load(Relaxed)),
+            ("ldap.ambiguous", ldap.ambiguous.load(Relaxed)),
+        ]);
+    }
     if let Some(sql) = sources.sql() {
         let sql = sql.counts();
         counted.extend([
@@ -93,10 +110,40 @@ fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
     counted
 }
 
+/// Of home servers, all pools together; nothing where there is none.
+fn home_servers(shared: &Shared) -> Vec<(&'static str, u64)> {
+    let Some(proxy) = shared.proxy() else { return Vec::new() };
+    let pools = proxy.counters();
+    let sum = |of: fn(&proxy::Counters) -> &AtomicU64| {
+        pools.iter().map(|(_, counters)| of(counters).load(Relaxed)).sum()
+    };
+    vec![
+        ("proxy.requests", sum(|pool| &pool.requests)),
+        ("proxy.answered", sum(|pool| &pool.answered)),
+        ("proxy.timed-out", sum(|pool| &pool.timed_out)),
+        ("proxy.unforwardable", sum(|pool| &pool.unforwardable)),
+        ("proxy.refused", sum(|pool| &pool.refused)),
+        ("proxy.switches", sum(|pool| &pool.switches)),
+    ]
+}
+
 /// The databases and directories that are asked for users.
 pub fn stores(shared: &Shared) -> Vec<StoreStatus> {
     let sources = shared.sources();
-    let Some(sql) = sources.sql() else { return Vec::new() };
+    let ldap = sources.ldap().map(|directory| {
+        let (cause, since) = directory.state();
+        let state = match (directory.is_here(), since) {
+            (false, _) => "away",
+            (true, None) => "starting",
+            (true, Some(_)) => "running",
+        };
+        let since = since.map(clock::micros_since_1970);
+        StoreStatus { name: "ldap".to_owned(), state: state.to_owned(), cause, since }
+    });
+    sources.sql().map(users_store).into_iter().chain(ldap).collect()
+}
+
+fn users_store(sql: &sql::Users) -> StoreStatus {
     let standing = sql.standing();
     let (cause, since) = standing.state();
     let state = match (standing.is_away(), since) {
@@ -105,7 +152,7 @@ pub fn stores(shared: &Shared) -> Vec<StoreStatus> {
         (false, Some(_)) => "running",
     };
     let since = since.map(clock::micros_since_1970);
-    vec![StoreStatus { name: "users".to_owned(), state: state.to_owned(), cause, since }]
+    StoreStatus { name: "users".to_owned(), state: state.to_owned(), cause, since }
 }
 
 /// The clients of the configuration, in its order, without what they were told.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
 use forewarn_proto::time::Instant;
@@ -48,7 +48,16 @@ pub(super) struct Servers {
     current: AtomicUsize,
     retry_at: AtomicU64,
     here: AtomicBool,
+    told: Told,
+}
+
+/// What the operator has been told.
+#[derive(Debug, Default)]
+struct Told {
+    /// When the last line about it was written, nanoseconds.
     line_at: AtomicU64,
+    /// Why it is away, and since when it is, or isn't.
+    state: StdMutex<(String, Option<Instant>)>,
 }
 
 impl fmt::Debug for Servers {
@@ -75,7 +84,7 @@ impl Servers {
             current: AtomicUsize::new(0),
             retry_at: AtomicU64::new(0),
             here: AtomicBool::new(true),
-            line_at: AtomicU64::new(0),
+            told: Told::default(),
         }
     }
 
@@ -83,14 +92,26 @@ impl Servers {
         self.here.load(Relaxed)
     }
 
+    /// Why nobody answers (empty: somebody does), and since when; `None`: nobody was asked yet.
+    pub(super) fn state(&self) -> (String, Option<Instant>) {
+        self.told.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Says when the directory goes away, and when it is back.
     pub(super) fn note(&self, failure: Option<&Away>) {
         let was_here = self.here.swap(failure.is_none(), Relaxed);
         let now = clock::now();
+        {
+            let mut state = self.told.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if state.1.is_none() || was_here != failure.is_none() {
+                state.1 = Some(now);
+            }
+            state.0 = failure.map(|Away(why)| why.clone()).unwrap_or_default();
+        }
         match failure {
             None if !was_here => tracing::info!("the LDAP directory answers again"),
-            Some(why) if was_here || now >= Instant::from_nanos(self.line_at.load(Relaxed)) => {
-                self.line_at.store((now + LINE_EVERY).as_nanos(), Relaxed);
+            Some(why) if was_here || now >= Instant::from_nanos(self.told.line_at.load(Relaxed)) => {
+                self.told.line_at.store((now + LINE_EVERY).as_nanos(), Relaxed);
                 tracing::warn!(
                     "{why}; users that only it knows get no answer until it is back, those in memory go on"
                 );

@@ -10,6 +10,7 @@ mod source;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use forewarn_proto::time::Instant;
 use ldap3::{Scope as LdapScope, SearchOptions};
 
 use self::connection::{Binders, Searchers, Servers};
@@ -107,6 +108,11 @@ impl Directory {
     /// Whether the last operation found a server; true before the first.
     pub fn is_here(&self) -> bool {
         self.servers.are_here()
+    }
+
+    /// Why it can't be asked (empty: it can), and since when; `None`: it wasn't asked yet.
+    pub fn state(&self) -> (String, Option<Instant>) {
+        self.servers.state()
     }
 
     /// How long its answers are kept.

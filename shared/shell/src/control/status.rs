@@ -137,7 +137,7 @@ pub struct ServiceStatus {
 /// A database or directory that is asked for each request that needs it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreStatus {
-    /// What is asked there: `users`.
+    /// What is asked there: `users` (the database), `ldap`.
     pub name: String,
     /// `running`, `starting`, `away`.
     pub state: String,
