@@ -26,6 +26,7 @@ use crate::users::Source;
 
 pub use difference::needs_restart;
 pub use forewarn_shell::config::Secret;
+pub(crate) use load::reply::reply_value;
 pub use load::{Loaded, load, resolve};
 pub use operating::{Decisions, Log, LogSettings, Metrics};
 pub use sql::Sql;

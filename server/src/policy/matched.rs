@@ -62,8 +62,8 @@ impl<'p> Edits<'p> {
     }
 
     /// Whether what the user's own reply has of this attribute stays.
-    pub fn keep(&self, attribute: &ReplyAttribute) -> bool {
-        self.keep_after(0, attribute)
+    pub fn keep(&self, vendor: u32, numbers: &[u32]) -> bool {
+        self.keep_after(0, vendor, numbers)
     }
 
     /// What each puts in that no later one takes out: the policy's number, and the attribute.
@@ -72,15 +72,16 @@ impl<'p> Edits<'p> {
         let replies =
             (1..).zip(matched.numbers()).map(|(place, number)| (place, number, policies.reply(number)));
         replies.flat_map(move |(place, number, reply): (u32, usize, &PolicyReply)| {
-            let stays =
-                move |attribute: &&ReplyAttribute| Edits { policies, matched }.keep_after(place, attribute);
+            let stays = move |attribute: &&ReplyAttribute| {
+                Edits { policies, matched }.keep_after(place, attribute.vendor, &attribute.numbers)
+            };
             reply.attributes.iter().filter(stays).map(move |attribute| (number, attribute))
         })
     }
 
     /// Whether none after the one of this place replaces the attribute.
-    fn keep_after(&self, place: u32, attribute: &ReplyAttribute) -> bool {
-        let replaced = self.policies.place(attribute.vendor, &attribute.numbers);
+    fn keep_after(&self, place: u32, vendor: u32, numbers: &[u32]) -> bool {
+        let replaced = self.policies.place(vendor, numbers);
         replaced
             .and_then(|at| self.matched.replaced.get(at))
             .is_none_or(|(evaluation, by)| *evaluation != self.matched.evaluation || *by <= place)

@@ -31,6 +31,7 @@ use crate::decisions::{Decision, Trail};
 use crate::metrics::latency::Kind;
 use crate::policy::Matched;
 use crate::shared::Shared;
+use crate::users::Room;
 use crate::vitals::CoreVitals;
 
 /// From receipt to an Access-Reject, at least: what guessing passwords costs.
@@ -192,6 +193,8 @@ pub(super) struct Desk {
     ear: Ear,
     /// What the record of the request at hand will say.
     pub(super) trail: Trail,
+    /// For accounts that depend on the request.
+    pub(super) room: Room,
     /// Whether this turn has left records.
     recorded: bool,
     /// Replies written and not sent yet: when their requests arrived, and what they are.
@@ -283,6 +286,7 @@ impl Desk {
             spare: Vec::new(),
             ear: Ear::default(),
             trail: Trail::default(),
+            room: Room::default(),
             recorded: false,
             departing: Vec::with_capacity(DEPARTING),
             poked: None,

@@ -112,6 +112,8 @@ causes! {
     MsChap, "mschap", Accept;
     /// The MS-CHAPv2 response is right.
     MsChap2, "mschapv2", Accept;
+    /// Auth-Type := Accept: let in without a look at the credentials.
+    AuthTypeAccept, "auth-type", Accept;
     /// A home server accepts.
     HomeAccepted, "home-server", Accept;
     /// A home server rejects.
@@ -162,6 +164,21 @@ causes! {
     /// The account has no password that counts for this request.
     NoPassword, "no-password", Reject,
         "give the account a password for this kind of request";
+    /// A row of the account's isn't understood.
+    BadRow, "bad-row", Reject,
+        "mend the row that the log names: its operator, its attribute or its value";
+    /// The account's Expiration has passed.
+    Expired, "expired", Reject,
+        "set a later Expiration, or remove it";
+    /// The account's Login-Time doesn't allow it at this hour.
+    OutsideLoginTime, "outside-login-time", Reject,
+        "widen Login-Time; it is read by the server's own clock and time zone";
+    /// Auth-Type := Reject.
+    AuthTypeReject, "auth-type-reject", Reject,
+        "remove Auth-Type := Reject from the user and its groups";
+    /// The credentials aren't of the method that the account's Auth-Type asks for.
+    AuthTypeOther, "auth-type-other", Reject,
+        "remove Auth-Type, so that the credentials decide, or set the one the device sends";
     /// A policy requires a second factor, and the user has none.
     NoSecondFactor, "no-second-factor", Reject,
         "give the user a `totp` secret, or change the [[policy]] that the record names";

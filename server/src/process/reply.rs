@@ -28,18 +28,89 @@ impl Template {
         Self { attributes: attributes.to_vec(), encoded: encoded.into(), hides }
     }
 
-    /// Writes the attributes that `edits` keeps, then those that it puts in.
+    /// Writes the attributes that `edits` keeps, then those that it puts in; with a Session-Timeout of at most
+    /// `longest`, seconds.
     pub fn write(
         &self,
         writer: &mut Writer<'_>,
         hiding: &mut Hiding<'_>,
         edits: &Edits<'_>,
+        longest: Option<u32>,
     ) -> Result<(), WriteError> {
-        if edits.is_empty() && !self.hides {
+        if edits.is_empty() && !self.hides && longest.is_none() {
             return write_list(writer, &self.encoded);
         }
-        write_all(writer, hiding, self.attributes.iter().filter(|attribute| edits.keep(attribute)))?;
-        write_all(writer, hiding, edits.attributes().map(|(_, attribute)| attribute))
+        write_edited(writer, hiding, self.attributes.iter().map(Written::from), edits, longest)
+    }
+
+    /// Writes all attributes.
+    pub fn write_all(&self, writer: &mut Writer<'_>, hiding: &mut Hiding<'_>) -> Result<(), WriteError> {
+        write_all(writer, hiding, &self.attributes)
+    }
+}
+
+/// One attribute of a reply, as it is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Written<'a> {
+    /// The vendor's number; 0: the standard space.
+    pub vendor: u32,
+    /// The attribute's numbers.
+    pub numbers: &'a [u32],
+    /// Its octets.
+    pub value: WrittenValue<'a>,
+}
+
+/// The octets of an attribute of a reply.
+#[derive(Debug, Clone, Copy)]
+pub enum WrittenValue<'a> {
+    /// One or more whole attributes.
+    Octets(&'a [u8]),
+    /// What is to be hidden, and the tag in front.
+    Hidden(Option<u8>, &'a [u8]),
+}
+
+impl<'a> From<&'a ReplyAttribute> for Written<'a> {
+    fn from(attribute: &'a ReplyAttribute) -> Self {
+        let value = match &attribute.value {
+            ReplyValue::Encoded(octets) => WrittenValue::Octets(octets),
+            ReplyValue::Hidden { tag, value } => WrittenValue::Hidden(*tag, value.octets()),
+        };
+        Self { vendor: attribute.vendor, numbers: &attribute.numbers, value }
+    }
+}
+
+impl Written<'_> {
+    /// The seconds, where it is one Session-Timeout.
+    fn session_timeout(&self) -> Option<u32> {
+        let WrittenValue::Octets([_, _, seconds @ ..]) = self.value else { return None };
+        let is_one = self.vendor == 0 && *self.numbers == [u32::from(number::SESSION_TIMEOUT)];
+        Some(u32::from_be_bytes(seconds.try_into().ok()?)).filter(|_| is_one)
+    }
+}
+
+/// Writes the attributes that `edits` keeps, then those that it puts in. The first Session-Timeout is at most
+/// `longest`; where there is none, it is that.
+pub fn write_edited<'t>(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    attributes: impl Iterator<Item = Written<'t>>,
+    edits: &Edits<'_>,
+    mut longest: Option<u32>,
+) -> Result<(), WriteError> {
+    let kept = attributes.filter(|attribute| edits.keep(attribute.vendor, attribute.numbers));
+    let put_in = edits.attributes().map(|(_, attribute)| Written::from(attribute));
+    for attribute in kept.map(|kept| -> Written<'_> { kept }).chain(put_in) {
+        match (attribute.session_timeout(), longest) {
+            (Some(seconds), Some(most)) => {
+                writer.integer(number::SESSION_TIMEOUT, seconds.min(most))?;
+                longest = None;
+            }
+            _ => write_one(writer, hiding, &attribute)?,
+        }
+    }
+    match longest {
+        Some(longest) => writer.integer(number::SESSION_TIMEOUT, longest).map(|_| ()),
+        None => Ok(()),
     }
 }
 
@@ -90,15 +161,19 @@ pub fn write_all<'t>(
     hiding: &mut Hiding<'_>,
     attributes: impl IntoIterator<Item = &'t ReplyAttribute>,
 ) -> Result<(), WriteError> {
-    for attribute in attributes {
-        match &attribute.value {
-            ReplyValue::Encoded(octets) => write_list(writer, octets)?,
-            ReplyValue::Hidden { tag, value } => {
-                write_hidden(writer, hiding, attribute, *tag, value.octets())?;
-            }
-        }
+    attributes.into_iter().try_for_each(|attribute| write_one(writer, hiding, &attribute.into()))
+}
+
+/// Writes one attribute, hidden where it has to be.
+pub fn write_one(
+    writer: &mut Writer<'_>,
+    hiding: &mut Hiding<'_>,
+    attribute: &Written<'_>,
+) -> Result<(), WriteError> {
+    match attribute.value {
+        WrittenValue::Octets(octets) => write_list(writer, octets),
+        WrittenValue::Hidden(tag, value) => write_hidden(writer, hiding, attribute, tag, value),
     }
-    Ok(())
 }
 
 fn write_list(writer: &mut Writer<'_>, octets: &[u8]) -> Result<(), WriteError> {
@@ -113,7 +188,7 @@ fn write_list(writer: &mut Writer<'_>, octets: &[u8]) -> Result<(), WriteError> 
 fn write_hidden(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,
-    attribute: &ReplyAttribute,
+    attribute: &Written<'_>,
     tag: Option<u8>,
     value: &[u8],
 ) -> Result<(), WriteError> {

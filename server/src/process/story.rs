@@ -12,7 +12,7 @@ use super::password::Password;
 use super::tables::Client;
 use crate::config::{PolicyAction, ReplyAttribute, ReplyValue, RequireMessageAuthenticator};
 use crate::policy::{EvaluationError, Facts, Policies, Watch};
-use crate::users::{Account, Passwords};
+use crate::users::{Account, Passwords, Step as Weighing, Witness};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,6 +92,28 @@ impl Story {
     /// The request was resumed: it is looked at from the beginning of the chapter.
     pub(super) fn resume(&mut self) {
         self.steps.truncate(self.chapter);
+    }
+}
+
+/// Listens while an account's check and reply items are weighed.
+pub(super) struct Weighed<'s>(pub(super) &'s mut Story);
+
+impl Witness for Weighed<'_> {
+    fn see(&mut self, step: Weighing<'_>) {
+        let what = match step {
+            Weighing::Compared { section, item, held: true } => format!("{}: {item} holds", section.owner),
+            Weighing::Compared { section, item, held: false } => {
+                format!("{}: {item} doesn't hold", section.owner)
+            }
+            Weighing::Applies { section } => format!("{}: its items apply", section.owner),
+            Weighing::Skipped { section } => format!("{}: its items don't apply", section.owner),
+            Weighing::Control { section, item } => format!("{}: {item}", section.owner),
+            Weighing::Reply { section, item } => format!("{}: {item} for the reply", section.owner),
+            Weighing::Stopped { section } => {
+                format!("{}: no Fall-Through, so no further group is looked at", section.owner)
+            }
+        };
+        self.0.steps.push(Step::new(Step::CHECK, what));
     }
 }
 

@@ -59,6 +59,11 @@ pub enum RowTable {
 }
 
 impl RowTable {
+    /// Whether its rows are check items.
+    pub fn is_check(self) -> bool {
+        matches!(self, RowTable::Check | RowTable::GroupCheck)
+    }
+
     /// Its name in the schema.
     pub fn name(self) -> &'static str {
         match self {
@@ -70,8 +75,16 @@ impl RowTable {
     }
 }
 
-/// A row that can't be understood. As in FreeRADIUS its whole table is then unusable for this user: a request that
-/// comes as far as that table is rejected.
+/// What comes of a row that isn't understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowEffect {
+    /// As in FreeRADIUS its whole table is unusable for this user or group: a request that comes as far is rejected.
+    TableRefused,
+    /// The row does nothing.
+    LeftOut,
+}
+
+/// A row that isn't understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RowError {
     /// The table.
@@ -82,6 +95,8 @@ pub struct RowError {
     pub owner: String,
     /// `attribute`; empty: NULL.
     pub attribute: String,
+    /// What comes of it.
+    pub effect: RowEffect,
     /// What is wrong. Never quotes a secret.
     pub what: String,
     /// What would be right.
@@ -91,7 +106,12 @@ pub struct RowError {
 impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, owner, attribute, what, hint, .. } = self;
-        write!(f, "{} row {id} ({owner:?}, {attribute:?}): {what}; would be right: {hint}", self.table.name())
+        let effect = match self.effect {
+            RowEffect::TableRefused => "whoever needs this table is rejected",
+            RowEffect::LeftOut => "the row does nothing",
+        };
+        write!(f, "{} row {id} ({owner:?}, {attribute:?}): {what}; {effect}", self.table.name())?;
+        if hint.is_empty() { Ok(()) } else { write!(f, "; would be right: {hint}") }
     }
 }
 

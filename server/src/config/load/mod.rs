@@ -7,7 +7,7 @@ mod notice;
 mod operating;
 mod policy;
 mod proxy;
-mod reply;
+pub(super) mod reply;
 mod server;
 mod sql;
 #[cfg(test)]

@@ -130,7 +130,11 @@ fn wrong(error: &PairError) -> Wrong {
     Wrong::new(what, hint)
 }
 
-fn reply_value(pair: &Pair) -> Result<ReplyValue, Wrong> {
+/// The value as a reply carries it: encoded now, or hidden in each reply anew.
+///
+/// # Errors
+/// It can't be hidden in a reply.
+pub(crate) fn reply_value(pair: &Pair) -> Result<ReplyValue, Wrong> {
     let attribute = pair.attribute();
     match attribute.flags().encrypt {
         None => {

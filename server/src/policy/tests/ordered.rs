@@ -66,7 +66,10 @@ fn reply(policies: &[Policy], own: &[u8]) -> Vec<u8> {
     let mut matched = Matched::default();
     with_facts(&ask(), &[], "", |facts| policies.evaluate(facts, &mut matched, &mut ()));
     let edits = policies.edits(&matched);
-    let kept = own.iter().copied().filter(|number| edits.keep(&attribute(*number)));
+    let kept = own.iter().copied().filter(|number| {
+        let own = attribute(*number);
+        edits.keep(own.vendor, &own.numbers)
+    });
     kept.chain(edits.attributes().map(|(_, attribute)| attribute.numbers[0] as u8)).collect()
 }
 

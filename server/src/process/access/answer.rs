@@ -25,12 +25,13 @@ const ENCRYPTION_40_OR_128: u32 = 6;
 
 impl Desk {
     /// The Access-Accept: what the user gets, what the policies that matched make of it, and MS-CHAP's proof and keys.
+    /// Without credentials it is Auth-Type that lets the user in.
     pub(super) fn accept(
         &mut self,
         tables: &Tables,
         case: Case<'_>,
         authorization: &Authorization<'_>,
-        credentials: &Credentials<'_>,
+        credentials: Option<&Credentials<'_>>,
         out: &mut [u8],
     ) -> Turn {
         self.tell_edits(tables.policies());
@@ -43,12 +44,12 @@ impl Desk {
         let written = writer
             .message_authenticator()
             .map(|_| ())
-            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits))
+            .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits, authorization.longest))
             .and_then(|()| write_proof(&mut writer, &mut hiding, authorization, credentials))
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
             .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
         match written {
-            Ok(length) => Turn::Reply(credentials.cause(), length),
+            Ok(length) => Turn::Reply(credentials.map_or(Cause::AuthTypeAccept, Credentials::cause), length),
             Err(_) => Turn::Silence(Cause::ReplyTooLong),
         }
     }
@@ -57,6 +58,22 @@ impl Desk {
     pub(super) fn reject(&mut self, client: &Client, case: Case<'_>, cause: Cause, out: &mut [u8]) -> Turn {
         let challenge = self.challenge();
         rejected(cause, write_reject(client, case.request, cause, challenge, out, |_| Ok(())))
+    }
+
+    /// An Access-Reject, with what the account has for such.
+    pub(super) fn reject_as(
+        &mut self,
+        client: &Client,
+        case: Case<'_>,
+        cause: Cause,
+        authorization: &Authorization<'_>,
+        out: &mut [u8],
+    ) -> Turn {
+        let challenge = self.challenge();
+        let mut hiding =
+            Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
+        let more = |writer: &mut Writer<'_>| authorization.reply.write_rejected(writer, &mut hiding);
+        rejected(cause, write_reject(client, case.request, cause, challenge, out, more))
     }
 
     /// The policy of this number rejects, with what it has to say.
@@ -158,9 +175,9 @@ fn write_proof(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,
     authorization: &Authorization<'_>,
-    credentials: &Credentials<'_>,
+    credentials: Option<&Credentials<'_>>,
 ) -> Result<(), WriteError> {
-    let Credentials::MsChap(answer) = credentials else { return Ok(()) };
+    let Some(Credentials::MsChap(answer)) = credentials else { return Ok(()) };
     let passwords = &authorization.passwords;
     let Some(hash) = passwords.iter().find_map(|password| password.as_nt_hash()) else { return Ok(()) };
     let hash_of_hash = mschap::hash_of_hash(&hash);

@@ -6,7 +6,7 @@ use forewarn_wire::mschap::{self, Answer, MICROSOFT, attribute};
 use forewarn_wire::{Attribute, Packet, RadiusKey, VendorFormat, number};
 
 use crate::process::outcome::Cause;
-use crate::users::Passwords;
+use crate::users::{AuthType, Passwords};
 
 /// One of the methods, with what it takes.
 pub(super) enum Credentials<'a> {
@@ -65,6 +65,23 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => "chap",
             Credentials::MsChap(Answer::Version1 { .. }) => "mschap",
             Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
+        }
+    }
+
+    /// A password as it was given.
+    pub(super) fn given_password(&self) -> Option<&'a [u8]> {
+        match self {
+            Credentials::Pap(given) => Some(given),
+            Credentials::Chap { .. } | Credentials::MsChap(_) => None,
+        }
+    }
+
+    /// As Auth-Type names the method.
+    pub(super) fn auth_type(&self) -> AuthType {
+        match self {
+            Credentials::Pap(_) => AuthType::Pap,
+            Credentials::Chap { .. } => AuthType::Chap,
+            Credentials::MsChap(_) => AuthType::MsChap,
         }
     }
 

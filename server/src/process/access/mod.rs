@@ -15,10 +15,12 @@ use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::password::Password;
-use super::story::Policed;
+use super::story::{Policed, Weighed};
 use super::tables::Tables;
 use crate::policy::{Facts, Verdict};
-use crate::users::{Account, Authorization, Lookup, authorize};
+use crate::users::{
+    Account, Asker, AuthType, Authorization, Lookup, Refusal, Room, authorize, authorize_seen,
+};
 
 use credentials::Credentials;
 
@@ -43,7 +45,21 @@ impl Desk {
         &mut self,
         tables: &Arc<Tables>,
         case: Case<'_>,
+        progress: Progress,
+        out: &mut [u8],
+    ) -> Turn {
+        let mut room = std::mem::take(&mut self.room);
+        let turn = self.proceed_in(tables, case, progress, &mut room, out);
+        self.room = room;
+        turn
+    }
+
+    fn proceed_in(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
         mut progress: Progress,
+        room: &mut Room,
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
@@ -55,10 +71,13 @@ impl Desk {
         }
         let mut clear = Zeroizing::new([0; user_password::MAX]);
         let credentials = match Credentials::find(case.request, &client.key, &mut clear) {
-            Ok(credentials) => credentials,
+            Ok(credentials) => Some(credentials),
+            // There is still Auth-Type := Accept.
+            Err(Cause::NoCredentials) => None,
             Err(cause) => return self.reject(client, case, cause, out),
         };
-        self.trail.method = credentials.method();
+        let method = credentials.as_ref().map_or("none", Credentials::method);
+        self.trail.method = method;
         let elsewhere;
         let account = match tables.user(name) {
             Some(account) => account,
@@ -76,17 +95,39 @@ impl Desk {
                 None => return self.ask_sources(tables, case, name, progress),
             },
         };
-        let authorization = authorize(account, case.request);
+        let asker = Asker {
+            request: case.request,
+            password: credentials.as_ref().and_then(Credentials::given_password),
+            method: credentials.as_ref().map(Credentials::auth_type),
+            source: case.route.to.ip(),
+            client: &client.name,
+            group: &client.group,
+            now: clock::utc().as_millis() / 1000,
+        };
+        let authorization = match &mut self.story {
+            None => authorize(account, &asker, room),
+            Some(story) => authorize_seen(account, &asker, room, &mut Weighed(story)),
+        };
         let passwords = &authorization.passwords;
-        self.tell_account(account, passwords, credentials.method());
-        let right = match (&credentials, progress.password) {
+        self.tell_account(account, passwords, method);
+        if let Some(cause) = refused(&authorization, credentials.as_ref()) {
+            return self.reject_as(client, case, cause, &authorization, out);
+        }
+        let credentials = match (&credentials, authorization.auth_type) {
+            (_, Some(AuthType::Accept)) => {
+                return self.admit(tables, case, account, &authorization, None, out);
+            }
+            (None, _) => return self.reject_as(client, case, Cause::NoCredentials, &authorization, out),
+            (Some(credentials), _) => credentials,
+        };
+        let right = match (credentials, progress.password) {
             (_, Some(right)) => right,
             (Credentials::Pap(given), None) => {
                 if let (Some(dn), None) = (&account.bind, passwords.iter().next()) {
                     return self.bind_elsewhere(tables, case, dn, given, progress, out);
                 }
                 let Some(password) = passwords.iter().next() else {
-                    return self.reject(client, case, Cause::NoPassword, out);
+                    return self.reject_as(client, case, Cause::NoPassword, &authorization, out);
                 };
                 if password.is_slow() {
                     return self.verify_elsewhere(tables, case, password, given, progress);
@@ -95,14 +136,14 @@ impl Desk {
             }
             (credentials, None) => match credentials.fit(passwords, name) {
                 Ok(fit) => fit,
-                Err(cause) => return self.reject(client, case, cause, out),
+                Err(cause) => return self.reject_as(client, case, cause, &authorization, out),
             },
         };
         self.tell_password(right);
         if !right {
-            return self.reject(client, case, Cause::WrongPassword, out);
+            return self.reject_as(client, case, Cause::WrongPassword, &authorization, out);
         }
-        self.admit(tables, case, account, &authorization, &credentials, out)
+        self.admit(tables, case, account, &authorization, Some(credentials), out)
     }
 
     /// The sources behind the configuration are asked who this is.
@@ -183,7 +224,7 @@ impl Desk {
         case: Case<'_>,
         account: &Account,
         authorization: &Authorization<'_>,
-        credentials: &Credentials<'_>,
+        credentials: Option<&Credentials<'_>>,
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
@@ -198,7 +239,7 @@ impl Desk {
                 user_groups: &account.groups,
                 user_source: account.source,
                 request: case.request,
-                method: credentials.method(),
+                method: self.trail.method,
                 sessions: None,
                 times: policies.times(clock::utc),
             };
@@ -206,7 +247,9 @@ impl Desk {
             match policies.evaluate(&facts, &mut self.matched, &mut watch) {
                 Verdict::Accept => {}
                 // Nobody has one yet.
-                Verdict::SecondFactor(_) => return self.reject(client, case, Cause::NoSecondFactor, out),
+                Verdict::SecondFactor(_) => {
+                    return self.reject_as(client, case, Cause::NoSecondFactor, authorization, out);
+                }
                 Verdict::Reject(number) => return self.reject_by(tables, case, number, out),
                 Verdict::Failed(number) => {
                     self.trail.decided_by = Some(Arc::clone(policies.name(number)));
@@ -215,5 +258,21 @@ impl Desk {
             }
         }
         self.accept(tables, case, authorization, credentials, out)
+    }
+}
+
+/// Why an account is of no use to this request, before its credentials are looked at.
+fn refused(authorization: &Authorization<'_>, credentials: Option<&Credentials<'_>>) -> Option<Cause> {
+    match authorization.refusal {
+        Some(Refusal::Row(_)) => return Some(Cause::BadRow),
+        Some(Refusal::Expired) => return Some(Cause::Expired),
+        Some(Refusal::OutsideHours) => return Some(Cause::OutsideLoginTime),
+        None => {}
+    }
+    match authorization.auth_type {
+        None | Some(AuthType::Accept) => None,
+        Some(AuthType::Reject) => Some(Cause::AuthTypeReject),
+        asked if asked == credentials.map(Credentials::auth_type) => None,
+        Some(_) => Some(Cause::AuthTypeOther),
     }
 }

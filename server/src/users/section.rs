@@ -1,0 +1,422 @@
+//! The rows of one user or one group, understood.
+
+use std::sync::Arc;
+
+use forewarn_dict::{Attribute, DataType, Dictionary, PairError};
+use forewarn_wire::number;
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::expand::{self, Expansion};
+use super::item::{AuthType, Item, ItemValue, Meaning, Subject};
+use super::login_time::LoginTime;
+use super::operator::Operator;
+use super::place::Place;
+use super::rows::{Row, RowEffect, RowError, RowTable};
+use super::value;
+use crate::config::{ReplyAttribute, reply_value};
+use crate::process::password::Password;
+
+/// Most octets a compiled regular expression may take.
+const PATTERN_MAX: usize = 1 << 20;
+/// Most items a list may have.
+pub(super) const ITEMS_MAX: usize = 1000;
+
+/// One user's or one group's check and reply items.
+#[derive(Debug)]
+pub struct Section {
+    /// The user's or the group's name.
+    pub owner: Arc<str>,
+    /// Conditions and control items.
+    pub check: List,
+    /// What goes into the reply.
+    pub reply: List,
+}
+
+/// The rows of one table.
+#[derive(Debug, Default)]
+pub struct List {
+    /// Those that were understood.
+    pub items: Vec<Item>,
+    /// There are rows, whether understood or not.
+    pub has_rows: bool,
+    /// The first row that makes the whole list unusable, as FreeRADIUS has it: a number among the account's faults.
+    pub refused: Option<usize>,
+}
+
+/// What Fall-Through says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FallThrough {
+    /// Nothing.
+    Default,
+    /// Go on.
+    Yes,
+    /// Stop here.
+    No,
+}
+
+impl Section {
+    /// From its rows.
+    pub fn new(
+        owner: &str,
+        is_group: bool,
+        rows: [&[Row<'_>]; 2],
+        dictionary: &Dictionary,
+        faults: &mut Vec<RowError>,
+    ) -> Self {
+        let [check, reply] = rows;
+        let (check_table, reply_table) = match is_group {
+            false => (RowTable::Check, RowTable::Reply),
+            true => (RowTable::GroupCheck, RowTable::GroupReply),
+        };
+        Self {
+            owner: owner.into(),
+            check: List::new(owner, check_table, check, dictionary, faults),
+            reply: List::new(owner, reply_table, reply, dictionary, faults),
+        }
+    }
+
+    /// By the first Fall-Through of its reply list.
+    pub fn fall_through(&self) -> FallThrough {
+        let found = self.reply.items.iter().find(|item| &*item.place.name == "Fall-Through");
+        match found.map(|item| &item.value) {
+            None => FallThrough::Default,
+            Some(ItemValue::Octets(octets)) => match value::unsigned(octets) {
+                1 => FallThrough::Yes,
+                2 => FallThrough::Default,
+                _ => FallThrough::No,
+            },
+            Some(_) => FallThrough::No,
+        }
+    }
+}
+
+impl List {
+    fn new(
+        owner: &str,
+        table: RowTable,
+        rows: &[Row<'_>],
+        dictionary: &Dictionary,
+        faults: &mut Vec<RowError>,
+    ) -> Self {
+        let mut list = Self { has_rows: !rows.is_empty(), ..Self::default() };
+        for row in rows.iter().take(ITEMS_MAX) {
+            let mut report = |problem: Problem| {
+                faults.push(RowError {
+                    table,
+                    id: row.id,
+                    owner: owner.to_owned(),
+                    attribute: row.attribute.unwrap_or_default().to_owned(),
+                    effect: problem.effect,
+                    what: problem.what,
+                    hint: problem.hint,
+                });
+                (problem.effect == RowEffect::TableRefused).then(|| faults.len() - 1)
+            };
+            match item(row, table.is_check(), dictionary) {
+                Ok((item, remark)) => {
+                    remark.map(&mut report);
+                    list.items.push(item);
+                }
+                Err(problem) => list.refused = list.refused.or(report(problem)),
+            }
+        }
+        if rows.len() > ITEMS_MAX {
+            faults.push(RowError {
+                table,
+                id: rows[ITEMS_MAX].id,
+                owner: owner.to_owned(),
+                attribute: String::new(),
+                effect: RowEffect::TableRefused,
+                what: format!("{} rows are too many", rows.len()),
+                hint: format!("at most {ITEMS_MAX}"),
+            });
+            list.refused = list.refused.or(Some(faults.len() - 1));
+        }
+        list
+    }
+}
+
+/// What is wrong with a row.
+struct Problem {
+    effect: RowEffect,
+    what: String,
+    hint: String,
+}
+
+impl Problem {
+    fn refusing(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { effect: RowEffect::TableRefused, what: what.into(), hint: hint.into() }
+    }
+
+    fn leaving_out(what: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { effect: RowEffect::LeftOut, what: what.into(), hint: hint.into() }
+    }
+}
+
+impl From<PairError> for Problem {
+    fn from(error: PairError) -> Self {
+        let text = error.to_string();
+        let (what, hint) = text.split_once("; ").unwrap_or((&text, ""));
+        Self::refusing(what, hint)
+    }
+}
+
+/// The item, with what the operator should know about it.
+fn item(row: &Row<'_>, is_check: bool, dictionary: &Dictionary) -> Result<(Item, Option<Problem>), Problem> {
+    let name = row.attribute.filter(|name| !name.is_empty());
+    let name = name.ok_or_else(|| Problem::refusing("`attribute` is empty", "name an attribute"))?;
+    let operator = Operator::read(row.op).ok_or_else(|| {
+        let what = format!("`op` {:?} is no operator", row.op.unwrap_or_default());
+        Problem::refusing(what, ":=, =, +=, ==, !=, <, <=, >, >=, =~, !~, =*, !* or -=")
+    })?;
+    let text = row.value.ok_or_else(|| Problem::refusing("`value` is NULL", "write a value"))?;
+    let (is_expanded, text) = value::unquote(text);
+    if let Some(item) = group_item(name, operator, text, dictionary) {
+        return Ok((item, None));
+    }
+    let (attribute, tag) = dictionary.named(name)?;
+    let place = Place::new(&attribute, dictionary);
+    let subject = subject(&attribute);
+    let hides = attribute.flags().secret
+        || attribute.flags().encrypt.is_some()
+        || Password::of_attribute(attribute.name(), b"").is_some();
+    let shown = if hides { "<hidden>".into() } else { format!("{text:?}").into() };
+    let mut item = Item {
+        operator,
+        place,
+        tag,
+        subject,
+        value: ItemValue::Unusable,
+        meaning: Meaning::Nothing,
+        wire: None,
+        shown,
+    };
+    if is_expanded {
+        let remark = expansion(&mut item, &attribute, text, is_check, dictionary).err();
+        return Ok((item, remark));
+    }
+    let octets = octets(&attribute, subject, text, dictionary).map_err(|error| {
+        let what = if hides { format!("no value of {}", attribute.name()) } else { error.what };
+        Problem::refusing(what, error.hint)
+    })?;
+    let mut remark = None;
+    if is_check {
+        if operator.also_sets() {
+            (item.meaning, remark) = meaning(&attribute, text, &octets);
+        }
+    } else if !attribute.is_internal() {
+        match wire(&attribute, tag, &octets, dictionary) {
+            Ok(wire) => item.wire = wire,
+            Err(problem) => remark = Some(problem),
+        }
+    }
+    item.value = match (subject, operator.is_regex()) {
+        (Subject::CurrentTime, _) => LoginTime::read(text).map_or(ItemValue::Unusable, ItemValue::Hours),
+        (Subject::Request | Subject::ClientName | Subject::ClientGroup | Subject::GivenPassword, true)
+            if is_check =>
+        {
+            pattern(&attribute, &octets, dictionary).unwrap_or_else(|problem| {
+                remark = Some(problem);
+                ItemValue::Unusable
+            })
+        }
+        _ => ItemValue::Octets(octets.into()),
+    };
+    Ok((item, remark))
+}
+
+/// SQL-Group and LDAP-Group, which FreeRADIUS's modules add to its dictionary.
+fn group_item(name: &str, operator: Operator, text: &str, dictionary: &Dictionary) -> Option<Item> {
+    let is_group = ["SQL-Group", "LDAP-Group"].iter().any(|group| group.eq_ignore_ascii_case(name));
+    let attribute = dictionary.attribute("Group").filter(|_| is_group)?;
+    let mut place = Place::new(attribute, dictionary);
+    place.name = name.into();
+    Some(Item {
+        operator,
+        place,
+        tag: None,
+        subject: Subject::UserGroups,
+        value: ItemValue::Octets(value::unescape(text.as_bytes()).into()),
+        meaning: Meaning::Nothing,
+        wire: None,
+        shown: format!("{text:?}").into(),
+    })
+}
+
+/// What a check item of this attribute is compared with.
+fn subject(attribute: &Attribute) -> Subject {
+    match attribute.name() {
+        "User-Password" => Subject::GivenPassword,
+        "Packet-Src-IP-Address"
+        | "Packet-Src-IPv6-Address"
+        | "Client-IP-Address"
+        | "FreeRADIUS-Client-IP-Address"
+        | "FreeRADIUS-Client-IPv6-Address" => Subject::Sender,
+        "Client-Shortname" | "FreeRADIUS-Client-Shortname" => Subject::ClientName,
+        "Huntgroup-Name" => Subject::ClientGroup,
+        "Group" | "Group-Name" => Subject::UserGroups,
+        "Expiration" => Subject::Expiration,
+        "Current-Time" => Subject::CurrentTime,
+        "Time-Of-Day" => Subject::TimeOfDay,
+        "Crypt-Password" | "Auth-Type" | "Autz-Type" | "Acct-Type" | "Session-Type" | "Strip-User-Name" => {
+            Subject::Always
+        }
+        _ if attribute.is_internal() => Subject::Never,
+        _ => Subject::Request,
+    }
+}
+
+fn octets(
+    attribute: &Attribute,
+    subject: Subject,
+    text: &str,
+    dictionary: &Dictionary,
+) -> Result<Vec<u8>, forewarn_dict::ValueError> {
+    if subject == Subject::TimeOfDay {
+        // As seconds; what isn't a time of day is midnight, as in FreeRADIUS.
+        let mut parts = text.trim().split(':').map(|part| part.parse::<u32>().unwrap_or(0));
+        let mut next = || parts.next().unwrap_or(0);
+        let seconds = next().saturating_mul(3600) + next().saturating_mul(60) + next();
+        return Ok(seconds.to_be_bytes().to_vec());
+    }
+    value::read(attribute, text, dictionary)
+}
+
+fn expansion(
+    item: &mut Item,
+    attribute: &Attribute,
+    text: &str,
+    is_check: bool,
+    dictionary: &Dictionary,
+) -> Result<(), Problem> {
+    let data_type = attribute.data_type();
+    let is_of_use = match is_check {
+        true => data_type == DataType::Text && item.subject == Subject::Request && !item.operator.is_regex(),
+        false => !attribute.is_internal() && expand::is_encodable(data_type) && is_plain(&item.place),
+    };
+    if !is_of_use || attribute.flags().encrypt.is_some() {
+        let what = format!("{} can't have a value in backquotes here", attribute.name());
+        return Err(Problem::leaving_out(what, "a plain value"));
+    }
+    let read = Expansion::read(text, dictionary).map_err(|part| {
+        let what = format!("{part:?} isn't understood in backquotes");
+        Problem::leaving_out(what, "%{Attribute-Name} of the request, or a policy instead")
+    })?;
+    item.value = ItemValue::Expansion(read);
+    Ok(())
+}
+
+/// A standard attribute or one directly in a vendor's space.
+fn is_plain(place: &Place) -> bool {
+    matches!(place.numbers(), (_, [_])) && place.is_standard_format()
+}
+
+/// How the value stands in a packet. `None`: it isn't sent.
+fn wire(
+    attribute: &Attribute,
+    tag: Option<u8>,
+    octets: &[u8],
+    dictionary: &Dictionary,
+) -> Result<Option<ReplyAttribute>, Problem> {
+    // An empty text isn't sent (RFC 2865 section 5), and these two are the server's to write.
+    let (vendor, numbers) = (attribute.path().vendor(), &attribute.path().numbers);
+    let is_own = vendor == 0
+        && matches!(**numbers, [only] if [number::MESSAGE_AUTHENTICATOR, number::PROXY_STATE]
+            .contains(&(only as u8)));
+    if is_own
+        || octets.is_empty() && matches!(attribute.data_type(), DataType::Text | DataType::Octets { .. })
+    {
+        return Ok(None);
+    }
+    let pair = match dictionary.pair_of_octets(attribute, tag, octets.to_vec()) {
+        // FreeRADIUS cuts texts to what fits.
+        Err(PairError::TooLong { room, .. }) if attribute.data_type() == DataType::Text => {
+            let room = room - usize::from(tag.is_some());
+            dictionary.pair_of_octets(attribute, tag, octets[..room.min(octets.len())].to_vec())
+        }
+        pair => pair,
+    };
+    let pair = pair.map_err(|error| Problem { effect: RowEffect::LeftOut, ..error.into() })?;
+    let value = reply_value(&pair).map_err(|wrong| Problem::leaving_out(wrong.what, wrong.hint))?;
+    Ok(Some(ReplyAttribute { name: attribute.name().into(), vendor, numbers: numbers.to_vec(), value }))
+}
+
+/// The regular expression of `=~` and `!~`. For what isn't a text FreeRADIUS prints both sides.
+fn pattern(attribute: &Attribute, octets: &[u8], dictionary: &Dictionary) -> Result<ItemValue, Problem> {
+    let data_type = attribute.data_type();
+    let source = match data_type {
+        DataType::Text => String::from_utf8_lossy(octets).into_owned(),
+        _ if data_type.is_number() => {
+            let number = value::unsigned(octets);
+            dictionary.value_name(attribute, number).map_or_else(|| number.to_string(), str::to_owned)
+        }
+        _ => {
+            let mut printed = String::new();
+            let _ = value::print(data_type, octets, &mut printed);
+            printed
+        }
+    };
+    let pattern = compile(&source).map_err(|error| {
+        let text = error.to_string();
+        let what = format!("never matches: {}", text.lines().last().unwrap_or_default());
+        Problem::leaving_out(what, "a regular expression without look-around and back references")
+    })?;
+    if !data_type.is_number() {
+        return Ok(ItemValue::Pattern(pattern));
+    }
+    let named = dictionary.values(attribute);
+    let named = named.map(|(number, name)| (number, pattern.is_match(name.as_bytes()))).collect();
+    Ok(ItemValue::NumberPattern(pattern, named))
+}
+
+fn compile(source: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(source).unicode(false).size_limit(PATTERN_MAX).build()
+}
+
+/// What a control item means, with what the operator should know about it.
+fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> (Meaning, Option<Problem>) {
+    let number = || value::unsigned(octets) as u32;
+    let meaning = match attribute.name() {
+        "Auth-Type" => Meaning::AuthType(auth_type(text)),
+        "Expiration" => Meaning::Expiration(number()),
+        "Login-Time" => Meaning::LoginTime(LoginTime::read(text)),
+        "Simultaneous-Use" => Meaning::SimultaneousUse(number()),
+        "Pool-Name" => Meaning::Pool(String::from_utf8_lossy(octets).into()),
+        "User-Profile" => {
+            let hint = "membership of the groups themselves, in radusergroup";
+            let problem = Problem::leaving_out("User-Profile isn't available here", hint);
+            return (Meaning::Nothing, Some(problem));
+        }
+        "User-Password" => {
+            let what = "User-Password is no stored password, here as in FreeRADIUS";
+            return (Meaning::Nothing, Some(Problem::leaving_out(what, "Cleartext-Password")));
+        }
+        name => match Password::of_attribute(name, octets) {
+            None => Meaning::Nothing,
+            Some(read) => {
+                let with_header = name == "Password-With-Header";
+                let problem = read.as_ref().err().map(|error| {
+                    let text = error.to_string();
+                    let (what, hint) =
+                        text.split_once("; would be right: ").unwrap_or((&text, "another form"));
+                    Problem::leaving_out(format!("no password is this one: {what}"), hint)
+                });
+                return (Meaning::Password { password: read.ok(), with_header }, problem);
+            }
+        },
+    };
+    (meaning, None)
+}
+
+/// By its name: FreeRADIUS numbers those of its modules as it starts.
+fn auth_type(text: &str) -> AuthType {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "accept" | "254" => AuthType::Accept,
+        "reject" | "4" => AuthType::Reject,
+        "pap" => AuthType::Pap,
+        "chap" => AuthType::Chap,
+        "ms-chap" | "mschap" => AuthType::MsChap,
+        "eap" => AuthType::Eap,
+        _ => AuthType::Other,
+    }
+}
