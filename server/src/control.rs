@@ -104,6 +104,7 @@ fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
             ("sql.batches", sql.batches),
             ("sql.names", sql.names),
             ("sql.faulty-rows", sql.faults),
+            ("sql.changes", sql.changes),
             ("sql.losses", sql.losses),
         ]);
     }

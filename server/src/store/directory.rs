@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use forewarn_proto::time::Instant;
@@ -97,7 +97,23 @@ impl Default for Directory {
     }
 }
 
+/// A directory that is told of changes as long as it is there.
+#[derive(Debug, Default, Clone)]
+pub struct WeakDirectory(Weak<Inner>);
+
+impl WeakDirectory {
+    /// The directory, if it is still there.
+    pub fn upgrade(&self) -> Option<Directory> {
+        self.0.upgrade().map(Directory)
+    }
+}
+
 impl Directory {
+    /// Without keeping it.
+    pub fn downgrade(&self) -> WeakDirectory {
+        WeakDirectory(Arc::downgrade(&self.0))
+    }
+
     /// With these sources, in this order, and at most `cache_size` names in memory.
     pub fn new(sources: Vec<Arc<dyn Source>>, cache_size: usize, runtime: Handle) -> Self {
         Self::with(sources, cache_size, Some(runtime))

@@ -99,7 +99,11 @@ impl Sources {
             }
         }
         let size = self.sql_config.as_ref().map_or(CACHE_SIZE, |sql| sql.cache_size);
-        Some(Directory::new(sources, size, runtime.handle().clone()))
+        let directory = Directory::new(sources, size, runtime.handle().clone());
+        if let Some(sql) = &self.sql {
+            sql.tell(&directory);
+        }
+        Some(directory)
     }
 
     /// The users of `[sql]`.

@@ -1,6 +1,7 @@
 //! SQL databases: the tables of FreeRADIUS, on PostgreSQL and on embedded SQLite.
 
 mod accounts;
+mod changes;
 pub mod connect;
 mod lines;
 mod postgres;
@@ -10,8 +11,8 @@ mod sqlite;
 pub mod statements;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use forewarn_dict::Dictionary;
@@ -25,7 +26,7 @@ use self::queue::{Batch, Queue};
 pub use self::sqlite::create_file;
 use super::Runtime;
 use super::cache::Keep;
-use super::directory::{Query, Source};
+use super::directory::{Directory, Query, Source, WeakDirectory};
 use super::standing::Standing;
 use super::tls::TlsError;
 use crate::config::sql::{Engine, Sql};
@@ -57,6 +58,9 @@ struct Inner {
     standing: Standing,
     accounts: Accounts,
     probes: Mutex<mpsc::Receiver<Probe>>,
+    /// Who is told of changes.
+    directory: std::sync::Mutex<WeakDirectory>,
+    changes: AtomicU64,
     batches: AtomicU64,
     names: AtomicU64,
 }
@@ -70,6 +74,8 @@ pub struct UsersCounts {
     pub names: u64,
     /// Rows that couldn't be understood, each time they were read.
     pub faults: u64,
+    /// Times the database told of a change, or was seen to have changed.
+    pub changes: u64,
     /// Times the database went away.
     pub losses: u64,
     /// Connections that answer.
@@ -105,6 +111,8 @@ impl Users {
             standing: Standing::new(what, means),
             accounts: Accounts::new(dictionary, sql.cache),
             probes: Mutex::new(probes),
+            directory: std::sync::Mutex::default(),
+            changes: AtomicU64::new(0),
             batches: AtomicU64::new(0),
             names: AtomicU64::new(0),
         });
@@ -119,6 +127,7 @@ impl Users {
                 for _ in 0..sql.connections {
                     runtime.spawn(postgres::serve(Arc::clone(&inner), connector.clone()));
                 }
+                runtime.spawn(changes::serve(Arc::clone(&inner), connector, sql.poll));
             }
         }
         Ok(Self { inner, probe, keep })
@@ -133,6 +142,11 @@ impl Users {
             let _ = full.into_inner().send(Err("too many want to know".to_owned()));
         }
         answered
+    }
+
+    /// Has this directory told of changes.
+    pub fn tell(&self, directory: &Directory) {
+        *self.inner.directory.lock().unwrap_or_else(PoisonError::into_inner) = directory.downgrade();
     }
 
     /// Takes another dictionary over, for what is read from now on.
@@ -152,6 +166,7 @@ impl Users {
             batches: inner.batches.load(Relaxed),
             names: inner.names.load(Relaxed),
             faults: inner.accounts.faults(),
+            changes: inner.changes.load(Relaxed),
             losses: inner.standing.losses(),
             live: inner.standing.live(),
         }
@@ -187,6 +202,20 @@ impl Drop for Users {
 }
 
 impl Inner {
+    /// A user has changed; without a name, or with the empty one, anything may have.
+    fn changed(&self, name: Option<&str>) {
+        self.changes.fetch_add(1, Relaxed);
+        let directory = self.directory.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(directory) = directory else { return };
+        match name.filter(|name| !name.is_empty()) {
+            Some(name) => {
+                directory.forget(name);
+            }
+            // Nobody was said to be gone: those in memory are still of use during an outage.
+            None => directory.expire(),
+        }
+    }
+
     /// Answers the names of a batch from the lines that were found.
     fn answer(&self, batch: &mut Batch, lines: &Lines, known: &Known) {
         let now = clock::now();

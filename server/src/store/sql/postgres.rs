@@ -1,6 +1,7 @@
 //! Look-ups on PostgreSQL: a few connections, each with a few batches under way.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forewarn_shell::clock;
 use futures_util::TryStreamExt as _;
@@ -15,6 +16,9 @@ use super::statements::{Dialect, GROUPS, USERS};
 
 /// Batches under way on one connection: while the server is at one, the next is already there.
 const LANES: usize = 2;
+
+/// How often an idle connection is looked at, whether it is still one.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Looks up by index whatever the statistics say: they are missing when they would be needed most, after users were
 /// imported. A table without an index is still read, once for each batch.
@@ -94,7 +98,13 @@ impl Session {
     /// Answers whoever wants to know whether the connection is well.
     async fn watch(&self, inner: &Arc<Inner>, connector: &Connector) -> Result<(), SqlError> {
         loop {
-            let asked = inner.probes.lock().await.recv().await;
+            let asked = tokio::select! {
+                asked = async { inner.probes.lock().await.recv().await } => asked,
+                () = tokio::time::sleep(LOOK_EVERY) => match self.client.is_closed() {
+                    true => return Err(SqlError::Away("the server closed the connection".to_owned())),
+                    false => continue,
+                },
+            };
             let Some(asked) = asked else { return Ok(()) };
             let probed = self.probe(connector).await;
             // Whoever asked may have lost patience.
@@ -116,7 +126,11 @@ impl Session {
                 }
                 Err(error) if error.is_refusal() => inner.answer_unknown(&mut batch),
                 Err(error) => {
-                    drop(batches);
+                    if !self.client.is_closed() {
+                        // Too slow: who waits for these has waited long enough.
+                        batches.push(batch);
+                        batches.iter_mut().for_each(Batch::give_up);
+                    }
                     return Err(error);
                 }
                 Ok(mut users) => {

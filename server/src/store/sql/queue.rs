@@ -146,6 +146,11 @@ impl Batch {
         self.waiting.drain(..).map(|waiting| waiting.query)
     }
 
+    /// Nobody will look these up.
+    pub(super) fn give_up(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Cuts it in two halves; the second is returned.
     pub(super) fn halve(&mut self) -> Batch {
         let waiting = self.waiting.split_off(self.waiting.len() / 2);

@@ -84,11 +84,18 @@ fn open(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
 }
 
 fn run(inner: &Arc<Inner>, database: &Connection) -> rusqlite::Result<()> {
+    let mut seen = mark(database)?;
     loop {
         let Some(mut batch) = inner.queue.next_within(LOOK_EVERY) else { return Ok(()) };
         if !batch.is_empty() {
             look_up(inner, database, &mut batch)?;
         }
+        // Nothing but a look into memory, unless somebody has written.
+        let now = mark_since(database, seen)?;
+        if now.number != seen.number {
+            inner.changed(None);
+        }
+        seen = now;
         if let Some(asked) = inner.probes.try_lock().ok().and_then(|mut probes| probes.try_recv().ok()) {
             let probed = read(database, USERS, &[""]).map(drop);
             // Whoever asked may have lost patience.
@@ -96,6 +103,28 @@ fn run(inner: &Arc<Inner>, database: &Connection) -> rusqlite::Result<()> {
             probed?;
         }
     }
+}
+
+/// Where the database stands: SQLite's own number grows with each commit of others, ours with changes of users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    data_version: i64,
+    number: i64,
+}
+
+fn mark(database: &Connection) -> rusqlite::Result<Mark> {
+    // A database without our triggers tells nothing of users: what is in memory has its time.
+    let number = database.prepare_cached("SELECT number FROM forewarn_changes");
+    let number = number.and_then(|mut number| number.query_row([], |row| row.get(0))).unwrap_or(0);
+    Ok(Mark { data_version: data_version(database)?, number })
+}
+
+fn mark_since(database: &Connection, seen: Mark) -> rusqlite::Result<Mark> {
+    if data_version(database)? == seen.data_version { Ok(seen) } else { mark(database) }
+}
+
+fn data_version(database: &Connection) -> rusqlite::Result<i64> {
+    database.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))
 }
 
 /// Answers all names of a batch. On an error they go back into the queue.

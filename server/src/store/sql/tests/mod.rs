@@ -57,6 +57,7 @@ impl Scene {
         let users = Arc::new(Users::start(&settings(&path), dictionary, &runtime).unwrap());
         let source = Arc::clone(&users) as Arc<dyn Source>;
         let directory = Directory::new(vec![source], 1000, runtime.handle().clone());
+        users.tell(&directory);
         Self { folder, runtime, users, directory, mailbox: Arc::new(Mailbox::with_room(16)) }
     }
 
@@ -176,6 +177,22 @@ fn a_database_without_tables_is_away_and_comes_back_by_itself() {
     scene.until("alice", |lookup| matches!(lookup, Lookup::Known(_)));
     assert!(!scene.users.standing().is_away());
     assert_eq!(scene.users.probe().blocking_recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_change_is_seen_without_being_told() {
+    let scene = Scene::new();
+    scene.run(&schema::notify(Dialect::Sqlite));
+    assert!(matches!(scene.look_up("alice"), Lookup::Unknown));
+    scene.run("INSERT INTO radcheck (username, attribute, op, value) VALUES ('alice', 'Cleartext-Password', ':=', 'x');");
+    // Believed to be nobody for five seconds, but for this.
+    let began = clock::now();
+    while !matches!(scene.directory.known(b"alice"), None | Some(Lookup::Known(_))) {
+        assert!(clock::now().since(began) < PATIENCE);
+        thread::yield_now();
+    }
+    assert_eq!(&*known(&scene.look_up("alice")).name, "alice");
+    assert_eq!(scene.users.counts().changes, 1);
 }
 
 #[test]
