@@ -99,6 +99,37 @@ fn a_reply_without_message_authenticator_is_no_reply() {
 }
 
 #[test]
+fn the_place_of_message_authenticator_is_not_judged_and_its_value_is() {
+    let site = Site::new(1);
+    site.homes[0].script(|heard| match heard.user.as_str() {
+        "last" => Answer::Last,
+        "corrupt" => Answer::Corrupt,
+        _ => Answer::Yes,
+    });
+    let reply = site.nas.ask("last", 1, SOON).expect("taken");
+    assert!(reply.starts_with_message_authenticator, "and first on the way to the NAS");
+    assert!(site.nas.ask("corrupt", 2, QUIET).is_none());
+    site.until_count("home-0.forged", 1);
+    assert_eq!(site.count("home-0.without-message-authenticator"), 0);
+}
+
+#[test]
+fn a_server_that_need_not_send_it_is_shown_as_open() {
+    let site = Site::build(1, &[], |config| {
+        config.replace("name = \"home-0\"", "name = \"home-0\"\nrequire_message_authenticator = \"no\"")
+    });
+    site.homes[0].script(|_| Answer::Bare);
+    let reply = site.nas.ask("alice", 1, SOON).expect("taken, as it is configured");
+    assert!(reply.starts_with_message_authenticator, "the NAS gets one all the same");
+    let server = site.status().servers.remove(0);
+    assert!(!server.requires_message_authenticator);
+    assert_eq!(server.without_message_authenticator, 1);
+    let page = site.agent.forewarn(&["status", "--blastradius"]);
+    let page = String::from_utf8(page.stdout).expect("UTF-8");
+    assert!(page.contains("OPEN TOWARDS 1 OF 1 SERVERS") && page.contains("update the server"), "{page}");
+}
+
+#[test]
 fn a_stop_ends_cleanly() {
     let mut site = Site::new(1);
     assert_eq!(site.served_by("alice"), 0);

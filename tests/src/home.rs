@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use forewarn_wire::authenticator::digest;
+use forewarn_wire::authenticator::{digest, message_authenticator};
 use forewarn_wire::{Attributes, Code, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
 
 use crate::HOME_SECRET;
@@ -66,6 +66,10 @@ pub enum Answer {
     After(Duration, Box<Answer>),
     /// An Access-Accept without Message-Authenticator, as an attacker in the middle would send it.
     Bare,
+    /// An Access-Accept whose Message-Authenticator comes last, as servers sent it before 2024.
+    Last,
+    /// An Access-Accept whose Message-Authenticator is wrong.
+    Corrupt,
 }
 
 type Script = Box<dyn FnMut(&Heard) -> Answer + Send>;
@@ -240,7 +244,9 @@ impl Shared {
         let code = match (answer, heard.port) {
             (Answer::Silence | Answer::After(..), _) => return None,
             (_, Port::Acct) => Code::ACCOUNTING_RESPONSE,
-            (Answer::Yes | Answer::With(_) | Answer::Bare, Port::Auth) => Code::ACCESS_ACCEPT,
+            (Answer::Yes | Answer::With(_) | Answer::Bare | Answer::Last | Answer::Corrupt, Port::Auth) => {
+                Code::ACCESS_ACCEPT
+            }
             (Answer::Reject, Port::Auth) => Code::ACCESS_REJECT,
             (Answer::Challenge(_), Port::Auth) => Code::ACCESS_CHALLENGE,
         };
@@ -248,7 +254,7 @@ impl Shared {
         let authenticator = *request.peek().authenticator();
         let mut buffer = [0; 4096];
         let mut writer = Writer::new(&mut buffer, code, heard.identifier);
-        if heard.port == Port::Auth && !matches!(answer, Answer::Bare) {
+        if heard.port == Port::Auth && !matches!(answer, Answer::Bare | Answer::Last | Answer::Corrupt) {
             writer.message_authenticator().ok()?;
         }
         if let Answer::Challenge(state) = answer {
@@ -264,6 +270,10 @@ impl Shared {
         if matches!(answer, Answer::Bare) {
             return Some(self.bare(code, heard.identifier, writer.written(), &authenticator));
         }
+        if matches!(answer, Answer::Last | Answer::Corrupt) {
+            let right = matches!(answer, Answer::Last);
+            return Some(self.last(code, heard.identifier, writer.written(), &authenticator, right));
+        }
         Some(writer.reply(&self.key, &authenticator).ok()?.to_vec())
     }
 
@@ -274,6 +284,31 @@ impl Shared {
         bytes.extend_from_slice(attributes);
         let length = u16::try_from(bytes.len()).expect("a packet has at most 4096 octets");
         bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        let signed = digest(&bytes, request, &self.key);
+        bytes[4..20].copy_from_slice(&signed);
+        bytes
+    }
+
+    /// Nor does the writer write this: Message-Authenticator behind everything else, `right` or not.
+    fn last(
+        &self,
+        code: Code,
+        identifier: u8,
+        attributes: &[u8],
+        request: &[u8; 16],
+        right: bool,
+    ) -> Vec<u8> {
+        let mut bytes = vec![code.0, identifier, 0, 0];
+        bytes.extend_from_slice(request);
+        bytes.extend_from_slice(attributes);
+        let offset = bytes.len();
+        bytes.extend([number::MESSAGE_AUTHENTICATOR, 18]);
+        bytes.extend([0; 16]);
+        let length = u16::try_from(bytes.len()).expect("a packet has at most 4096 octets");
+        bytes[2..4].copy_from_slice(&length.to_be_bytes());
+        let mut value = message_authenticator(&bytes, request, offset, &self.key);
+        value[0] ^= u8::from(!right);
+        bytes[offset + 2..].copy_from_slice(&value);
         let signed = digest(&bytes, request, &self.key);
         bytes[4..20].copy_from_slice(&signed);
         bytes

@@ -27,13 +27,12 @@ use rand_core::Rng as _;
 use tokio::net::UdpSocket;
 
 use crate::config::Config;
-use crate::config::sql::SQLITE_FILE;
 use crate::shared::Shared;
 
 pub use cause::{Cause, cause};
 pub use counters::Counters;
 pub use exchange::{End, Exchange, Seen};
-pub use session::{Filter, SESSIONS_MAX, Session, open_sessions};
+pub use session::{Filter, SESSIONS_MAX, Session};
 pub use target::{Order, Target, Whose};
 
 /// How long a NAS is waited for: the least and the most that an operator may ask for.
@@ -91,10 +90,7 @@ async fn targets(shared: &Arc<Shared>, config: &Config, order: &Order) -> Result
         }
         Whose::Matching(filter) => filter.clone(),
     };
-    let database = config.server.state_dir.join(SQLITE_FILE);
-    let looked_for = filter.clone();
-    let found = tokio::task::spawn_blocking(move || open_sessions(&database, &looked_for)).await;
-    let sessions = found.map_err(|error| vec![error.to_string()])?.map_err(|error| {
+    let sessions = session::live(shared, config, &filter).await.map_err(|error| {
         vec![error, "a NAS can be asked straight all the same: add --nas NAME".to_owned()]
     })?;
     target::check_sessions(&filter, &sessions)?;

@@ -355,6 +355,7 @@ fn the_manual_tells_the_defaults() {
     assert_eq!((told.reconnect, told.drain), (real.reconnect, real.drain));
     assert_eq!(told.clients[0].message_authenticator, real.clients[0].message_authenticator);
     assert_eq!(told.clients[0].limit_proxy_state, real.clients[0].limit_proxy_state);
+    assert_eq!(told.clients[0].coa.port, real.clients[0].coa.port);
 }
 
 #[test]
