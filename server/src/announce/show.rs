@@ -71,6 +71,9 @@ fn notices(campaign: &Campaign, refused: u64) -> Counts {
     let (sent, received) = (campaign.issuer().sent(), campaign.issuer().received());
     let counted = [
         ("issued", sent.issued),
+        ("issued-failover", sent.failovers),
+        ("issued-reconnect", sent.reconnects),
+        ("issued-refused", sent.refusals),
         ("datagrams", sent.datagrams),
         ("acknowledged", sent.acknowledged),
         ("not-told", sent.not_told),

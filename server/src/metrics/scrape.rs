@@ -23,6 +23,9 @@ const PHASES: [&str; 7] = ["serving", "shedding", "away", "returning", "draining
 /// What a service can be.
 const SERVICE_STATES: [&str; 4] = ["running", "starting", "not-running", "hold-down"];
 
+/// What a database or directory can be.
+const STORE_STATES: [&str; 3] = ["running", "starting", "away"];
+
 /// One look at everything.
 #[derive(Debug)]
 pub(super) struct Scrape {
@@ -37,6 +40,7 @@ impl Collector for Scrape {
         let mut page = Page(encoder);
         self.requests(&mut page)?;
         self.counted(&mut page)?;
+        self.stores(&mut page)?;
         self.health(&mut page)?;
         self.notices(&mut page)?;
         self.clients(&mut page)?;
@@ -84,6 +88,17 @@ impl Scrape {
             page.gauge(&help::metric_name(name), &help::of(name), Some(value))?;
         }
         Ok(())
+    }
+
+    fn stores(&self, page: &mut Page<'_>) -> fmt::Result {
+        let stores = control::stores(&self.shared);
+        let states = stores.iter().flat_map(|store| {
+            STORE_STATES.map(|state| {
+                let labels = [("store", store.name.as_str()), ("state", state)];
+                (labels, f64::from(u8::from(store.state == state)))
+            })
+        });
+        page.gauges("store_state", "1 for the state each database or directory is in.", states)
     }
 
     fn health(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -352,6 +352,21 @@ mod tests {
     }
 
     #[test]
+    fn the_manual_has_the_table() {
+        const MANUAL: &str = include_str!("../../../docs/operating.md");
+        let mut table =
+            String::from("| answer | cause | what it means | what to change |\n|---|---|---|---|\n");
+        for cause in Cause::ALL {
+            let (answer, name) = (cause.answer().name(), cause.name());
+            let hint = cause.hint().replace('|', "\\|");
+            table.push_str(&format!("| `{answer}` | `{name}` | {} | {hint} |\n", cause.meaning()));
+        }
+        let (_, rest) = MANUAL.split_once("<!-- causes: begin -->\n").unwrap();
+        let (written, _) = rest.split_once("<!-- causes: end -->").unwrap();
+        assert!(written == table, "docs/operating.md has another table; this is it:\n{table}");
+    }
+
+    #[test]
     fn outcomes_are_summed_over_the_cores() {
         let cores = [Outcomes::default(), Outcomes::default()];
         cores[0].count(Cause::Password);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::sql::Engine;
 use super::super::{
-    Alternate, Audience, Check, ListenKind, NoticeTransport, PolicyAction, ReplyValue,
+    Alternate, Audience, Check, ListenKind, Metrics, NoticeTransport, PolicyAction, ReplyValue,
     RequireMessageAuthenticator, Role,
 };
 use super::*;
@@ -353,6 +353,9 @@ fn the_manual_tells_the_defaults() {
     assert_eq!(told.services, real.services);
     assert_eq!(told.notice, real.notice);
     assert_eq!((told.reconnect, told.drain), (real.reconnect, real.drain));
+    assert_eq!(told.log, real.log);
+    let of_clients = |metrics: Metrics| (metrics.per_client, metrics.clients_max);
+    assert_eq!(of_clients(told.metrics), of_clients(real.metrics));
     assert_eq!(told.clients[0].message_authenticator, real.clients[0].message_authenticator);
     assert_eq!(told.clients[0].limit_proxy_state, real.clients[0].limit_proxy_state);
     assert_eq!(told.clients[0].coa.port, real.clients[0].coa.port);

@@ -125,6 +125,12 @@ pub struct Transmit {
 pub struct Sent {
     /// Notices issued.
     pub issued: u64,
+    /// Of them: FAILOVERs, those that say that nothing is in force among them.
+    pub failovers: u64,
+    /// Of them: RECONNECTs.
+    pub reconnects: u64,
+    /// Of them: REFUSEDs.
+    pub refusals: u64,
     /// Datagrams, the first of each notice included.
     pub datagrams: u64,
     /// Notices acknowledged.
@@ -465,7 +471,7 @@ impl Issuer {
             return;
         }
         self.unqueue(id);
-        let mark = self.mark.next();
+        let (mark, is_refused) = (self.mark.next(), refused.is_some());
         let Some(client) = self.client_mut(id) else { return };
         client.current = Some(Current {
             mark,
@@ -477,6 +483,12 @@ impl Issuer {
             used: 0,
             due: None,
         });
+        let is_invited = matches!(client.standing, Standing::Invited(_));
+        match (is_refused, is_invited) {
+            (true, _) => self.sent.refusals += 1,
+            (false, true) => self.sent.reconnects += 1,
+            (false, false) => self.sent.failovers += 1,
+        }
         self.mark = mark;
         self.sent.issued += 1;
         self.start(now, id);
