@@ -36,6 +36,7 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         .chain(shared.dynauth().iter())
         .chain(accounting)
         .chain(users(shared))
+        .chain(post_auth(shared))
         .chain(home_servers(shared));
     counted.map(|(name, count)| (name.to_owned(), count)).collect()
 }
@@ -109,6 +110,13 @@ fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
         ]);
     }
     counted
+}
+
+/// Of radpostauth; nothing where it isn't written.
+fn post_auth(shared: &Shared) -> Vec<(&'static str, u64)> {
+    let Some(post_auth) = &*shared.post_auth() else { return Vec::new() };
+    let (written, dropped) = post_auth.counts();
+    vec![("sql.post-auth.written", written), ("sql.post-auth.dropped", dropped)]
 }
 
 /// Of home servers, all pools together; nothing where there is none.

@@ -23,6 +23,8 @@ use crate::proxy::{Proxy, ProxyError};
 use crate::store::accounting::Settings;
 use crate::store::directory::Directory;
 use crate::store::sources::{Sources, SourcesError};
+use crate::store::sql::clients::Clients;
+use crate::store::sql::post_auth::PostAuth;
 use crate::store::{self, Accounting, StoreError};
 use crate::vitals::Vitals;
 use crate::workers::{QueueFull, Workers};
@@ -37,6 +39,9 @@ pub struct Shared {
     stores: store::Runtime,
     sources: ArcSwap<Sources>,
     directory: ArcSwap<Directory>,
+    post_auth: ArcSwapOption<PostAuth>,
+    /// Held while new tables are made, so that a reload and a change of the database's clients don't undo each other.
+    making_tables: Mutex<()>,
     /// Once there is a pool.
     proxy: ArcSwapOption<Proxy>,
     accounting: Accounting,
@@ -99,6 +104,8 @@ impl Shared {
             stores,
             sources: ArcSwap::from_pointee(sources),
             directory: ArcSwap::from_pointee(directory),
+            post_auth: ArcSwapOption::empty(),
+            making_tables: Mutex::new(()),
             proxy: ArcSwapOption::empty(),
             accounting,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
@@ -111,6 +118,7 @@ impl Shared {
             dynauth: dynauth::Counters::default(),
         });
         shared.route(&shared.config())?;
+        shared.follow();
         Ok(shared)
     }
 
@@ -118,19 +126,63 @@ impl Shared {
     ///
     /// # Errors
     /// It can't be taken over; the old one goes on.
-    pub fn reload(&self, config: Arc<Config>) -> Result<(), StartError> {
-        let before = self.tables.load_full();
-        let learnt = |key: &str| self.learnt.has(key);
-        let tables = Tables::build(&config, self.outcomes.len(), Some(&before), learnt);
+    pub fn reload(self: &Arc<Self>, config: Arc<Config>) -> Result<(), StartError> {
+        let making = self.making_tables.lock().unwrap_or_else(PoisonError::into_inner);
         let sources = Sources::start(&config, &self.stores, Some(&self.sources.load()))?;
         self.workers.resize(config.workers.max)?;
         self.vitals.limit_queue_delay(config.health.limits.queue_delay);
         self.route(&config)?;
-        self.tables.store(Arc::new(tables));
         self.reload_sources(sources, &config);
+        self.make_tables(&config);
         self.config.store(config);
+        drop(making);
+        self.follow();
         self.wake_cores();
         Ok(())
+    }
+
+    /// The tables of a configuration, with the clients that its database has.
+    fn make_tables(&self, config: &Config) {
+        let before = self.tables.load_full();
+        let learnt = |key: &str| self.learnt.has(key);
+        let mut tables = Tables::build(config, self.outcomes.len(), Some(&before), learnt);
+        if let Some(clients) = self.sources.load().clients() {
+            tables.add_clients(&clients.latest(), Some(&before), learnt);
+        }
+        self.tables.store(Arc::new(tables));
+    }
+
+    /// Takes up what the sources in force have besides users: the way into radpostauth, and clients, as they change.
+    fn follow(self: &Arc<Self>) {
+        let sources = self.sources.load();
+        self.post_auth.store(sources.post_auth().cloned());
+        let Some(clients) = sources.clients() else { return };
+        let (shared, weak) = (Arc::downgrade(self), Arc::downgrade(clients));
+        self.stores.spawn(async move {
+            while let Some(changed) = weak.upgrade().map(|clients| clients.changed()) {
+                changed.await;
+                let Some(shared) = shared.upgrade() else { return };
+                let sources = shared.sources.load_full();
+                let is_in_force = |clients: &Arc<Clients>| std::ptr::eq(Arc::as_ptr(clients), weak.as_ptr());
+                if !sources.clients().is_some_and(is_in_force) {
+                    return;
+                }
+                // Many clients take a while.
+                let making = move || {
+                    let _making = shared.making_tables.lock().unwrap_or_else(PoisonError::into_inner);
+                    shared.make_tables(&shared.config());
+                    shared.wake_cores();
+                };
+                if tokio::task::spawn_blocking(making).await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Where what became of each Access-Request is written, where that is wanted.
+    pub fn post_auth(&self) -> arc_swap::Guard<Option<Arc<PostAuth>>> {
+        self.post_auth.load()
     }
 
     /// Requests that wait for the old sources are still answered by them.

@@ -31,6 +31,7 @@ use crate::decisions::{Decision, Trail};
 use crate::metrics::latency::Kind;
 use crate::policy::Matched;
 use crate::shared::Shared;
+use crate::store::sql::post_auth;
 use crate::users::Room;
 use crate::vitals::CoreVitals;
 
@@ -471,6 +472,7 @@ impl Desk {
                 self.count(cause);
                 self.record(tables, case, cause);
                 if current {
+                    self.post_auth(case, cause, &out[..length]);
                     self.departs(case.arrived, kind(case.request.code()), cause.answer());
                 }
                 current.then_some(length)
@@ -484,6 +486,9 @@ impl Desk {
                 let waits = room && self.delayed.insert(due, reply, &out[..length]);
                 let cause = if waits { cause } else { Cause::TooManyInFlight };
                 self.record(tables, case, cause);
+                if waits {
+                    self.post_auth(case, cause, &out[..length]);
+                }
                 if !waits {
                     self.count(cause);
                     self.dedup.forget(case.slot);
@@ -514,6 +519,22 @@ impl Desk {
         };
         decisions.record(self.number.into(), &decision);
         self.recorded = true;
+    }
+
+    /// Has the database told what became of an Access-Request, where that is wanted.
+    fn post_auth(&self, case: Case<'_>, cause: Cause, reply: &[u8]) {
+        let Some(post_auth) = &*self.shared.post_auth() else { return };
+        let answer = match cause.answer() {
+            Answer::Accept if case.request.code() == Code::ACCESS_REQUEST => "Access-Accept",
+            Answer::Reject => "Access-Reject",
+            _ => return,
+        };
+        let find = |number| case.request.find(number).unwrap_or_default();
+        let reply = Packet::parse(reply);
+        let class =
+            reply.as_ref().ok().and_then(|reply| reply.peek().find(number::CLASS)).unwrap_or_default();
+        let (called, calling) = (find(number::CALLED_STATION_ID), find(number::CALLING_STATION_ID));
+        post_auth.add(post_auth::Row::new(find(number::USER_NAME), answer, called, calling, class));
     }
 
     /// A reply to what arrived then is written, and goes out with its batch.

@@ -81,6 +81,11 @@ impl Ledger {
         }
     }
 
+    /// The cores it has room for.
+    pub fn cores(&self) -> usize {
+        self.cores.len()
+    }
+
     /// Datagrams received from it.
     pub fn requests(&self) -> u64 {
         self.cores.iter().map(|counts| counts.requests.load(Relaxed)).sum()

@@ -23,6 +23,10 @@ pub struct Sources {
     order: Vec<users::Source>,
     sql_config: Option<Sql>,
     sql: Option<Arc<sql::Users>>,
+    /// What `[sql]` says, whether or not it is a source of users.
+    whole_sql: Option<Sql>,
+    clients: Option<Arc<sql::clients::Clients>>,
+    post_auth: Option<Arc<sql::post_auth::PostAuth>>,
     ldap_config: Option<Ldap>,
     ldap: Option<Arc<ldap::Directory>>,
 }
@@ -64,7 +68,19 @@ impl Sources {
             (Some(ldap), None) => Some(Arc::new(ldap::Directory::new(ldap.clone())?)),
             (None, None) => None,
         };
-        Ok(Self { order: config.sources.clone(), sql_config, sql, ldap_config, ldap })
+        let (clients, post_auth) = match before.filter(|before| before.whole_sql == config.sql) {
+            Some(same) => (same.clients.clone(), same.post_auth.clone()),
+            None => {
+                let wanted = |wants: fn(&Sql) -> bool| config.sql.as_ref().filter(|sql| wants(sql));
+                let clients = wanted(|sql| sql.clients).map(|sql| sql::clients::Clients::start(sql, runtime));
+                let post_auth =
+                    wanted(|sql| sql.post_auth).map(|sql| sql::post_auth::PostAuth::start(sql, runtime));
+                (clients.transpose()?.map(Arc::new), post_auth.transpose()?.map(Arc::new))
+            }
+        };
+        let whole_sql = config.sql.clone();
+        let order = config.sources.clone();
+        Ok(Self { order, sql_config, sql, whole_sql, clients, post_auth, ldap_config, ldap })
     }
 
     /// The directory over them. `None`: that of `before` serves on, and has only to ask anew.
@@ -109,6 +125,16 @@ impl Sources {
     /// The users of `[sql]`.
     pub fn sql(&self) -> Option<&sql::Users> {
         self.sql.as_deref()
+    }
+
+    /// The clients of `[sql]`, where it has some.
+    pub fn clients(&self) -> Option<&Arc<sql::clients::Clients>> {
+        self.clients.as_ref()
+    }
+
+    /// The way into radpostauth, where that is wanted.
+    pub fn post_auth(&self) -> Option<&Arc<sql::post_auth::PostAuth>> {
+        self.post_auth.as_ref()
     }
 
     /// The directory of `[ldap]`.

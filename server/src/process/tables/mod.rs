@@ -100,12 +100,45 @@ impl Tables {
             cores,
         };
         for client in &config.clients {
-            let key = ledger_key(&client.name, client.network);
-            let ledger = known.get(&key).filter(|_| before.is_some_and(|before| before.cores == cores));
-            let ledger = ledger.cloned().unwrap_or_else(|| Arc::new(Ledger::new(cores, learnt(&key))));
-            tables.add_client(client, ledger);
+            tables.add(client, &known, &learnt);
         }
         tables
+    }
+
+    /// Adds the clients that a database has, but for those whose network the configuration has: it says more of them.
+    /// The rest is as in [`Tables::build`].
+    pub fn add_clients(
+        &mut self,
+        clients: &[config::Client],
+        before: Option<&Tables>,
+        learnt: impl Fn(&str) -> bool,
+    ) {
+        let known = before.map(ledgers).unwrap_or_default();
+        let taken: BTreeMap<IpNet, Arc<str>> =
+            self.clients.iter().map(|client| (client.network.trunc(), Arc::clone(&client.name))).collect();
+        for client in clients {
+            match taken.get(&client.network) {
+                Some(name) => tracing::warn!(
+                    "the table nas has {} (client {:?}), and so has the configuration (client {name:?}): that one counts",
+                    client.network,
+                    client.name
+                ),
+                None => self.add(client, &known, &learnt),
+            }
+        }
+    }
+
+    /// A ledger is taken over from `known`, unless it is for another number of cores.
+    fn add(
+        &mut self,
+        client: &config::Client,
+        known: &BTreeMap<String, Arc<Ledger>>,
+        learnt: &impl Fn(&str) -> bool,
+    ) {
+        let key = ledger_key(&client.name, client.network);
+        let ledger = known.get(&key).filter(|ledger| ledger.cores() == self.cores);
+        let ledger = ledger.cloned().unwrap_or_else(|| Arc::new(Ledger::new(self.cores, learnt(&key))));
+        self.add_client(client, ledger);
     }
 
     fn add_client(&mut self, client: &config::Client, ledger: Arc<Ledger>) {

@@ -2,8 +2,10 @@
 
 mod accounts;
 mod changes;
+pub mod clients;
 pub mod connect;
 mod lines;
+pub mod post_auth;
 mod postgres;
 mod queue;
 pub mod schema;
