@@ -9,6 +9,7 @@ use forewarn_wire::MessageAuthenticatorRule;
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
+use crate::process::failures::Hold;
 use crate::process::tables::Client;
 use crate::proxy;
 use crate::shared::Shared;
@@ -18,6 +19,7 @@ use crate::store::sql;
 pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
     let vitals = shared.vitals();
     let (pool, store) = (vitals.pool(), vitals.store());
+    let verified = shared.verifier().counts();
     let counted = [
         ("listeners.dropped-by-kernel", cores.dropped()),
         ("listeners.refused-by-kernel", cores.refused()),
@@ -26,6 +28,10 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("workers.panicked", pool.panicked()),
         ("store.done", store.done()),
         ("store.refused", store.refused()),
+        ("failures.holds", shared.failures().holds()),
+        ("verified.hits", verified.hits),
+        ("verified.joined", verified.joined),
+        ("verified.refused", verified.refused),
         ("log.lost", log::lost()),
         ("decisions.written", shared.decisions().written()),
         ("decisions.lost", shared.decisions().lost()),
@@ -162,6 +168,17 @@ fn users_store(sql: &sql::Users) -> StoreStatus {
     };
     let since = since.map(clock::micros_since_1970);
     StoreStatus { name: "users".to_owned(), state: state.to_owned(), cause, since }
+}
+
+/// Who is held off for guessing, in words.
+pub fn held(shared: &Shared) -> Vec<String> {
+    let now = clock::now();
+    let line = |hold: Hold| {
+        let Hold { user, address, failures, until } = hold;
+        let left = until.since(now).as_secs() + 1;
+        format!("{} from {address} after {failures} failures, for {left} s more", log::quoted(&user))
+    };
+    shared.failures().held(now).into_iter().map(line).collect()
 }
 
 /// The clients of the configuration, in its order, without what they were told.

@@ -15,10 +15,13 @@ use crate::decisions::Decisions;
 use crate::dynauth;
 use crate::health::{Databases, Pool};
 use crate::metrics::latency::Latencies;
+use crate::process::factors::Factors;
+use crate::process::failures::Failures;
 use crate::process::heard::{Heard, Strangers};
 use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
+use crate::process::verifier::Verifier;
 use crate::proxy::{Proxy, ProxyError};
 use crate::store::accounting::Settings;
 use crate::store::directory::Directory;
@@ -51,6 +54,9 @@ pub struct Shared {
     mailboxes: Box<[Arc<Mailbox>]>,
     heard: Heard,
     strangers: Strangers,
+    failures: Failures,
+    verifier: Arc<Verifier>,
+    factors: Factors,
     learnt: Arc<Learnt>,
     dynauth: dynauth::Counters,
 }
@@ -90,6 +96,7 @@ impl Shared {
         vitals.limit_queue_delay(config.health.limits.queue_delay);
         let learnt = Arc::new(Learnt::read(Arc::clone(state))?);
         let tables = Tables::build(&config, cores, None, |key| learnt.has(key));
+        let waiting_max = config.workers.queue;
         let workers = Workers::start(config.workers.max, config.workers.queue, Arc::clone(&vitals))?;
         let stores = store::Runtime::start("stores")?;
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
@@ -114,6 +121,9 @@ impl Shared {
             mailboxes: (0..cores).map(|_| Arc::new(Mailbox::with_room(256))).collect(),
             heard: Heard::default(),
             strangers: Strangers::default(),
+            failures: Failures::default(),
+            verifier: Arc::new(Verifier::new(waiting_max)),
+            factors: Factors::default(),
             learnt,
             dynauth: dynauth::Counters::default(),
         });
@@ -294,6 +304,21 @@ impl Shared {
     /// What became of the CoA-Requests and Disconnect-Requests of operators.
     pub fn dynauth(&self) -> &dynauth::Counters {
         &self.dynauth
+    }
+
+    /// Who guesses.
+    pub fn failures(&self) -> &Failures {
+        &self.failures
+    }
+
+    /// Where slow hashes are verified.
+    pub fn verifier(&self) -> &Arc<Verifier> {
+        &self.verifier
+    }
+
+    /// Second factors under way.
+    pub(crate) fn factors(&self) -> &Factors {
+        &self.factors
     }
 
     /// Sources that are no clients, most recent last.

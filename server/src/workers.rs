@@ -51,6 +51,11 @@ impl Workers {
         Ok(())
     }
 
+    /// How many threads there are to be.
+    pub fn threads(&self) -> usize {
+        self.inner.gauges().max() as usize
+    }
+
     /// Sets the number of threads. Surplus ones leave after the job they are at.
     ///
     /// # Errors

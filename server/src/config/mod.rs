@@ -5,6 +5,7 @@
 
 mod difference;
 pub mod ldap;
+pub mod limits;
 mod load;
 mod operating;
 pub mod proxy;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 
 use crate::policy::Condition;
 use crate::process::password::Password;
+use crate::process::totp::Totp;
 use crate::users::Source;
 
 pub use difference::needs_restart;
@@ -58,6 +60,10 @@ pub struct Config {
     pub dictionary: Arc<Dictionary>,
     /// Bounds of the work done at one time.
     pub workers: Workers,
+    /// What guessing passwords is met with.
+    pub limits: limits::Limits,
+    /// How second factors are asked for.
+    pub second_factor: limits::SecondFactor,
     /// When this server is well, and when it is not.
     pub health: Health,
     /// What this server needs to do its job.
@@ -198,6 +204,8 @@ pub struct User {
     pub name: Arc<str>,
     /// How they prove it.
     pub password: Password,
+    /// The secret of their one-time codes: whoever has one needs a code each time.
+    pub totp: Option<Totp>,
     /// For policies.
     pub groups: Vec<Arc<str>>,
     /// What goes into their Access-Accept.

@@ -3,6 +3,8 @@
 mod access;
 mod accounting;
 mod core;
+pub mod factors;
+pub mod failures;
 mod forwarding;
 pub mod heard;
 pub mod ledger;
@@ -13,6 +15,8 @@ pub mod pending;
 pub mod reply;
 pub mod story;
 pub mod tables;
+pub mod totp;
+pub mod verifier;
 
 pub use self::core::{Arrival, Core, DUPLICATES_MAX, Departure, REJECT_DELAY, REJECT_JITTER};
 pub use self::pending::Route;

@@ -126,6 +126,9 @@ causes! {
     /// Status-Server on an authentication socket (RFC 5997).
     StatusOfAuth, "status-server", Accept;
 
+    /// The password is right, and a one-time code is asked for.
+    CodeAsked, "code-asked", Challenge;
+
     /// The record is on disk.
     Stored, "stored", Accounted;
     /// Status-Server on an accounting socket.
@@ -179,6 +182,18 @@ causes! {
     /// The credentials aren't of the method that the account's Auth-Type asks for.
     AuthTypeOther, "auth-type-other", Reject,
         "remove Auth-Type, so that the credentials decide, or set the one the device sends";
+    /// The one-time code is wrong, or was used before.
+    WrongCode, "wrong-code", Reject,
+        "the user waits for the next code; if none fits, compare the clocks and the `totp` secret";
+    /// The answer to an Access-Challenge is too late, was given before, or isn't to one of ours.
+    StaleChallenge, "stale-challenge", Reject,
+        "the user logs in again; raise [second_factor] timeout if people need longer";
+    /// The user needs a one-time code, and this method has no place for one.
+    FactorNeedsPap, "second-factor-needs-pap", Reject,
+        "make the device send PAP; CHAP does too where [second_factor] mode = \"challenge\"";
+    /// Too many failures of this user from this address: nothing was looked at.
+    TooManyFailures, "too-many-failures", Reject,
+        "somebody guesses, or a device has an old password: the log names them; see [limits]";
     /// A policy requires a second factor, and the user has none.
     NoSecondFactor, "no-second-factor", Reject,
         "give the user a `totp` secret, or change the [[policy]] that the record names";
@@ -237,6 +252,9 @@ causes! {
     /// The worker pool's queue is full.
     WorkersFull, "workers-full", Silence,
         "raise [workers] max, or use a quicker password hash";
+    /// More passwords of this user wait to be verified than may.
+    UserBusy, "user-busy", Silence,
+        "somebody guesses, or a device repeats itself: the record names the user";
     /// The worker failed on it.
     WorkerFailed, "worker-failed", Silence,
         "a defect of ours: please report what the log says";
@@ -273,6 +291,13 @@ causes! {
     /// The drain has ended.
     Drained, "drained", Silence,
         "`forewarn resume` takes requests again";
+}
+
+impl Cause {
+    /// Whether it says that somebody tried what isn't so: enough of them, and they are held off.
+    pub fn is_failure(self) -> bool {
+        matches!(self, Cause::UnknownUser | Cause::WrongPassword | Cause::WrongCode)
+    }
 }
 
 impl From<FrameError> for Cause {

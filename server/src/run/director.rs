@@ -306,6 +306,7 @@ impl Director {
             counters: control::counters(shared, cores),
             stores: control::stores(shared),
             clients: control::clients(shared),
+            held: control::held(shared),
             strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
             ..ServerStatus::default()
         };

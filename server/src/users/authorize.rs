@@ -17,6 +17,7 @@ use super::witness::{Step, Witness};
 use crate::config;
 use crate::process::password::Password;
 use crate::process::reply::Template;
+use crate::process::totp::Totp;
 
 /// What an account means for one request.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub struct Authorization<'a> {
     /// What a password is compared with, in order: PAP takes the first. Empty: this account has none that counts for
     /// this request.
     pub passwords: Passwords<'a>,
+    /// The secret of the one-time codes it needs, if it does.
+    pub totp: Option<&'a Totp>,
     /// What goes into the reply.
     pub reply: Reply<'a>,
     /// How they have to be verified. `None`: by the credentials they bring.
@@ -95,6 +98,7 @@ pub struct Room {
 #[derive(Debug)]
 pub(super) struct Plan {
     passwords: Vec<Password>,
+    totp: Option<Totp>,
     reply: Template,
     rejected: Template,
     control: Control<Arc<str>, LoginTime>,
@@ -114,6 +118,14 @@ struct Control<Pool, Hours> {
 
 /// The method that the request itself has set, among the control items.
 const METHOD: Ref = Ref { section: u16::MAX, item: 0 };
+
+/// The first secret of one-time codes among control items.
+fn totp<'a>(mut items: impl Iterator<Item = &'a Item>) -> Option<&'a Totp> {
+    items.find_map(|item| match &item.meaning {
+        Meaning::Totp(totp) => Some(totp),
+        _ => None,
+    })
+}
 
 /// What `account` means for who asks.
 pub fn authorize<'a>(account: &'a Account, asker: &Asker<'_>, room: &'a mut Room) -> Authorization<'a> {
@@ -159,6 +171,7 @@ pub fn authorize_seen<'a>(
     };
     Authorization {
         passwords: passwords(room.control.iter().filter_map(|place| account.check_item(*place))),
+        totp: totp(room.control.iter().filter_map(|place| account.check_item(*place))),
         reply: Reply::Listed { account, room },
         auth_type,
         refusal,
@@ -189,6 +202,7 @@ impl Plan {
         let in_rejects = wire().filter(|attribute| super::reply::is_for_rejects(attribute));
         Some(Self {
             passwords: passwords(items()).iter().cloned().collect(),
+            totp: totp(items()).cloned(),
             reply: Template::new(&wire().cloned().collect::<Vec<_>>()),
             rejected: Template::new(&in_rejects.cloned().collect::<Vec<_>>()),
             control: Control {
@@ -205,6 +219,7 @@ impl Plan {
     pub(super) fn of_user(user: &config::User) -> Self {
         Self {
             passwords: vec![user.password.clone()],
+            totp: user.totp.clone(),
             reply: Template::new(&user.reply),
             rejected: Template::default(),
             control: Control::NOTHING,
@@ -223,6 +238,7 @@ impl Plan {
         };
         Authorization {
             passwords,
+            totp: self.totp.as_ref(),
             reply: Reply::Fixed { accepted: &self.reply, rejected: &self.rejected },
             auth_type: None,
             refusal,
@@ -245,7 +261,7 @@ impl<'a> Control<&'a Arc<str>, &'a LoginTime> {
                 self.simultaneous_use = self.simultaneous_use.or(Some(*sessions));
             }
             Meaning::Pool(pool) => self.pool = self.pool.or(Some(pool)),
-            Meaning::Nothing | Meaning::Password { .. } | Meaning::AuthType(_) => {}
+            Meaning::Nothing | Meaning::Password { .. } | Meaning::Totp(_) | Meaning::AuthType(_) => {}
         }
     }
 }

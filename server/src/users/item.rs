@@ -17,6 +17,7 @@ use super::place::{Instance, Place};
 use super::value;
 use crate::config::{ReplyAttribute, ReplyValue};
 use crate::process::password::Password;
+use crate::process::totp::Totp;
 
 /// A check or reply item of one account.
 #[derive(Debug)]
@@ -98,6 +99,7 @@ pub(super) enum Meaning {
         password: Option<Password>,
         with_header: bool,
     },
+    Totp(Totp),
     AuthType(AuthType),
     /// Seconds since 1970.
     Expiration(u32),

@@ -15,6 +15,7 @@ use super::rows::{Row, RowEffect, RowError, RowTable};
 use super::value;
 use crate::config::{ReplyAttribute, reply_value};
 use crate::process::password::Password;
+use crate::process::totp::Totp;
 
 /// Most octets a compiled regular expression may take.
 const PATTERN_MAX: usize = 1 << 20;
@@ -179,6 +180,7 @@ fn item(row: &Row<'_>, is_check: bool, dictionary: &Dictionary) -> Result<(Item,
     let subject = subject(&attribute);
     let hides = attribute.flags().secret
         || attribute.flags().encrypt.is_some()
+        || attribute.name() == "TOTP-Secret"
         || Password::of_attribute(attribute.name(), b"").is_some();
     let shown = if hides { "<hidden>".into() } else { format!("{text:?}").into() };
     let mut item = Item {
@@ -202,7 +204,7 @@ fn item(row: &Row<'_>, is_check: bool, dictionary: &Dictionary) -> Result<(Item,
     let mut remark = None;
     if is_check {
         if operator.also_sets() {
-            (item.meaning, remark) = meaning(&attribute, text, &octets);
+            (item.meaning, remark) = meaning(&attribute, text, &octets)?;
         }
     } else if !attribute.is_internal() {
         match wire(&attribute, tag, &octets, dictionary) {
@@ -374,7 +376,7 @@ fn compile(source: &str) -> Result<Regex, regex::Error> {
 }
 
 /// What a control item means, with what the operator should know about it.
-fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> (Meaning, Option<Problem>) {
+fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> Result<(Meaning, Option<Problem>), Problem> {
     let number = || value::unsigned(octets) as u32;
     let meaning = match attribute.name() {
         "Auth-Type" => Meaning::AuthType(auth_type(text)),
@@ -382,14 +384,20 @@ fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> (Meaning, Option
         "Login-Time" => Meaning::LoginTime(LoginTime::read(text)),
         "Simultaneous-Use" => Meaning::SimultaneousUse(number()),
         "Pool-Name" => Meaning::Pool(String::from_utf8_lossy(octets).into()),
+        // Left out, it would let in whoever has the password alone.
+        "TOTP-Secret" => Meaning::Totp(Totp::base32(text, 6).map_err(|error| {
+            let text = error.to_string();
+            let (what, hint) = text.split_once("; would be right: ").unwrap_or((&text, "another secret"));
+            Problem::refusing(what, hint)
+        })?),
         "User-Profile" => {
             let hint = "membership of the groups themselves, in radusergroup";
             let problem = Problem::leaving_out("User-Profile isn't available here", hint);
-            return (Meaning::Nothing, Some(problem));
+            return Ok((Meaning::Nothing, Some(problem)));
         }
         "User-Password" => {
             let what = "User-Password is no stored password, here as in FreeRADIUS";
-            return (Meaning::Nothing, Some(Problem::leaving_out(what, "Cleartext-Password")));
+            return Ok((Meaning::Nothing, Some(Problem::leaving_out(what, "Cleartext-Password"))));
         }
         name => match Password::of_attribute(name, octets) {
             None => Meaning::Nothing,
@@ -401,11 +409,11 @@ fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> (Meaning, Option
                         text.split_once("; would be right: ").unwrap_or((&text, "another form"));
                     Problem::leaving_out(format!("no password is this one: {what}"), hint)
                 });
-                return (Meaning::Password { password: read.ok(), with_header }, problem);
+                return Ok((Meaning::Password { password: read.ok(), with_header }, problem));
             }
         },
     };
-    (meaning, None)
+    Ok((meaning, None))
 }
 
 /// By its name: FreeRADIUS numbers those of its modules as it starts.

@@ -21,6 +21,9 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     page.counts("requests", &status.requests);
     page.counts("notices", &status.notices);
     page.counts("counters", &status.counters);
+    for held in &status.held {
+        page.line(&format!("rejected unseen: {held}"));
+    }
     if !status.strangers.is_empty() {
         page.line(&format!("asked and are no clients: {}", status.strangers.join(", ")));
     }

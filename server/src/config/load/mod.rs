@@ -3,6 +3,7 @@
 mod client;
 mod health;
 mod ldap;
+mod limits;
 mod notice;
 mod operating;
 mod policy;
@@ -66,6 +67,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let realms = proxy::realms(&root, &pools);
     let policies = policy::policies(&root, &dictionary);
     let workers = server::workers(&root);
+    let limits = limits::limits(&root);
+    let second_factor = limits::second_factor(&root);
     let health = health::health(&root);
     let topology = notice::topology(&root);
     let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
@@ -91,6 +94,8 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         policies,
         dictionary,
         workers,
+        limits,
+        second_factor,
         health,
         services,
         topology,

@@ -9,6 +9,7 @@ use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Secret, Table
 use super::super::{Sql, User};
 use super::{bounded, each, reply};
 use crate::process::password::{Password, PasswordError};
+use crate::process::totp::Totp;
 use crate::users::Source;
 
 /// Most `[[user]]`; more belong into a database.
@@ -121,11 +122,13 @@ fn twice<'u>(first: &[User], second: &'u [User]) -> Vec<&'u str> {
 fn user(table: &Table<'_>, dictionary: &Dictionary) -> Option<User> {
     let name = table.text("name").then(user_name).required();
     let password = password(table);
+    let totp = totp(table);
     let groups = table.texts("groups").or(Vec::new());
     let reply = reply::reply(table, "reply", dictionary);
     Some(User {
         name: name?.into(),
         password: password?,
+        totp: totp?,
         groups: groups.into_iter().map(Arc::from).collect(),
         reply: reply?,
     })
@@ -168,6 +171,29 @@ fn password(table: &Table<'_>) -> Option<Password> {
             None
         }
     }
+}
+
+/// `totp` and `totp_digits`. `None`: something was reported.
+fn totp(table: &Table<'_>) -> Option<Option<Totp>> {
+    let digits = table.integer("totp_digits").or(6);
+    let has_digits = table.has("totp_digits");
+    let given = ["totp", "totp_file", "totp_env"].iter().any(|key| table.has(key));
+    let read = |secret: Secret| {
+        Totp::base32(text(&secret)?, digits).map_err(|error| {
+            let error = error.to_string();
+            let (what, hint) = error.split_once("; ").unwrap_or((&error, "write it as the app shows it"));
+            Wrong::new(what, hint)
+        })
+    };
+    let totp = table.secret("totp").then(read).optional();
+    if has_digits && !given {
+        table.error(
+            "totp_digits",
+            Wrong::new("there is no `totp` to have digits", "add totp = \"..\", or remove it"),
+        );
+        return None;
+    }
+    (totp.is_some() == given).then_some(totp)
 }
 
 fn text(secret: &Secret) -> Result<&str, Wrong> {

@@ -2,9 +2,10 @@
 
 mod answer;
 mod credentials;
+mod factor;
+mod verify;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
@@ -12,9 +13,8 @@ use forewarn_wire::number;
 use zeroize::Zeroizing;
 
 use super::core::{Case, Desk, Turn, WaitsFor};
-use super::mailbox::{Finding, Promise};
+use super::mailbox::Promise;
 use super::outcome::Cause;
-use super::password::Password;
 use super::story::{Policed, Weighed};
 use super::tables::Tables;
 use crate::policy::{Facts, Verdict};
@@ -23,6 +23,7 @@ use crate::users::{
 };
 
 use credentials::Credentials;
+use factor::Proof;
 
 /// What was found out about an Access-Request so far. Each step takes its answer from here, or asks for it and leaves
 /// the request to wait; the answer brings it back to [`Desk::proceed`], from the beginning.
@@ -32,6 +33,15 @@ pub(super) struct Progress {
     pub(super) account: Option<Lookup>,
     /// Whether the password is right.
     pub(super) password: Option<bool>,
+    /// Whether a second factor is proven.
+    pub(super) factor: bool,
+}
+
+impl Progress {
+    /// Whether nothing is known yet.
+    fn is_beginning(&self) -> bool {
+        self.account.is_none() && self.password.is_none()
+    }
 }
 
 impl Desk {
@@ -78,6 +88,10 @@ impl Desk {
         };
         let method = credentials.as_ref().map_or("none", Credentials::method);
         self.trail.method = method;
+        let pair = self.pair(case, name);
+        if progress.is_beginning() && self.is_held(tables, case, pair) {
+            return self.reject(client, case, Cause::TooManyFailures, out);
+        }
         let elsewhere;
         let account = match tables.user(name) {
             Some(account) => account,
@@ -89,6 +103,7 @@ impl Desk {
                 }
                 Some(Lookup::Unknown) => {
                     self.tell_unknown(name);
+                    self.count_failure(tables, case, pair);
                     return self.reject(client, case, Cause::UnknownUser, out);
                 }
                 Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
@@ -108,42 +123,58 @@ impl Desk {
             None => authorize(account, &asker, room),
             Some(story) => authorize_seen(account, &asker, room, &mut Weighed(story)),
         };
-        let passwords = &authorization.passwords;
-        self.tell_account(account, passwords, method);
+        self.tell_account(account, &authorization.passwords, method);
         if let Some(cause) = refused(&authorization, credentials.as_ref()) {
             return self.reject_as(client, case, cause, &authorization, out);
         }
-        let credentials = match (&credentials, authorization.auth_type) {
+        let credentials = match (credentials, authorization.auth_type) {
             (_, Some(AuthType::Accept)) => {
                 return self.admit(tables, case, account, &authorization, None, out);
             }
             (None, _) => return self.reject_as(client, case, Cause::NoCredentials, &authorization, out),
             (Some(credentials), _) => credentials,
         };
-        let right = match (credentials, progress.password) {
-            (_, Some(right)) => right,
-            (Credentials::Pap(given), None) => {
-                if let (Some(dn), None) = (&account.bind, passwords.iter().next()) {
-                    return self.bind_elsewhere(tables, case, dn, given, progress, out);
+        let mut proof = match self.factor(tables, case, &authorization, credentials, &mut progress) {
+            Ok(proof) => proof,
+            Err(cause) => {
+                if cause.is_failure() {
+                    self.count_failure(tables, case, pair);
                 }
-                let Some(password) = passwords.iter().next() else {
-                    return self.reject_as(client, case, Cause::NoPassword, &authorization, out);
-                };
-                if password.is_slow() {
-                    return self.verify_elsewhere(tables, case, password, given, progress);
-                }
-                password.matches(given)
+                return self.reject_as(client, case, cause, &authorization, out);
             }
-            (credentials, None) => match credentials.fit(passwords, name) {
+        };
+        let right = match (&proof.credentials, progress.password) {
+            (_, Some(right)) => right,
+            (Credentials::Pap(given), None) => match (authorization.passwords.iter().next(), &account.bind) {
+                (None, None) => {
+                    return self.reject_as(client, case, Cause::NoPassword, &authorization, out);
+                }
+                (None, Some(dn)) => return self.bind_elsewhere(tables, case, dn, given, progress),
+                (Some(password), _) if password.is_slow() => {
+                    let digest = self.shared.verifier().digest(name, password, given);
+                    if self.shared.verifier().knows(&digest, case.arrived, tables.limits().verified) {
+                        true
+                    } else {
+                        return self.verify_elsewhere(tables, case, (digest, password, given), progress);
+                    }
+                }
+                (Some(password), _) => password.matches(given),
+            },
+            (credentials, None) => match credentials.fit(&authorization.passwords, name) {
                 Ok(fit) => fit,
                 Err(cause) => return self.reject_as(client, case, cause, &authorization, out),
             },
         };
         self.tell_password(right);
         if !right {
+            self.count_failure(tables, case, pair);
             return self.reject_as(client, case, Cause::WrongPassword, &authorization, out);
         }
-        self.admit(tables, case, account, &authorization, Some(credentials), out)
+        if !self.use_code(name, &mut proof, &mut progress) {
+            self.count_failure(tables, case, pair);
+            return self.reject_as(client, case, Cause::WrongCode, &authorization, out);
+        }
+        self.admit(tables, case, account, &authorization, Some(&proof), out)
     }
 
     /// The sources behind the configuration are asked who this is.
@@ -162,61 +193,6 @@ impl Desk {
         }
     }
 
-    /// The directory is asked to let the user in.
-    fn bind_elsewhere(
-        &mut self,
-        tables: &Arc<Tables>,
-        case: Case<'_>,
-        dn: &Arc<str>,
-        given: &[u8],
-        progress: Progress,
-        out: &mut [u8],
-    ) -> Turn {
-        let Some(directory) = self.shared.ldap() else { return Turn::Silence(Cause::SourceAway) };
-        let Ok(given) = std::str::from_utf8(given) else {
-            return self.reject(tables.client(case.client), case, Cause::WrongPassword, out);
-        };
-        let Some(ticket) = self.wait(tables, case, WaitsFor::Others, progress) else {
-            return Turn::Silence(Cause::TooManyInFlight);
-        };
-        let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
-        let (dn, given) = (Arc::clone(dn), Zeroizing::new(given.to_owned()));
-        self.shared.stores().spawn(async move {
-            promise.keep(match directory.verify(&dn, &given).await {
-                Ok(right) => Finding::Password(right),
-                Err(_) => Finding::Unverified,
-            });
-        });
-        Turn::Waits
-    }
-
-    /// A slow hash: on the pool.
-    fn verify_elsewhere(
-        &mut self,
-        tables: &Arc<Tables>,
-        case: Case<'_>,
-        password: &Password,
-        given: &[u8],
-        progress: Progress,
-    ) -> Turn {
-        let taken_up = Arc::new(AtomicBool::new(false));
-        let Some(ticket) = self.wait(tables, case, WaitsFor::Worker(Arc::clone(&taken_up)), progress) else {
-            return Turn::Silence(Cause::TooManyInFlight);
-        };
-        let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
-        let (password, given) = (password.clone(), Zeroizing::new(given.to_vec()));
-        let submitted = self.shared.workers().submit(case.arrived.as_nanos(), move || {
-            taken_up.store(true, Ordering::Relaxed);
-            promise.keep(Finding::Password(password.matches(&given)));
-        });
-        if submitted.is_ok() {
-            return Turn::Waits;
-        }
-        // The promise, dropped with the job, has reported; with its slot gone, that report is stale.
-        self.abandon(ticket);
-        Turn::Silence(Cause::WorkersFull)
-    }
-
     /// Who they are is proven; policy has the last word.
     fn admit(
         &mut self,
@@ -224,7 +200,7 @@ impl Desk {
         case: Case<'_>,
         account: &Account,
         authorization: &Authorization<'_>,
-        credentials: Option<&Credentials<'_>>,
+        proof: Option<&Proof<'_>>,
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
@@ -246,9 +222,11 @@ impl Desk {
             let mut watch = Policed { story: self.story.as_deref_mut(), policies, facts: &facts };
             match policies.evaluate(&facts, &mut self.matched, &mut watch) {
                 Verdict::Accept => {}
-                // Nobody has one yet.
-                Verdict::SecondFactor(_) => {
-                    return self.reject_as(client, case, Cause::NoSecondFactor, authorization, out);
+                Verdict::SecondFactor(number) => {
+                    if authorization.totp.is_none() || proof.is_none() {
+                        self.trail.decided_by = Some(Arc::clone(policies.name(number)));
+                        return self.reject_as(client, case, Cause::NoSecondFactor, authorization, out);
+                    }
                 }
                 Verdict::Reject(number) => return self.reject_by(tables, case, number, out),
                 Verdict::Failed(number) => {
@@ -257,7 +235,12 @@ impl Desk {
                 }
             }
         }
-        self.accept(tables, case, authorization, credentials, out)
+        // Who has a secret needs a code, whatever the policies say.
+        if authorization.totp.is_some() && proof.is_some_and(|proof| !proof.is_twofold) {
+            return self.ask_for_code(tables, case, out);
+        }
+        self.succeed(tables, case);
+        self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), out)
     }
 }
 

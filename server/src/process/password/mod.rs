@@ -148,6 +148,18 @@ impl Password {
         }
     }
 
+    /// Octets that change when a slow form does, for whoever keeps that it was verified. Not a secret's beginning or end:
+    /// the whole of it.
+    pub(super) fn identity(&self) -> &[u8] {
+        match &self.0 {
+            Form::Crypt { hash, .. } => hash.as_bytes(),
+            Form::Pbkdf2(pbkdf2) => pbkdf2.identity(),
+            Form::Clear(text) => text,
+            Form::Nt(hash) | Form::Lm(hash) => hash.as_slice(),
+            Form::Digest { hash, .. } | Form::NsMtaMd5 { hash, .. } => hash,
+        }
+    }
+
     /// Whether `given` is this password. Its time tells nothing about the content; a slow form's time is its
     /// cost.
     pub fn matches(&self, given: &[u8]) -> bool {

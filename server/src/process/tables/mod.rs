@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 use super::ledger::Ledger;
+use crate::config::limits::{Limits, SecondFactor};
 use crate::config::proxy::{Realm, Realms};
 use crate::config::{self, Config, RequireMessageAuthenticator};
 use crate::policy::Policies;
@@ -24,6 +25,8 @@ pub struct Tables {
     prefixes_v6: PrefixMap<Ipv6Net, u32>,
     users: HashMap<Box<[u8]>, Account>,
     policies: Policies,
+    limits: Limits,
+    second_factor: SecondFactor,
     realms: Realms,
     cores: usize,
 }
@@ -96,6 +99,8 @@ impl Tables {
             prefixes_v6: PrefixMap::new(),
             users: users_first(config),
             policies: Policies::new(&config.policies),
+            limits: config.limits,
+            second_factor: config.second_factor.clone(),
             realms: Realms::new(&config.realms),
             cores,
         };
@@ -197,6 +202,16 @@ impl Tables {
     /// The realm that a User-Name belongs to; `None`: this server's own.
     pub fn realm(&self, user_name: &[u8]) -> Option<&Realm> {
         self.realms.of(user_name)
+    }
+
+    /// What guessing is met with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// How second factors are asked for.
+    pub fn second_factor(&self) -> &SecondFactor {
+        &self.second_factor
     }
 
     /// The policies.

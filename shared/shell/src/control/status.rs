@@ -64,6 +64,9 @@ pub struct ServerStatus {
     pub notices: Counts,
     /// Everything else that is counted: limits reached, drops of the kernel.
     pub counters: Counts,
+    /// Users who are rejected unseen for too many failures, most recent last; bounded.
+    #[serde(default)]
+    pub held: Vec<String>,
     /// Sources that are no clients, most recent last; bounded.
     pub strangers: Vec<String>,
 }
