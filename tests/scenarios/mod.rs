@@ -7,6 +7,7 @@ mod chaos;
 mod decisions;
 mod dynauth;
 mod failover;
+mod guessing;
 mod hanging;
 mod keys;
 mod ldap;

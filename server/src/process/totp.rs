@@ -97,9 +97,10 @@ impl Totp {
         code
     }
 
-    /// How many digits a code has.
-    pub fn digits(&self) -> usize {
-        self.digits
+    /// The code of a step, as its user types it.
+    #[cfg(test)]
+    pub(crate) fn text(&self, step: u64) -> String {
+        String::from_utf8_lossy(&self.code(step)[..self.digits]).into_owned()
     }
 
     /// The step whose code this is, at so many seconds since 1970. The time taken tells nothing about the digits.
@@ -149,6 +150,16 @@ mod tests {
         }
         // Six digits are the last six of eight.
         assert_eq!(Totp::base32(SECRET, 6).unwrap().step_of(b"287082", 59), Some(1));
+    }
+
+    #[test]
+    fn the_codes_are_those_of_the_crate() {
+        let totp = Totp::base32(SECRET, 6).unwrap();
+        let secret = b"12345678901234567890".to_vec();
+        let oracle = totp_rs::Builder::new().with_secret(secret).build_noncompliant();
+        for step in (0..u64::MAX / STEP).step_by(1 << 50) {
+            assert_eq!(totp.text(step), oracle.generate(step * STEP).to_string(), "{step}");
+        }
     }
 
     #[test]

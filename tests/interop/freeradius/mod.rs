@@ -25,7 +25,7 @@ fn the_same_database_means_the_same_answers() {
     let theirs = FreeRadius::start(hosts.host(), &database);
     let (address, nas) = (hosts.host(), hosts.host());
     let sql = database.section()
-        + "accounting = false\n[users]\nsources = [\"sql\"]\n[log]\ndecisions = \"none\"\n";
+        + "accounting = false\n[users]\nsources = [\"sql\"]\n[limits]\nfailures = 0\n[log]\ndecisions = \"none\"\n";
     let _server = Server::start(&config::server(&hosts, "ours", address, &[], &sql));
     let questions: Vec<Question> = book.questions.iter().map(|(_, question)| question.clone()).collect();
     let (theirs, ours) = (ask(theirs.auth(), nas, &questions), ask((address, 1812).into(), nas, &questions));

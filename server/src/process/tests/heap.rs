@@ -35,7 +35,13 @@ fn round(bench: &mut Bench, kind: ListenKind, asks: &[(SocketAddr, Vec<u8>)]) ->
 
 #[test]
 fn a_request_in_steady_state_takes_none() {
-    let mut bench = Bench::new(testing::config(""));
+    // Nobody is held off; everybody is, from the first rounds on.
+    for limits in ["[limits]\nfailures = 0\n", "[limits]\nhold = \"1h\"\n"] {
+        takes_none(Bench::new(testing::config(limits)));
+    }
+}
+
+fn takes_none(mut bench: Bench) {
     let kinds = [
         (ListenKind::Auth, Ask::pap("alice", "wonderland")),
         (ListenKind::Auth, Ask::chap("alice", "wonderland")),

@@ -4,6 +4,7 @@ mod access;
 mod accounting;
 mod blastradius;
 mod duplicates;
+mod guessing;
 mod heap;
 mod mschap;
 mod silence;
@@ -90,6 +91,12 @@ impl Bench {
         self.wait(999);
         assert!(self.delayed().is_none(), "before its time");
         self.wait(101);
+        self.delayed()
+    }
+
+    /// The reject whose verdict came late, at its time.
+    fn rejected_now(&mut self) -> Option<Vec<u8>> {
+        self.wait(1100);
         self.delayed()
     }
 
