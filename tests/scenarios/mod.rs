@@ -6,6 +6,7 @@ mod blastradius;
 mod chaos;
 mod decisions;
 mod dynauth;
+mod explaining;
 mod failover;
 mod guessing;
 mod hanging;

@@ -1,5 +1,6 @@
 //! The Access-Request that is asked about, from an operator's words.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use forewarn_dict::{Dictionary, Encrypt, PairError, Value};
@@ -37,8 +38,8 @@ pub struct Given {
     pub value: String,
 }
 
-/// What is asked about.
-#[derive(Debug, Clone)]
+/// What is asked about. `Debug` doesn't show the password.
+#[derive(Clone)]
 pub struct Ask {
     /// The client that asks, by its name or its address. `None`: the only one there is.
     pub client: Option<String>,
@@ -78,6 +79,16 @@ pub enum AskError {
     /// It doesn't fit into a packet.
     #[error("the request doesn't fit into a packet: {0}")]
     TooLong(#[from] WriteError),
+}
+
+impl fmt::Debug for Ask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask")
+            .field("client", &self.client)
+            .field("attributes", &self.attributes)
+            .field("method", &self.method)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Given {
