@@ -40,7 +40,7 @@ const REQUESTS: [(&str, &str, &str); 8] = [
         "password",
     ),
     ("User-Name = alice\nCHAP-Password = wonderland\n", "access-accept", "chap"),
-    ("User-Name = bob\nUser-Password = rabbit\n", "access-accept", "password"),
+    ("User-Name = bob\nUser-Password = builder\n", "access-accept", "password"),
     ("User-Name = alice\nUser-Password = wonderful\n", "access-reject", "wrong-password"),
     ("User-Name = \"o'brien\"\nUser-Password = x\n", "access-reject", "unknown-user"),
     ("User-Name = alice\nUser-Password = wonderland\nNAS-Port-Type = ISDN\n", "access-reject", "policy"),
@@ -67,12 +67,12 @@ fn received(host: IpAddr, request: &str) -> (String, BTreeSet<String>) {
 
 #[test]
 fn it_says_what_the_server_then_does() {
-    let hosts = Hosts::new(1);
-    let host = hosts.address(0);
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
     let text = config::server(&hosts, "east", host, &[], POLICIES);
     let folder = Folder::new();
     folder.write("server.toml", &text);
-    let server = Server::start(&text, host);
+    let server = Server::start(&text);
     for (request, answer, cause) in REQUESTS {
         folder.write("request", request);
         let arguments =
@@ -100,9 +100,10 @@ fn it_says_what_the_server_then_does() {
 
 #[test]
 fn people_read_what_decided_and_what_to_change() {
-    let hosts = Hosts::new(1);
+    let mut hosts = Hosts::claim();
     let folder = Folder::new();
-    folder.write("server.toml", &config::server(&hosts, "east", hosts.address(0), &[], POLICIES));
+    let host = hosts.host();
+    folder.write("server.toml", &config::server(&hosts, "east", host, &[], POLICIES));
     folder.write("password", "wonderland\n");
     let ask = |more: &[&str]| {
         let arguments = [&["explain", "-c", "server.toml", "--user", "alice"], more].concat();
