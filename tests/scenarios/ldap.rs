@@ -8,19 +8,19 @@ use forewarn_tests::wait::eventually;
 use forewarn_tests::{Hosts, Server, Slapd};
 
 const PEOPLE: &str = "\
-dn: uid=alice,ou=people,dc=example,dc=org
+dn: uid=anna,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
-cn: Alice
+cn: Anna
 sn: A
-uid: alice
+uid: anna
 employeeNumber: 120
 userPassword: {SSHA}2a1zKXJl3sRDW0nzVpR3B1X1vK7mYmJiYmJiYg==
 
-dn: uid=bob,ou=people,dc=example,dc=org
+dn: uid=ben,ou=people,dc=example,dc=org
 objectClass: inetOrgPerson
-cn: Bob
+cn: Ben
 sn: B
-uid: bob
+uid: ben
 userPassword: builder
 
 dn: uid=twin,ou=people,dc=example,dc=org
@@ -41,7 +41,7 @@ userPassword: two
 dn: cn=staff,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: staff
-member: uid=bob,ou=people,dc=example,dc=org
+member: uid=ben,ou=people,dc=example,dc=org
 ";
 
 /// A directory with people in it, and a server that asks it with these further lines in `[ldap]`.
@@ -90,22 +90,22 @@ impl Scene {
 #[test]
 fn passwords_are_verified_by_a_bind_where_they_may_not_be_read() {
     let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
-    let said = scene.ask("bob", "builder");
+    let said = scene.ask("ben", "builder");
     assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
     assert!(said.text.contains("Filter-Id = \"staff\""), "{}", said.text);
-    assert_eq!(scene.ask("bob", "wrong").received("Access-Reject"), 1);
+    assert_eq!(scene.ask("ben", "wrong").received("Access-Reject"), 1);
     assert_eq!(scene.ask("nobody", "builder").received("Access-Reject"), 1);
     // RFC 4513 section 5.1.2: a bind without a password would be let in as anonymous.
-    assert_eq!(scene.ask("bob", "").received("Access-Accept"), 0);
+    assert_eq!(scene.ask("ben", "").received("Access-Accept"), 0);
 }
 
 #[test]
 fn passwords_that_may_be_read_serve_chap_too() {
     let scene = scene(|directory| as_admin(&directory.url()));
-    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
-    let said = scene.send("bob", "CHAP-Password = builder", &["-t", "3"]);
+    assert_eq!(scene.ask("ben", "builder").received("Access-Accept"), 1);
+    let said = scene.send("ben", "CHAP-Password = builder", &["-t", "3"]);
     assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
-    let said = scene.send("bob", "CHAP-Password = wrong", &["-t", "3"]);
+    let said = scene.send("ben", "CHAP-Password = wrong", &["-t", "3"]);
     assert_eq!(said.received("Access-Reject"), 1, "{}", said.text);
 }
 
@@ -113,9 +113,9 @@ fn passwords_that_may_be_read_serve_chap_too() {
 fn attributes_of_the_entry_go_into_the_reply() {
     let scene = scene(|directory| as_admin(&directory.url()));
     scene.directory.modify(
-        "dn: uid=alice,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
+        "dn: uid=anna,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
     );
-    let said = scene.ask("alice", "wonderland");
+    let said = scene.ask("anna", "wonderland");
     assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
     assert!(said.text.contains("Tunnel-Private-Group-Id:0 = \"120\""), "{}", said.text);
 }
@@ -133,7 +133,7 @@ fn start_tls_ldaps_and_the_socket_lead_there_too() {
                 _ => as_admin(&directory.socket_url()),
             }
         });
-        let said = scene.ask("bob", "builder");
+        let said = scene.ask("ben", "builder");
         assert_eq!(said.received("Access-Accept"), 1, "{which}: {}\n{}", said.text, scene.server.log());
     }
 }
@@ -141,7 +141,7 @@ fn start_tls_ldaps_and_the_socket_lead_there_too() {
 #[test]
 fn an_authority_that_nobody_trusts_is_no_directory() {
     let scene = scene(|directory| as_admin(&directory.tls_url()));
-    let said = scene.ask("bob", "builder");
+    let said = scene.ask("ben", "builder");
     assert_eq!(said.received("Access-"), 0, "{}", said.text);
     scene.server.says("the LDAP directory can't be asked");
     assert!(scene.outcome("silence.source-away") > 0);
@@ -150,11 +150,11 @@ fn an_authority_that_nobody_trusts_is_no_directory() {
 #[test]
 fn names_are_data_in_a_filter() {
     let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
-    for name in ["*", "b*", "*)(uid=*", "bob)(|(uid=*", r"\\2a", "bob\\00", "(", "bob)(cn=Bob"] {
+    for name in ["*", "be*", "*)(uid=*", "ben)(|(uid=*", r"\\2a", "ben\\00", "(", "ben)(cn=Ben"] {
         let said = scene.ask(name, "builder");
         assert_eq!(said.received("Access-Reject"), 1, "{name}: {}", said.text);
     }
-    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
+    assert_eq!(scene.ask("ben", "builder").received("Access-Accept"), 1);
 }
 
 #[test]
@@ -167,13 +167,13 @@ fn a_name_that_two_entries_have_is_nobodys() {
 #[test]
 fn a_directory_that_is_away_costs_silence_and_comes_back_by_itself() {
     let mut scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
-    assert_eq!(scene.ask("bob", "builder").received("Access-Accept"), 1);
+    assert_eq!(scene.ask("ben", "builder").received("Access-Accept"), 1);
     scene.directory.stop();
-    let said = scene.send("bob", "User-Password = builder", &["-t", "1"]);
+    let said = scene.send("ben", "User-Password = builder", &["-t", "1"]);
     assert_eq!(said.received("Access-"), 0, "a directory that is away must not reject: {}", said.text);
     scene.directory.start_again();
     let back = || {
-        let said = scene.send("bob", "User-Password = builder", &["-t", "2"]);
+        let said = scene.send("ben", "User-Password = builder", &["-t", "2"]);
         (said.received("Access-Accept") == 1).then_some(())
     };
     eventually("the directory is asked again", back);

@@ -137,7 +137,7 @@ impl Reader<'_> {
             return self.line(file, spot, &rest[open + 1..], depth);
         }
         // `name { a = b }` on one line.
-        let (rest, closes) = match rest.strip_suffix('}').filter(|_| !rest.contains("${")) {
+        let (rest, closes) = match rest.strip_suffix('}').filter(|_| closes(rest)) {
             Some(before) => (before.trim_end(), true),
             None => (rest, false),
         };
@@ -222,6 +222,23 @@ fn is_read(file: &Path) -> bool {
 fn is_section_head(text: &str) -> bool {
     let text = text.trim();
     !text.is_empty() && !text.ends_with(['$', '%']) && !text.contains('=')
+}
+
+/// Whether the brace at the end of a line closes more than the line has opened.
+fn closes(text: &str) -> bool {
+    let mut quoted = None;
+    let mut open = 0_i32;
+    for letter in text.chars() {
+        match quoted {
+            Some(quote) if letter == quote => quoted = None,
+            Some(_) => {}
+            None if letter == '"' || letter == '\'' => quoted = Some(letter),
+            None if letter == '{' => open += 1,
+            None if letter == '}' => open -= 1,
+            None => {}
+        }
+    }
+    open < 0
 }
 
 fn head(text: &str) -> (String, String) {
