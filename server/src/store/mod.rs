@@ -6,6 +6,7 @@ pub mod cache;
 pub mod directory;
 pub mod ldap;
 mod runtime;
+pub mod sessions;
 pub mod sources;
 pub mod spool;
 pub mod sql;

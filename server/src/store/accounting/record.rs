@@ -142,7 +142,7 @@ impl Record {
             called_station: words(number::CALLED_STATION_ID),
             calling_station: words(number::CALLING_STATION_ID),
             terminate_cause: named(request, number::ACCT_TERMINATE_CAUSE),
-            service_type: named(request, number::SERVICE_TYPE),
+            service_type: service_type(request),
             framed_protocol: named(request, number::FRAMED_PROTOCOL),
             framed_address: shown(request, number::FRAMED_IP_ADDRESS),
             framed_ipv6_address: shown(request, number::FRAMED_IPV6_ADDRESS),
@@ -177,6 +177,16 @@ fn named(request: &Packet<'_>, wanted: u8) -> String {
     let known = dictionary.attribute_by_number(0, &[u32::from(wanted)]);
     let name = known.and_then(|attribute| dictionary.value_name(attribute, u64::from(value)));
     name.map_or_else(|| value.to_string(), |name| text::column(name.as_bytes()))
+}
+
+/// Service-Type by name. Who has a Framed-Protocol is Framed-User, whether the NAS says so or not: FreeRADIUS's
+/// `preprocess` adds it.
+fn service_type(request: &Packet<'_>) -> String {
+    let told = named(request, number::SERVICE_TYPE);
+    if told.is_empty() && request.find(number::FRAMED_PROTOCOL).is_some() {
+        return "Framed-User".to_owned();
+    }
+    told
 }
 
 /// Addresses and prefixes as the dictionary shows them.
