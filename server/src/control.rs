@@ -36,7 +36,7 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("decisions.written", shared.decisions().written()),
         ("decisions.lost", shared.decisions().lost()),
     ];
-    let accounting = shared.accounting().figures().counts();
+    let accounting = shared.accounting().figures().counts().chain(shared.admissions().counts());
     let counted = counted
         .into_iter()
         .chain(shared.dynauth().iter())

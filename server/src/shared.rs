@@ -24,6 +24,7 @@ use crate::process::tables::Tables;
 use crate::process::verifier::Verifier;
 use crate::proxy::{Proxy, ProxyError};
 use crate::store::accounting::Settings;
+use crate::store::admission::Admissions;
 use crate::store::directory::Directory;
 use crate::store::sources::{Sources, SourcesError};
 use crate::store::sql::clients::Clients;
@@ -48,6 +49,7 @@ pub struct Shared {
     /// Once there is a pool.
     proxy: ArcSwapOption<Proxy>,
     accounting: Accounting,
+    admissions: Admissions,
     outcomes: Box<[Outcomes]>,
     latencies: Box<[Latencies]>,
     decisions: Decisions,
@@ -102,7 +104,9 @@ impl Shared {
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
         let sources = Sources::start(&config, &stores, None)?;
         let directory = sources.directory(&config, &stores, None).unwrap_or_default();
-        let accounting = Accounting::open(Settings::of(&config, state.path()), Arc::clone(&vitals))?;
+        let settings = Settings::of(&config, state.path());
+        let admissions = Admissions::new(&settings, stores.handle().clone()).map_err(StoreError::Tls)?;
+        let accounting = Accounting::open(settings, Arc::clone(&vitals))?;
         let shared = Arc::new(Self {
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             config: ArcSwap::new(config),
@@ -115,6 +119,7 @@ impl Shared {
             making_tables: Mutex::new(()),
             proxy: ArcSwapOption::empty(),
             accounting,
+            admissions,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
             latencies: (0..cores).map(|_| Latencies::default()).collect(),
             decisions,
@@ -269,6 +274,11 @@ impl Shared {
     /// The accounting store.
     pub fn accounting(&self) -> &Accounting {
         &self.accounting
+    }
+
+    /// Who counts sessions and hands out addresses.
+    pub fn admissions(&self) -> &Admissions {
+        &self.admissions
     }
 
     /// What became of requests, by core.

@@ -12,6 +12,7 @@ mod dynauth;
 mod explain;
 mod import;
 mod screen;
+mod sessions;
 mod status;
 mod target;
 mod user;
@@ -49,6 +50,8 @@ enum Command {
     Disconnect(dynauth::DisconnectArgs),
     /// Have the NAS of live sessions change their authorization (RFC 5176)
     Coa(dynauth::CoaArgs),
+    /// Show the live sessions, as accounting tells of them
+    Sessions(sessions::SessionsArgs),
     /// Say what would become of a request, step by step, and what to change
     Explain(explain::ExplainArgs),
     /// Prepare the database of a server's [sql]
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
         Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
         Command::Disconnect(args) => dynauth::disconnect(args),
         Command::Coa(args) => dynauth::coa(args),
+        Command::Sessions(args) => sessions::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Db(command) => db::run(&command),
         Command::User(command) => user::run(command),

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 use forewarn_shell::clock;
 use forewarn_shell::config::Layers;
+use forewarn_shell::log::escaped;
 
 use super::screen;
 use crate::config;
@@ -55,21 +56,22 @@ fn find(args: &SessionsArgs) -> Result<Vec<Session>, String> {
 fn show(sessions: &[Session], most: u32) {
     let now = i64::try_from(clock::utc().as_millis() / 1000).unwrap_or(i64::MAX);
     let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::NOTHING);
+    table.load_style(comfy_table::presets::NOTHING);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Disabled);
     table.set_header(["USER", "NAS", "PORT", "ADDRESS", "AGE", "HEARD", "IN", "OUT", "STATION", "SESSION"]);
     for session in sessions {
         let ago = |at: Option<i64>| at.map_or_else(|| "?".to_owned(), |at| length(now.saturating_sub(at)));
         table.add_row([
-            session.user.clone(),
+            shown(&session.user),
             session.nas.clone(),
-            session.port.clone(),
+            shown(&session.port),
             session.address.clone(),
             ago(session.started),
             ago(session.updated),
             octets(session.input),
             octets(session.output),
-            session.calling_station.clone(),
-            session.id.clone(),
+            shown(&session.calling_station),
+            shown(&session.id),
         ]);
     }
     if !sessions.is_empty() {
@@ -77,6 +79,11 @@ fn show(sessions: &[Session], most: u32) {
     }
     let more = if sessions.len() >= most as usize { " or more: --most shows more" } else { "" };
     screen::say(&format!("{} live sessions{more}", sessions.len()));
+}
+
+/// What a device said, harmless to a terminal.
+fn shown(text: &str) -> String {
+    escaped(text).to_string()
 }
 
 /// `3d4h`, `5h07m`, `6m08s`.

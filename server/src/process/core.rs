@@ -594,6 +594,7 @@ impl Desk {
             Finding::Account(lookup) => {
                 self.proceed(tables, case, Progress { account: Some(lookup), ..progress }, out)
             }
+            Finding::Admission(answer) => self.proceed(tables, case, progress.with(answer), out),
             Finding::Brought(brought) => self.brought(tables, case, brought, out),
             Finding::Password(right) => {
                 self.proceed(tables, case, Progress { password: Some(right), ..progress }, out)

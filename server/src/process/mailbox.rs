@@ -7,6 +7,7 @@ use forewarn_wire::Kept;
 use tokio::sync::Notify;
 
 use crate::proxy::Brought;
+use crate::store::admission::Admission;
 use crate::users::Lookup;
 
 /// Names a request that waits: the core, its slot there, and the slot's generation. A stale one names nothing.
@@ -25,6 +26,8 @@ pub struct Ticket {
 pub enum Finding {
     /// Who the user is.
     Account(Lookup),
+    /// How many sessions the user has open, or the address they get.
+    Admission(Admission),
     /// What a home server said.
     Brought(Brought),
     /// Nobody can say whether the password is right: the directory that knows is away.

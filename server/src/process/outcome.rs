@@ -197,6 +197,12 @@ causes! {
     /// A policy requires a second factor, and the user has none.
     NoSecondFactor, "no-second-factor", Reject,
         "give the user a `totp` secret, or change the [[policy]] that the record names";
+    /// The user has as many sessions as Simultaneous-Use allows.
+    TooManySessions, "too-many-sessions", Reject,
+        "`forewarn sessions --user NAME` shows them; one that is long over needs its Accounting-Stop";
+    /// The pool has no address left.
+    PoolEmpty, "pool-empty", Reject,
+        "add addresses to the pool in radippool, or shorten [accounting] lease";
     /// A policy rejects.
     Policy, "policy", Reject,
         "the record names the [[policy]]: change its `when`, or what the request or the user has";
@@ -261,6 +267,9 @@ causes! {
     /// A source that might know the user can't be asked.
     SourceAway, "source-away", Silence,
         "look at the database or directory: `forewarn status` says since when it is away";
+    /// The pool of the session's address can't be asked.
+    PoolAway, "pool-away", Silence,
+        "look at the database of [sql]: radippool can't be asked";
     /// Too many wait for a source.
     SourceFull, "source-full", Silence,
         "the database or directory is slower than requests come: look at it";

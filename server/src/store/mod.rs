@@ -2,6 +2,7 @@
 //! database.
 
 pub mod accounting;
+pub mod admission;
 pub mod cache;
 pub mod directory;
 pub mod ldap;

@@ -51,7 +51,8 @@ pub struct Filter {
 }
 
 /// What differs is in braces: numbers are parameters.
-const OPEN: &str = "SELECT COALESCE(username, ''), acctsessionid, {nas}, COALESCE(nasportid, ''), {started}, {updated},
+const OPEN: &str =
+    "SELECT COALESCE(username, ''), acctsessionid, {nas}, COALESCE(nasportid, ''), {started}, {updated},
         COALESCE(acctinputoctets, 0), COALESCE(acctoutputoctets, 0), {address}, COALESCE(callingstationid, '')
     FROM radacct
     WHERE acctstoptime IS NULL AND ({1} IS NULL OR username = {1}) AND ({2} IS NULL OR {nas} = {2})

@@ -1,6 +1,7 @@
 //! Access-Accept and Access-Reject.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use forewarn_wire::hide::user_password;
@@ -32,6 +33,7 @@ impl Desk {
         case: Case<'_>,
         authorization: &Authorization<'_>,
         credentials: Option<&Credentials<'_>>,
+        address: Option<IpAddr>,
         out: &mut [u8],
     ) -> Turn {
         self.tell_edits(tables.policies());
@@ -45,6 +47,7 @@ impl Desk {
             .message_authenticator()
             .map(|_| ())
             .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits, authorization.longest))
+            .and_then(|()| write_address(&mut writer, address))
             .and_then(|()| write_proof(&mut writer, &mut hiding, authorization, credentials))
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
             .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
@@ -100,6 +103,19 @@ impl Desk {
         let mut challenge = [0; mschap::CHALLENGE_2];
         self.random.fill_bytes(&mut challenge);
         challenge
+    }
+}
+
+/// The address of a pool (RFC 2865 section 5.8, RFC 6911 section 3.1).
+fn write_address(writer: &mut Writer<'_>, address: Option<IpAddr>) -> Result<(), WriteError> {
+    match address {
+        Some(IpAddr::V4(address)) => {
+            writer.attribute(number::FRAMED_IP_ADDRESS, &address.octets()).map(|_| ())
+        }
+        Some(IpAddr::V6(address)) => {
+            writer.attribute(number::FRAMED_IPV6_ADDRESS, &address.octets()).map(|_| ())
+        }
+        None => Ok(()),
     }
 }
 

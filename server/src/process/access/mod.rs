@@ -3,6 +3,7 @@
 mod answer;
 mod credentials;
 mod factor;
+mod sessions;
 mod verify;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use super::outcome::Cause;
 use super::story::{Policed, Weighed};
 use super::tables::Tables;
 use crate::policy::{Facts, Verdict};
+use crate::store::admission::Admission;
 use crate::users::{
     Account, Asker, AuthType, Authorization, Lookup, Refusal, Room, authorize, authorize_seen,
 };
@@ -35,6 +37,10 @@ pub(super) struct Progress {
     pub(super) password: Option<bool>,
     /// Whether a second factor is proven.
     pub(super) factor: bool,
+    /// How many sessions the user has open.
+    pub(super) sessions: Option<Admission>,
+    /// The session's address.
+    pub(super) address: Option<Admission>,
 }
 
 impl Progress {
@@ -129,7 +135,7 @@ impl Desk {
         }
         let credentials = match (credentials, authorization.auth_type) {
             (_, Some(AuthType::Accept)) => {
-                return self.admit(tables, case, account, &authorization, None, out);
+                return self.admit(tables, case, account, &authorization, None, progress, out);
             }
             (None, _) => return self.reject_as(client, case, Cause::NoCredentials, &authorization, out),
             (Some(credentials), _) => credentials,
@@ -174,7 +180,8 @@ impl Desk {
             self.count_failure(tables, case, pair);
             return self.reject_as(client, case, Cause::WrongCode, &authorization, out);
         }
-        self.admit(tables, case, account, &authorization, Some(&proof), out)
+        progress.password = Some(true);
+        self.admit(tables, case, account, &authorization, Some(&proof), progress, out)
     }
 
     /// The sources behind the configuration are asked who this is.
@@ -196,14 +203,25 @@ impl Desk {
     /// Who they are is proven; policy has the last word.
     fn admit(
         &mut self,
-        tables: &Tables,
+        tables: &Arc<Tables>,
         case: Case<'_>,
         account: &Account,
         authorization: &Authorization<'_>,
         proof: Option<&Proof<'_>>,
+        progress: Progress,
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
+        if let Some(most) = authorization.simultaneous_use {
+            match progress.sessions {
+                None => return self.count_sessions(tables, case, progress),
+                Some(Admission::Sessions(open)) if open >= u64::from(most) => {
+                    return self.reject_as(client, case, Cause::TooManySessions, authorization, out);
+                }
+                // Who can't be counted is let in.
+                Some(_) => {}
+            }
+        }
         let policies = tables.policies();
         self.matched.clear();
         if !policies.is_empty() {
@@ -239,8 +257,19 @@ impl Desk {
         if authorization.totp.is_some() && proof.is_some_and(|proof| !proof.is_twofold) {
             return self.ask_for_code(tables, case, out);
         }
+        let address = match (authorization.pool, progress.address) {
+            (None, _) | (_, Some(Admission::NoPool)) => None,
+            (_, Some(Admission::Address(address))) => Some(address),
+            // Who only wants to know what would be answered holds no address.
+            (Some(_), None) if self.story.is_some() => None,
+            (Some(pool), None) => return self.ask_address(tables, case, pool, progress),
+            (_, Some(Admission::PoolEmpty)) => {
+                return self.reject_as(client, case, Cause::PoolEmpty, authorization, out);
+            }
+            (_, Some(_)) => return Turn::Silence(Cause::PoolAway),
+        };
         self.succeed(tables, case);
-        self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), out)
+        self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), address, out)
     }
 }
 

@@ -101,6 +101,19 @@ pub enum RecordError {
 }
 
 impl Record {
+    /// What of a request tells who holds an address: NAS, port and station.
+    pub fn holder(request: &Packet<'_>, source: IpAddr) -> Self {
+        let nas = Nas::new(request, source);
+        let port = attribute(request, number::NAS_PORT).and_then(|attribute| attribute.integer());
+        Self {
+            nas_address: Some(nas.address()),
+            nas_address_v4: nas.v4,
+            pool_key: port.map(|port| port.to_string()).unwrap_or_default(),
+            calling_station: text::column(request.find(number::CALLING_STATION_ID).unwrap_or_default()),
+            ..Self::default()
+        }
+    }
+
     /// Reads a request that came from `source` at `received`.
     ///
     /// # Errors
