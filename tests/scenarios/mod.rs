@@ -1,5 +1,6 @@
 //! The programs as their users see them.
 
+mod accounting;
 mod announcing;
 mod bad_input;
 mod blastradius;

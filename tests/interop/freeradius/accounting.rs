@@ -55,7 +55,6 @@ const COLUMNS: [&str; 28] = [
 type Rows = BTreeMap<[String; 3], Vec<String>>;
 
 #[test]
-#[ignore = "until accounting into PostgreSQL is whole"]
 fn the_same_stream_leaves_the_same_rows() {
     let mut hosts = Hosts::claim();
     let (their_database, our_database) =

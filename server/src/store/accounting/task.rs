@@ -303,6 +303,10 @@ impl Task {
         self.retry_at = clock::now() + self.backoff.next_wait();
         self.batch_max = (self.batch_max / 2).max(1);
         if let ApplyError::Full(_) = error {
+            // Each record tries for itself: there may be room again at any time.
+            if !from_spool {
+                self.retry_at = Instant::ZERO;
+            }
             self.ground.borrow_mut().complain(&format!(
                 "accounting can't be written to {}: {error}; Accounting-Requests are not answered until it can",
                 self.name
