@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use forewarn_wire::Code;
+
 use crate::process::outcome::Answer;
 
 /// What was asked.
@@ -19,6 +21,15 @@ pub enum Kind {
 impl Kind {
     /// All of them.
     pub const ALL: [Kind; 3] = [Kind::Access, Kind::Accounting, Kind::Status];
+
+    /// What a request of this code asks.
+    pub fn of(code: Code) -> Kind {
+        match code {
+            Code::ACCOUNTING_REQUEST => Kind::Accounting,
+            Code::STATUS_SERVER => Kind::Status,
+            _ => Kind::Access,
+        }
+    }
 
     /// Its stable name.
     pub fn name(self) -> &'static str {

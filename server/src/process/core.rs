@@ -12,8 +12,8 @@ use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
 use forewarn_proto::dedup::{self, Check, Dedup};
 use forewarn_proto::time::Instant;
-use forewarn_shell::{clock, random};
-use forewarn_wire::{Code, Kept, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer, number};
+use forewarn_shell::random;
+use forewarn_wire::{Code, Kept, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer};
 use rand::rngs::StdRng;
 use rand_core::Rng;
 
@@ -27,11 +27,10 @@ use super::pending::{Delayed, Pending, Route};
 use super::story::Story;
 use super::tables::{Client, Tables, ledger_key};
 use crate::config::ListenKind;
-use crate::decisions::{Decision, Trail};
+use crate::decisions::Trail;
 use crate::metrics::latency::Kind;
 use crate::policy::Matched;
 use crate::shared::Shared;
-use crate::store::sql::post_auth;
 use crate::users::Room;
 use crate::vitals::CoreVitals;
 
@@ -197,9 +196,9 @@ pub(super) struct Desk {
     /// For accounts that depend on the request.
     pub(super) room: Room,
     /// Whether this turn has left records.
-    recorded: bool,
+    pub(super) recorded: bool,
     /// Replies written and not sent yet: when their requests arrived, and what they are.
-    departing: Vec<(Instant, Kind, Answer)>,
+    pub(super) departing: Vec<(Instant, Kind, Answer)>,
     poked: Option<Instant>,
     /// Since when the oldest request waits that the gauge shows, unread ones apart.
     shown: Option<Instant>,
@@ -473,7 +472,7 @@ impl Desk {
                 self.record(tables, case, cause);
                 if current {
                     self.post_auth(case, cause, &out[..length]);
-                    self.departs(case.arrived, kind(case.request.code()), cause.answer());
+                    self.departs(case.arrived, Kind::of(case.request.code()), cause.answer());
                 }
                 current.then_some(length)
             }
@@ -495,60 +494,6 @@ impl Desk {
                 }
                 None
             }
-        }
-    }
-
-    /// Leaves the record of what was decided, where it is wanted. A reject is recorded here and counted when it leaves.
-    fn record(&mut self, tables: &Tables, case: Case<'_>, cause: Cause) {
-        let Trail { method, decided_by } = std::mem::take(&mut self.trail);
-        let decisions = self.shared.decisions();
-        if !decisions.wants(cause) {
-            return;
-        }
-        let at = clock::now();
-        let decision = Decision {
-            cause,
-            at,
-            latency_ns: u64::try_from(at.since(case.arrived).as_nanos()).unwrap_or(u64::MAX),
-            source: case.route.to,
-            client: &tables.client(case.client).name,
-            user: case.request.find(number::USER_NAME).unwrap_or_default(),
-            calling_station: case.request.find(number::CALLING_STATION_ID).unwrap_or_default(),
-            method,
-            decided_by: decided_by.as_deref().unwrap_or_default(),
-        };
-        decisions.record(self.number.into(), &decision);
-        self.recorded = true;
-    }
-
-    /// Has the database told what became of an Access-Request, where that is wanted.
-    fn post_auth(&self, case: Case<'_>, cause: Cause, reply: &[u8]) {
-        let Some(post_auth) = &*self.shared.post_auth() else { return };
-        let answer = match cause.answer() {
-            Answer::Accept if case.request.code() == Code::ACCESS_REQUEST => "Access-Accept",
-            Answer::Reject => "Access-Reject",
-            _ => return,
-        };
-        let find = |number| case.request.find(number).unwrap_or_default();
-        let reply = Packet::parse(reply);
-        let class =
-            reply.as_ref().ok().and_then(|reply| reply.peek().find(number::CLASS)).unwrap_or_default();
-        let (called, calling) = (find(number::CALLED_STATION_ID), find(number::CALLING_STATION_ID));
-        post_auth.add(post_auth::Row::new(find(number::USER_NAME), answer, called, calling, class));
-    }
-
-    /// A reply to what arrived then is written, and goes out with its batch.
-    fn departs(&mut self, arrived: Instant, kind: Kind, answer: Answer) {
-        if self.departing.len() == self.departing.capacity() {
-            self.departed(clock::now());
-        }
-        self.departing.push((arrived, kind, answer));
-    }
-
-    fn departed(&mut self, now: Instant) {
-        let latencies = &self.shared.latencies()[usize::from(self.number)];
-        for (arrived, kind, answer) in self.departing.drain(..) {
-            latencies.note(kind, answer, u64::try_from(now.since(arrived).as_nanos()).unwrap_or(u64::MAX));
         }
     }
 
@@ -732,14 +677,6 @@ impl Desk {
                 "Access-Request of client {name:?} ({source}) with EAP-Message and without Message-Authenticator: dropped, as RFC 3579 section 3.1 demands; the device is at fault"
             ),
         }
-    }
-}
-
-fn kind(code: Code) -> Kind {
-    match code {
-        Code::ACCOUNTING_REQUEST => Kind::Accounting,
-        Code::STATUS_SERVER => Kind::Status,
-        _ => Kind::Access,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod reply;
 pub mod story;
 pub mod tables;
 pub mod totp;
+mod trace;
 pub mod verifier;
 
 pub use self::core::{Arrival, Core, DUPLICATES_MAX, Departure, REJECT_DELAY, REJECT_JITTER};

@@ -169,7 +169,7 @@ causes! {
         "give the account a password for this kind of request";
     /// A row of the account's isn't understood.
     BadRow, "bad-row", Reject,
-        "mend the row that the log names: its operator, its attribute or its value";
+        "mend the row that the record names: its operator, its attribute or its value";
     /// The account's Expiration has passed.
     Expired, "expired", Reject,
         "set a later Expiration, or remove it";

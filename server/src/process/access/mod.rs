@@ -130,6 +130,9 @@ impl Desk {
             Some(story) => authorize_seen(account, &asker, room, &mut Weighed(story)),
         };
         self.tell_account(account, &authorization.passwords, method);
+        if let Some(Refusal::Row(error)) = authorization.refusal {
+            self.trail.decided_by = Some(error.to_string().into());
+        }
         if let Some(cause) = refused(&authorization, credentials.as_ref()) {
             return self.reject_as(client, case, cause, &authorization, out);
         }
