@@ -180,7 +180,9 @@ fn write_error(
 fn explain(cause: Cause) -> (ErrorCode, &'static str) {
     match cause {
         Cause::PasswordChange => (ErrorCode::ChangingPassword, "The password can't be changed here"),
-        Cause::Policy => (ErrorCode::NoDialIn, "Access is not permitted"),
+        Cause::Policy | Cause::NoSecondFactor => (ErrorCode::NoDialIn, "Access is not permitted"),
+        Cause::Expired | Cause::AuthTypeReject => (ErrorCode::AccountDisabled, "The account is disabled"),
+        Cause::OutsideLoginTime => (ErrorCode::RestrictedHours, "Not at this hour"),
         _ => (ErrorCode::Wrong, "Authentication failed"),
     }
 }
