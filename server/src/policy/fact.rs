@@ -61,8 +61,8 @@ pub enum Clock {
     Utc,
 }
 
-/// How users are proven: the values of `request.method`.
-pub const METHODS: [&str; 4] = ["pap", "chap", "mschap", "mschapv2"];
+/// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
+pub const METHODS: [&str; 5] = ["pap", "chap", "mschap", "mschapv2", "none"];
 
 /// Of which kind a fact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

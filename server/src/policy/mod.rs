@@ -118,6 +118,7 @@ struct Rule {
     when: Option<Condition>,
     action: Option<PolicyAction>,
     reason: Arc<str>,
+    record: Arc<str>,
     reply: PolicyReply,
     /// Where in [`Policies::replaced`] what its reply replaces is.
     replaces: Vec<u32>,
@@ -160,6 +161,10 @@ impl Policies {
             when: policy.when.as_ref().map(|when| when.condition.clone()),
             action: policy.action,
             reason: Arc::clone(policy.reason.as_ref().unwrap_or(&policy.name)),
+            record: match &policy.reason {
+                Some(reason) => format!("{}: {reason}", policy.name).into(),
+                None => Arc::clone(&policy.name),
+            },
             reply: policy.reply.clone(),
             replaces: policy.reply.replaces.iter().filter_map(place).collect(),
         };
@@ -237,6 +242,11 @@ impl Policies {
     /// Why the policy of this number decides as it does: its `reason`, else its name.
     pub fn reason(&self, number: usize) -> &Arc<str> {
         &self.rules[number].reason
+    }
+
+    /// What decision records say of it: its name, and behind that its `reason`.
+    pub fn record(&self, number: usize) -> &Arc<str> {
+        &self.rules[number].record
     }
 
     /// The condition of the policy of this number; `None`: it always holds.

@@ -6,7 +6,7 @@ mod show;
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -15,6 +15,7 @@ use forewarn_shell::config::Layers;
 use forewarn_shell::log::escaped;
 use zeroize::Zeroizing;
 
+use super::user::prompt;
 use crate::config::{self, Config};
 use crate::explain::{Ask, End, Given, Method, explain};
 use crate::process::outcome::Answer;
@@ -30,7 +31,7 @@ pub(super) struct ExplainArgs {
     /// Who asks: a [[client]]'s name, or a device's address; default: the only client there is
     #[arg(long, visible_alias = "address", value_name = "NAME|ADDRESS")]
     client: Option<String>,
-    /// The User-Name
+    /// The User-Name; the password is asked for at the terminal, unless one of the options below has it
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
     /// The password is the first line of this file; "-": of standard input
@@ -137,7 +138,11 @@ fn password(args: &ExplainArgs) -> Result<Option<Zeroizing<String>>, Box<dyn Err
         let text = read(file)?;
         return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
     }
-    let Some(variable) = &args.password_env else { return Ok(None) };
+    let Some(variable) = &args.password_env else {
+        // A name on the command line without a password: whoever typed it types that too.
+        let name = args.user.as_ref().filter(|_| args.request.is_none() && io::stdin().is_terminal());
+        return Ok(name.map(|name| prompt::once(name)).transpose()?);
+    };
     let password = std::env::var(variable)
         .map_err(|_| format!("there is no {variable} in the environment; set it, or use --password-file"))?;
     Ok(Some(Zeroizing::new(password)))

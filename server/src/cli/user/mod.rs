@@ -8,7 +8,7 @@ mod hash;
 mod import;
 mod item;
 mod list;
-mod prompt;
+pub(super) mod prompt;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -6,17 +6,30 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+/// Asks once on the terminal of this process.
+pub(in crate::cli) fn once(name: &str) -> io::Result<Zeroizing<String>> {
+    ask(&terminal()?, &question(name))
+}
+
 /// Asks twice on the terminal of this process.
 pub(super) fn password(name: &str) -> io::Result<Zeroizing<String>> {
-    let terminal = File::options().read(true).write(true).open("/dev/tty").map_err(|_| {
-        io::Error::other("there is no terminal to ask on; use --password-file or --password-env")
-    })?;
-    let first = ask(&terminal, &format!("Password of {}: ", forewarn_shell::log::escaped(name)))?;
+    let terminal = terminal()?;
+    let first = ask(&terminal, &question(name))?;
     let second = ask(&terminal, "Again: ")?;
     if *first != *second {
         return Err(io::Error::other("the two are not the same"));
     }
     Ok(first)
+}
+
+fn terminal() -> io::Result<File> {
+    File::options().read(true).write(true).open("/dev/tty").map_err(|_| {
+        io::Error::other("there is no terminal to ask on; use --password-file or --password-env")
+    })
+}
+
+fn question(name: &str) -> String {
+    format!("Password of {}: ", forewarn_shell::log::escaped(name))
 }
 
 fn ask(mut terminal: &File, question: &str) -> io::Result<Zeroizing<String>> {

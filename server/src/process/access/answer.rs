@@ -87,7 +87,7 @@ impl Desk {
         number: usize,
         out: &mut [u8],
     ) -> Turn {
-        self.trail.decided_by = Some(Arc::clone(tables.policies().name(number)));
+        self.trail.decided_by = Some(Arc::clone(tables.policies().record(number)));
         self.tell_rejection(tables.policies(), number);
         let client = tables.client(case.client);
         let attributes = &tables.policies().reply(number).attributes;
