@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
 use forewarn_tests::dynauth::Does;
+use forewarn_tests::postgres::Stop;
 use forewarn_tests::radclient::radclient;
-use forewarn_tests::{Agent, CoaNas, Hosts, Server, eventually};
+use forewarn_tests::{Agent, CoaNas, Hosts, Postgres, Server, eventually};
 use forewarn_wire::{Code, number};
 use serde_json::Value;
 
@@ -21,9 +22,12 @@ struct Site {
 
 impl Site {
     fn new() -> Site {
-        let mut hosts = Hosts::claim();
+        Site::with(Hosts::claim(), "")
+    }
+
+    fn with(mut hosts: Hosts, more: &str) -> Site {
         let (host, nas) = (hosts.host(), hosts.host());
-        let server = Server::start(&config::server(&hosts, "east", host, &[], ""));
+        let server = Server::start(&config::server(&hosts, "east", host, &[], more));
         Site { server, host, nas }
     }
 
@@ -123,6 +127,34 @@ fn a_session_is_found_by_what_it_has_and_changed() {
     assert!(!nobody.done);
     nobody.holds(&["no live session matches", "--nas"]);
     assert_eq!(nas.diary().len(), 2);
+}
+
+#[test]
+fn sessions_are_found_in_postgresql_too_and_a_nas_without_it() {
+    let mut hosts = Hosts::claim();
+    let mut database = Postgres::with_schema(hosts.host());
+    let site = Site::with(hosts, &database.section());
+    let nas = CoaNas::start(site.nas, SECRET);
+    site.session("Start", "al'ice", "4D2");
+    site.session("Start", "bob", "4D3");
+    eventually("both are in the table", || {
+        (database.count("SELECT count(*) FROM radacct") == 2).then_some(())
+    });
+    for whose in [["--user", "al'ice"], ["--session", "4D2"]] {
+        let said = site.asked(&[&["disconnect"][..], &whose].concat());
+        assert!(said.done, "{}", said.text);
+        said.holds(&["al'ice, session 4D2 at hosts", "1 session ended"]);
+    }
+    let both = site.asked(&["disconnect", "--attribute", "Framed-IP-Address = 10.0.0.7"]);
+    both.holds(&["2 sessions ended"]);
+    assert_eq!(nas.diary().len(), 4);
+
+    database.stop(Stop::Immediate);
+    let away = site.asked(&["disconnect", "--user", "bob"]);
+    assert!(!away.done);
+    away.holds(&["can't be read", "add --nas NAME"]);
+    let straight = site.asked(&["disconnect", "--nas", &site.nas.to_string(), "--user", "bob"]);
+    assert!(straight.done, "{}", straight.text);
 }
 
 #[test]

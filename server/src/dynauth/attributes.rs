@@ -10,7 +10,7 @@ use forewarn_wire::number::{
     NAS_PORT_ID, PROXY_STATE, REPLY_MESSAGE, SERVICE_TYPE, STATE, USER_NAME, VENDOR_SPECIFIC,
 };
 
-use super::session::Session;
+use super::session::{self, Session};
 
 /// What tells the NAS and the session (RFC 5176 section 3).
 const IDENTIFYING: &[u8] = &[
@@ -141,7 +141,7 @@ pub(super) fn of_session(session: &Session) -> Vec<Given> {
     let mut all = Vec::new();
     let mut add = |name: &str, number: u8, value: &[u8]| all.extend(plain(name, number, value));
     add("User-Name", USER_NAME, session.user.as_bytes());
-    match session.nas() {
+    match session::nas(session) {
         Some(IpAddr::V4(address)) => add("NAS-IP-Address", NAS_IP_ADDRESS, &address.octets()),
         Some(IpAddr::V6(address)) => add("NAS-IPv6-Address", NAS_IPV6_ADDRESS, &address.octets()),
         None => {}

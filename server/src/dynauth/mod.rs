@@ -90,7 +90,7 @@ async fn targets(shared: &Arc<Shared>, config: &Config, order: &Order) -> Result
         }
         Whose::Matching(filter) => filter.clone(),
     };
-    let sessions = session::live(shared, config, &filter).await.map_err(|error| {
+    let sessions = session::live(config, &filter).await.map_err(|error| {
         vec![error, "a NAS can be asked straight all the same: add --nas NAME".to_owned()]
     })?;
     target::check_sessions(&filter, &sessions)?;
@@ -121,7 +121,7 @@ impl Run<'_> {
             Err((session, meaning)) => SessionResult {
                 user: session.user,
                 session: session.id,
-                address: session.nas_address,
+                address: session.nas,
                 outcome: "not-asked".to_owned(),
                 meaning,
                 ..SessionResult::default()

@@ -1,6 +1,6 @@
 //! Where a request goes: from what an operator says, and what the sessions say, to clients and attributes.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
 use forewarn_dict::Dictionary;
 use forewarn_shell::control::Selection;
@@ -8,7 +8,7 @@ use forewarn_wire::number::{CALLING_STATION_ID, FRAMED_IP_ADDRESS};
 use forewarn_wire::{MAX_VALUE, MessageAuthenticatorRule, RadiusKey};
 
 use super::attributes::{self, Given};
-use super::session::{Filter, SESSIONS_MAX, Session};
+use super::session::{self, Filter, SESSIONS_MAX, Session};
 use crate::process::tables::{Client, Tables};
 
 /// What an operator asks for, with every name looked up.
@@ -94,7 +94,7 @@ impl Order {
         };
         let says_whose = match &whose {
             Whose::Nas(_) => !words.is_empty() || !given.is_empty(),
-            Whose::Matching(filter) => !filter.is_empty(),
+            Whose::Matching(filter) => *filter != Filter::default(),
         };
         if !says_whose && wrong.is_empty() {
             wrong.push(says_nobody(&whose));
@@ -123,10 +123,9 @@ impl Order {
     /// # Errors
     /// Its NAS is no client; for people.
     pub fn for_session(&self, tables: &Tables, session: &Session) -> Result<Target, String> {
-        let nas = &session.nas_address;
+        let nas = &session.nas;
         let advice = "ask with --nas, by the name of the client that it calls as, and --session or --user";
-        let address = session
-            .nas()
+        let address = session::nas(session)
             .ok_or_else(|| format!("accounting says {nas:?} for its NAS, which is no address; {advice}"))?;
         let client = tables.client_at(address).map(|index| tables.client(index)).ok_or_else(|| {
             format!(
@@ -174,13 +173,13 @@ pub(super) fn check_sessions(filter: &Filter, sessions: &[Session]) -> Result<()
         return Err(vec![format!("more than {SESSIONS_MAX} live sessions match; say more of them")]);
     }
     let by_id_alone = *filter == Filter { session: filter.session.clone(), ..Filter::default() };
-    let differ = |one: &Session| one.user != sessions[0].user || one.nas_address != sessions[0].nas_address;
+    let differ = |one: &Session| one.user != sessions[0].user || one.nas != sessions[0].nas;
     if by_id_alone && sessions.iter().any(differ) {
         let mut lines = vec![format!(
             "{} live sessions have this Acct-Session-Id, since each NAS counts for itself; add --user or --nas:",
             sessions.len()
         )];
-        lines.extend(sessions.iter().map(|one| format!("  {:?} at {}", one.user, one.nas_address)));
+        lines.extend(sessions.iter().map(|one| format!("  {:?} at {}", one.user, one.nas)));
         return Err(lines);
     }
     Ok(())
@@ -194,7 +193,8 @@ fn filter(selection: &Selection, given: &[Given]) -> Filter {
         user: selection.user.clone(),
         session: selection.session.clone(),
         calling_station: value(CALLING_STATION_ID).map(|octets| String::from_utf8_lossy(octets).into_owned()),
-        framed_address: framed.map(Ipv4Addr::from),
+        framed_address: framed.map(IpAddr::from),
+        nas: None,
     }
 }
 

@@ -165,8 +165,9 @@ fn a_session_is_told_by_what_accounting_knows_and_the_operator_adds() {
     let session = Session {
         user: "alice".into(),
         id: "4D2".into(),
-        nas_address: "192.0.2.21".into(),
+        nas: "192.0.2.21".into(),
         calling_station: "00-11-22-33-44-55".into(),
+        ..Session::default()
     };
     let given = selection(Some("alice"), None, &["Calling-Station-Id = other", "NAS-Port = 3"]);
     let given = Selection { without: vec!["nas-ip-address".into()], ..given };
@@ -176,7 +177,7 @@ fn a_session_is_told_by_what_accounting_knows_and_the_operator_adds() {
     assert_eq!((target.client.as_str(), target.address.to_string().as_str()), ("ap-17", "192.0.2.21:3799"));
     assert!(target.requires_message_authenticator);
 
-    let away = Session { nas_address: "203.0.113.9".into(), ..session };
+    let away = Session { nas: "203.0.113.9".into(), ..session };
     let error = read(&given, None).unwrap().for_session(&tables, &away).unwrap_err();
     assert!(error.contains("no [[client]] has that address"), "{error}");
 }
