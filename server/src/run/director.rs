@@ -313,7 +313,8 @@ impl Director {
         status.counters.insert("reloads.refused".to_owned(), self.refused_reloads);
         if let Some(why) = shared.accounting().figures().away() {
             let waiting = shared.accounting().figures().spool_records();
-            let complaint = format!("accounting's database is away ({why}): {waiting} records wait in the spool");
+            let complaint =
+                format!("accounting's database is away ({why}): {waiting} records wait in the spool");
             status.program.complaints.push(complaint);
         }
         self.announcer.fill(&mut status);

@@ -197,7 +197,9 @@ impl Dialect {
             (_, "class") if class => ", class".to_owned(),
             (PostgreSql, "nothing") => "NULL".to_owned(),
             (Sqlite, "nothing") => "''".to_owned(),
-            (PostgreSql, "while open") => "AND acctstoptime IS NULL".to_owned(),
+            // In other words than the partial indexes': they would be read whole for one batch while the planner knows
+            // a small table. The unique index is looked into, row by row.
+            (PostgreSql, "while open") => "AND COALESCE(acctstoptime, 'infinity') = 'infinity'".to_owned(),
             (PostgreSql, "interval") => "CASE WHEN acctupdatetime = to_timestamp(at)
                 AND acctsessiontime IS NOT DISTINCT FROM secs AND acctinputoctets = input
                 AND acctoutputoctets = output
