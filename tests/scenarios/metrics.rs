@@ -96,7 +96,7 @@ fn the_figures_are_what_was_sent() {
     assert!(after.value("process_resident_memory_bytes") > 1e6);
     let status = site.server.status();
     for (name, _) in status["counters"].as_object().unwrap() {
-        let name = format!("forewarn_{}_total", name.replace(['.', '-'], "_"));
+        let name = format!("forewarn_{}_total", name.replace("octets", "bytes").replace(['.', '-'], "_"));
         assert!(after.names().contains(&*name), "{name} is shown by `forewarn status` alone");
     }
 }

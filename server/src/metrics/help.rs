@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 /// `listeners.dropped-by-kernel` as part of a metric's name: `listeners_dropped_by_kernel`.
 pub(super) fn metric_name(dotted: &str) -> String {
-    dotted.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' }).collect()
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };
+    dotted.replace("octets", "bytes").chars().map(plain).collect()
 }
 
 /// What it means.
@@ -61,4 +62,44 @@ const HELPS: &[(&str, &str)] = &[
     ("proxy.refused", "Requests refused because too many were on their way to home servers."),
     ("proxy.switches", "Times a pool moved from one home server to another."),
     ("reloads.refused", "Reloads of the configuration that were refused."),
+    ("accounting.batches", "Transactions in which records were stored."),
+    ("accounting.database-failures", "Times the accounting database could not be asked."),
+    ("accounting.database-away", "1 while the accounting database can't be asked."),
+    ("accounting.drained", "Records that went from the spool to the database."),
+    ("accounting.incomplete", "Records that said too little to be stored."),
+    ("accounting.refused-by-database", "Records that the database would not take."),
+    ("accounting.spooled", "Records put into the spool because the database was away."),
+    ("accounting.stored", "Records stored in the database."),
+    ("accounting.unstored", "Records neither stored nor spooled, and so not acknowledged."),
+    ("admission.asked", "Questions about live sessions and addresses of pools."),
+    ("admission.away", "Such questions that found no database."),
+    ("admission.pool-empty", "Requests that found no free address in their pool."),
+    ("failures.holds", "Times a user of a client was held off after too many wrong passwords."),
+    ("spool.records", "Records in the spool."),
+    ("spool.octets", "Length of the spool."),
+    ("spool.oldest-seconds", "Age of the oldest record in the spool."),
+    ("spool.torn-octets", "Octets at the spool's end that a crash had left half written."),
+    ("sql.batches", "Statements in which names were looked up."),
+    ("sql.names", "Names looked up in the database."),
+    ("sql.changes", "Changes that the database told of."),
+    ("sql.faulty-rows", "Rows of users that aren't understood."),
+    ("sql.losses", "Connections to the database that were lost."),
+    ("sql.connections", "Connections to the database that stand."),
+    ("sql.away", "1 while the database can't be asked for users."),
+    ("users.asked", "Names that databases and directories were asked for."),
+    ("users.joined", "Requests that joined a look-up under way."),
+    ("users.away", "Look-ups that found no database or directory."),
+    ("users.refused", "Requests refused because too many names were being looked up."),
+    ("users.under-way", "Names being looked up."),
+    ("users.cache.hits", "Accounts served from memory."),
+    ("users.cache.negative", "Of them: that there is no such account."),
+    ("users.cache.misses", "Accounts that weren't in memory."),
+    ("users.cache.expired", "Accounts in memory whose time had passed."),
+    ("users.cache.stale", "Accounts served after their time, since nobody could be asked."),
+    ("users.cache.invalidated", "Accounts taken out because they had changed."),
+    ("users.cache.size", "Accounts in memory."),
+    ("users.cache.size-max", "Accounts that may be in memory."),
+    ("verified.hits", "Passwords of slow hashes that were known to be right."),
+    ("verified.joined", "Requests that waited for a verification under way."),
+    ("verified.refused", "Verified passwords that found no place in memory."),
 ];
