@@ -22,7 +22,8 @@ impl Site {
         let mut hosts = Hosts::claim();
         let (address, nas) = (hosts.host(), hosts.host());
         let database = Postgres::with_schema(hosts.host());
-        let pools = std::fs::read_to_string("/etc/freeradius/3.0/mods-config/sql/ippool/postgresql/schema.sql");
+        let pools =
+            std::fs::read_to_string("/etc/freeradius/3.0/mods-config/sql/ippool/postgresql/schema.sql");
         database.execute(&pools.expect("freeradius-config is installed"));
         let config = config::server(&hosts, "east", address, &[], &database.section());
         let server = Some(Server::start(&config));
@@ -106,9 +107,7 @@ fn connections_cut_under_way_lose_nothing() {
         }
         assert!(answered(&site.tell("Start", &format!("s-{session}"), "")), "{session}");
     }
-    eventually("all are there", || {
-        (site.database.count("SELECT count(*) FROM radacct") == 20).then_some(())
-    });
+    eventually("all are there", || (site.database.count("SELECT count(*) FROM radacct") == 20).then_some(()));
 }
 
 #[test]

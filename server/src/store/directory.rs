@@ -208,9 +208,7 @@ impl Directory {
     /// were.
     pub fn clear(&self) -> usize {
         self.0.sources.iter().for_each(|source| source.refresh());
-        for flight in self.0.flights().values_mut() {
-            flight.old = None;
-        }
+        self.0.flights().values_mut().for_each(|flight| flight.old = None);
         self.0.cache.clear()
     }
 

@@ -9,10 +9,19 @@ const ANSWERS: &[(&str, &str)] = &[(
 /// Of accounting: `COLUMN, SESSION / USER`, `row, SESSION / USER` or `answers, STORY`.
 const ACCOUNTING: &[(&str, &str)] = &[
     ("answers, without Acct-Session-Id", "RFC 2866 section 5.5 requires one: what has none isn't answered"),
-    ("row,  / user of without Acct-Session-Id", "RFC 2866 section 5.5 requires one: what has none isn't kept"),
+    (
+        "row,  / user of without Acct-Session-Id",
+        "RFC 2866 section 5.5 requires one: what has none isn't kept",
+    ),
     ("answers, without Acct-Status-Type", "RFC 2866 section 5.1 requires one: what has none isn't answered"),
-    ("answers, Accounting-O", "FreeRADIUS doesn't answer when nothing was to be closed; the NAS would repeat it in vain"),
-    ("acctinterval, session of interim twice", "a record that comes twice leaves the same row; there it becomes 0"),
+    (
+        "answers, Accounting-O",
+        "FreeRADIUS doesn't answer when nothing was to be closed; the NAS would repeat it in vain",
+    ),
+    (
+        "acctinterval, session of interim twice",
+        "a record that comes twice leaves the same row; there it becomes 0",
+    ),
 ];
 
 /// Which of them have explained something.

@@ -170,7 +170,7 @@ mod tests {
         for ((number, fields), (wanted_number, wanted_fields)) in records.iter().zip(wanted) {
             assert_eq!(
                 (*number, fields.as_slice()),
-                (wanted_number, wanted_fields.iter().map(|s| s.to_string()).collect::<Vec<_>>().as_slice())
+                (wanted_number, wanted_fields.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice())
             );
         }
     }

@@ -108,7 +108,7 @@ impl Session {
             let Some(asked) = asked else { return Ok(()) };
             let probed = self.probe(connector).await;
             // Whoever asked may have lost patience.
-            let _ = asked.send(probed.as_ref().map(|()| ()).map_err(ToString::to_string));
+            let _ = asked.send(probed.as_ref().copied().map_err(ToString::to_string));
             probed?;
         }
     }
