@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use forewarn_dict::DataType;
-use forewarn_wire::Packet;
+use forewarn_wire::{Packet, number};
 use regex::bytes::Regex;
 
 use super::clock;
@@ -244,22 +244,21 @@ impl Item {
         if self.operator == Operator::Absent { !any } else { held }
     }
 
-    /// A request that doesn't name its NAS comes from the NAS itself: FreeRADIUS's `preprocess` puts the sender's
-    /// address there.
+    /// What a request lacks and FreeRADIUS's `preprocess` adds: the sender is its NAS, and now is its time.
     fn holds_of_request(&self, asker: &Asker<'_>, test: &mut impl FnMut(Instance<'_>) -> bool) -> bool {
         let mut any = false;
         let held = self.place.any(asker.request, |instance| {
             any = true;
             test(instance)
         });
+        if any {
+            return held;
+        }
         match (self.place.standard(), asker.source.to_canonical()) {
-            (Some(forewarn_wire::number::NAS_IP_ADDRESS), IpAddr::V4(address)) if !any => {
-                test((None, &address.octets()))
-            }
-            (Some(forewarn_wire::number::NAS_IPV6_ADDRESS), IpAddr::V6(address)) if !any => {
-                test((None, &address.octets()))
-            }
-            _ => held,
+            (Some(number::NAS_IP_ADDRESS), IpAddr::V4(address)) => test((None, &address.octets())),
+            (Some(number::NAS_IPV6_ADDRESS), IpAddr::V6(address)) => test((None, &address.octets())),
+            (Some(number::EVENT_TIMESTAMP), _) => test((None, &(asker.now as u32).to_be_bytes())),
+            _ => false,
         }
     }
 
@@ -267,6 +266,13 @@ impl Item {
         let data_type = self.place.data_type;
         let found = match &self.value {
             _ if self.operator == Operator::Present => return true,
+            // FreeRADIUS compares prefixes by what these operators would do, which is nothing.
+            ItemValue::Octets(_)
+                if matches!(data_type, DataType::Ipv4Prefix | DataType::Ipv6Prefix)
+                    && matches!(self.operator, Operator::SetIfAbsent | Operator::Subtract) =>
+            {
+                return true;
+            }
             ItemValue::Octets(item) => {
                 let untagged;
                 let octets = match (self.place.is_tagged(), octets) {

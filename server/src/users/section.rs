@@ -1,5 +1,6 @@
 //! The rows of one user or one group, understood.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use forewarn_dict::{Attribute, DataType, Dictionary, PairError};
@@ -175,7 +176,7 @@ fn item(row: &Row<'_>, is_check: bool, dictionary: &Dictionary) -> Result<(Item,
     if let Some(item) = group_item(name, operator, text, dictionary) {
         return Ok((item, None));
     }
-    let (attribute, tag) = dictionary.named(name)?;
+    let (attribute, tag) = dictionary.named(&numbered(name))?;
     let place = Place::new(&attribute, dictionary);
     let subject = subject(&attribute);
     let hides = attribute.flags().secret
@@ -197,7 +198,7 @@ fn item(row: &Row<'_>, is_check: bool, dictionary: &Dictionary) -> Result<(Item,
         let remark = expansion(&mut item, &attribute, text, is_check, dictionary).err();
         return Ok((item, remark));
     }
-    let octets = octets(&attribute, subject, text, dictionary).map_err(|error| {
+    let octets = octets(name, &attribute, subject, text, dictionary).map_err(|error| {
         let what = if hides { format!("no value of {}", attribute.name()) } else { error.what };
         Problem::refusing(what, error.hint)
     })?;
@@ -268,7 +269,14 @@ fn subject(attribute: &Attribute) -> Subject {
     }
 }
 
+/// `Vendor-9-Attr-1`, the older way to write `Attr-26.9.1`.
+fn numbered(name: &str) -> Cow<'_, str> {
+    let old = name.strip_prefix("Vendor-").and_then(|rest| rest.split_once("-Attr-"));
+    old.map_or(Cow::Borrowed(name), |(vendor, attribute)| Cow::Owned(format!("Attr-26.{vendor}.{attribute}")))
+}
+
 fn octets(
+    name: &str,
     attribute: &Attribute,
     subject: Subject,
     text: &str,
@@ -280,6 +288,15 @@ fn octets(
         let mut next = || parts.next().unwrap_or(0);
         let seconds = next().saturating_mul(3600) + next().saturating_mul(60) + next();
         return Ok(seconds.to_be_bytes().to_vec());
+    }
+    // An attribute that is named by its number has its octets in hexadecimal, whatever its type.
+    let is_numbered = numbered(name).get(..5).is_some_and(|start| start.eq_ignore_ascii_case("attr-"));
+    if is_numbered && text.starts_with("0x") && attribute.data_type() == DataType::Text {
+        let digits = text.as_bytes()[2..].chunks(2);
+        let octets = digits.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok());
+        if let Some(octets) = octets.collect() {
+            return Ok(octets);
+        }
     }
     value::read(attribute, text, dictionary)
 }

@@ -13,7 +13,7 @@ use client::{Answer, Question, ask};
 use forewarn_tests::{FreeRadius, Hosts, Postgres, Server, config};
 
 /// How many unexplained differences are printed.
-const SHOWN: usize = 100;
+const SHOWN: usize = 1000;
 
 #[test]
 #[ignore = "until the meaning of check and reply items is whole"]

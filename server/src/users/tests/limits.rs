@@ -1,0 +1,60 @@
+//! Expiration, Login-Time, and what else control items say.
+
+use super::*;
+
+#[test]
+fn expiration_is_compared_with_now() {
+    let request = Request::new(&[]);
+    let (past, future) = ("Jan 1 2020 00:00:00 UTC", "Jan 1 2030 00:00:00 UTC");
+    for (op, when, finds_password, refusal, is_limited) in [
+        (":=", past, true, true, false),
+        (":=", future, true, false, true),
+        ("+=", past, true, true, false),
+        ("=", past, false, false, false),
+        ("=", future, true, false, true),
+        ("==", past, false, false, false),
+        ("==", future, true, false, false),
+        (">=", past, true, true, false),
+        (">=", future, true, false, true),
+        (">", past, true, false, false),
+        (">", future, false, false, false),
+        ("<", past, false, false, false),
+        ("!=", past, true, false, false),
+        ("!=", future, false, false, false),
+        ("!*", past, false, false, false),
+        ("=*", past, true, false, false),
+    ] {
+        let account = account(&[PASSWORD, ("Expiration", op, when)], &[], &[]);
+        assert_eq!(request.finds_password(&account), finds_password, "{op} {when}");
+        request.weigh(&account, |found| {
+            assert_eq!(found.refusal, refusal.then_some(Refusal::Expired), "{op} {when}");
+            assert_eq!(found.longest.is_some(), is_limited, "{op} {when}");
+        });
+    }
+}
+
+#[test]
+fn the_first_of_each_kind_counts() {
+    let check = [PASSWORD, ("Simultaneous-Use", ":=", "1"), ("Pool-Name", ":=", "campus")];
+    let more = [("Simultaneous-Use", "+=", "5"), ("Pool-Name", "=", "other"), ("Login-Time", ":=", "Al")];
+    let account = account(&check, &[], &[group("g", &more, &[])]);
+    assert!(!account.is_fixed(), "`=` in a check list compares");
+    let request = Request::new(&[]);
+    request.weigh(&account, |found| {
+        assert_eq!((found.simultaneous_use, found.pool), (Some(1), Some("campus")));
+    });
+}
+
+#[test]
+fn who_never_may_log_in_is_kept_out() {
+    let request = Request::new(&[]);
+    for (hours, refusal) in [("Al", None), ("Never", Some(Refusal::OutsideHours)), ("", Some(Refusal::OutsideHours))] {
+        let account = account(&[PASSWORD, ("Login-Time", ":=", hours)], &[], &[]);
+        assert!(account.is_fixed());
+        request.weigh(&account, |found| assert_eq!(found.refusal, refusal, "{hours:?}"));
+    }
+    // A group's takes the place of the user's own.
+    let own = [PASSWORD, ("Login-Time", ":=", "Never")];
+    let account = account(&own, &[], &[group("g", &[("Login-Time", ":=", "Al")], &[])]);
+    request.weigh(&account, |found| assert_eq!(found.refusal, None));
+}
