@@ -264,6 +264,14 @@ impl Item {
 
     fn holds_of(&self, (tag, octets): Instance<'_>, expanded: &[u8]) -> bool {
         let data_type = self.place.data_type;
+        let untagged;
+        let octets = match (self.place.is_tagged(), octets) {
+            (true, [_, high, middle, low]) if data_type == DataType::Integer => {
+                untagged = [0, *high, *middle, *low];
+                &untagged
+            }
+            _ => octets,
+        };
         let found = match &self.value {
             _ if self.operator == Operator::Present => return true,
             // FreeRADIUS compares prefixes by what these operators would do, which is nothing.
@@ -274,14 +282,6 @@ impl Item {
                 return true;
             }
             ItemValue::Octets(item) => {
-                let untagged;
-                let octets = match (self.place.is_tagged(), octets) {
-                    (true, [_, high, middle, low]) if data_type == DataType::Integer => {
-                        untagged = [0, *high, *middle, *low];
-                        &untagged
-                    }
-                    _ => octets,
-                };
                 let order = match self.tag_order(tag) {
                     Ordering::Equal => value::order(data_type, octets, item),
                     order => Some(order),
@@ -308,6 +308,7 @@ impl Item {
             }
             ItemValue::Hours(_) | ItemValue::Unusable => return false,
         };
+        let found = found && self.tag_order(tag).is_eq();
         found == (self.operator == Operator::Matches)
     }
 }

@@ -48,7 +48,9 @@ fn the_first_of_each_kind_counts() {
 #[test]
 fn who_never_may_log_in_is_kept_out() {
     let request = Request::new(&[]);
-    for (hours, refusal) in [("Al", None), ("Never", Some(Refusal::OutsideHours)), ("", Some(Refusal::OutsideHours))] {
+    for (hours, refusal) in
+        [("Al", None), ("Never", Some(Refusal::OutsideHours)), ("", Some(Refusal::OutsideHours))]
+    {
         let account = account(&[PASSWORD, ("Login-Time", ":=", hours)], &[], &[]);
         assert!(account.is_fixed());
         request.weigh(&account, |found| assert_eq!(found.refusal, refusal, "{hours:?}"));

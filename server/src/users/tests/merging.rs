@@ -17,7 +17,7 @@ fn written(account: &Account, request: &Request, accepts: bool) -> Vec<String> {
         let mut hiding = Hiding { key: &key, request: &packet, random: &mut random, salt: None };
         let mut out = [0; 4096];
         let mut writer = Writer::new(&mut out, Code::ACCESS_ACCEPT, 1);
-        let policies = Policies::default();
+        let policies = Policies::new(&[]);
         let matched = Default::default();
         let edits = policies.edits(&matched);
         if accepts {
@@ -131,7 +131,9 @@ fn groups_follow_each_other_while_they_fall_through() {
     gives(&[], &[group("other", &[("NAS-Port", "==", "9")], &[]), b.clone()], &[message]);
     // The user's own rows go on to the groups unless they say no.
     let own = |through| [("Session-Timeout", "=", "10"), ("Fall-Through", "=", through)];
-    for (through, expected) in [("Yes", &[ten, message][..]), ("2", &[ten, message]), ("No", &[ten]), ("3", &[ten])] {
+    for (through, expected) in
+        [("Yes", &[ten, message][..]), ("2", &[ten, message]), ("No", &[ten]), ("3", &[ten])]
+    {
         gives(&own(through), std::slice::from_ref(&b), expected);
     }
 }
@@ -152,7 +154,12 @@ fn what_isnt_looked_at_gives_nothing() {
 #[test]
 fn rejects_keep_what_may_be_said() {
     let request = Request::new(&[]);
-    let own = [("Session-Timeout", "=", "5"), ("Reply-Message", "=", "m"), ("Class", "=", "0x01"), ("State", "=", "0x02")];
+    let own = [
+        ("Session-Timeout", "=", "5"),
+        ("Reply-Message", "=", "m"),
+        ("Class", "=", "0x01"),
+        ("State", "=", "0x02"),
+    ];
     let fixed = account(&[PASSWORD], &own, &[]);
     let weighed = account(&[PASSWORD, ("User-Name", "==", "bob")], &own, &[]);
     for account in [fixed, weighed] {

@@ -197,7 +197,8 @@ fn faults_and_items_keep_passwords_to_themselves() {
     let wrong = account(&[("NT-Password", ":=", "0x0z1234secret")], &[], &[]);
     let right = account(&[("Cleartext-Password", ":=", "secret")], &[], &[]);
     for account in [wrong, right] {
-        let shown = format!("{:?} {account:?}", account.faults().iter().map(ToString::to_string).collect::<Vec<_>>());
+        let shown =
+            format!("{:?} {account:?}", account.faults().iter().map(ToString::to_string).collect::<Vec<_>>());
         assert!(!shown.contains("secret"), "{shown}");
     }
 }
@@ -210,13 +211,22 @@ fn pap_takes_the_first_password() {
         (&[("Cleartext-Password", ":=", "x"), ("Cleartext-Password", ":=", "hello")][..], false),
         (&[("Cleartext-Password", ":=", "hello"), ("NT-Password", ":=", none)], true),
         (&[("NT-Password", ":=", none), ("Cleartext-Password", ":=", "hello")], false),
-        (&[("NT-Password", ":=", "066DDFD4EF0E9CD7C256FE77191EF43C"), ("Cleartext-Password", ":=", "x")], true),
+        (
+            &[("NT-Password", ":=", "066DDFD4EF0E9CD7C256FE77191EF43C"), ("Cleartext-Password", ":=", "x")],
+            true,
+        ),
         // Password-With-Header comes behind the others, and counts for nothing beside one of its form.
         (&[("Password-With-Header", ":=", "{clear}zz"), ("Cleartext-Password", ":=", "hello")], true),
         (&[("Password-With-Header", ":=", "{clear}hello"), ("Cleartext-Password", ":=", "zz")], false),
         (&[("Password-With-Header", ":=", "{clear}hello"), ("NT-Password", ":=", none)], false),
-        (&[("Password-With-Header", "+=", "{clear}hello"), ("Password-With-Header", "+=", "{clear}zz")], true),
-        (&[("Password-With-Header", "+=", "{clear}zz"), ("Password-With-Header", "+=", "{clear}hello")], false),
+        (
+            &[("Password-With-Header", "+=", "{clear}hello"), ("Password-With-Header", "+=", "{clear}zz")],
+            true,
+        ),
+        (
+            &[("Password-With-Header", "+=", "{clear}zz"), ("Password-With-Header", "+=", "{clear}hello")],
+            false,
+        ),
         (&[("User-Password", ":=", "hello")], false),
         (&[("Cleartext-Password", ":=", "")], false),
         (&[("Cleartext-Password", ":=", "\"hello\"")], true),
