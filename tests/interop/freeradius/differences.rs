@@ -1,10 +1,13 @@
 //! Where forewarnd does otherwise than FreeRADIUS, on purpose: the beginning of what is compared, and why.
 
 /// Of answers: the beginning of what a question is about.
-const ANSWERS: &[(&str, &str)] = &[(
-    "the name \"\\\\",
-    "FreeRADIUS doubles backslashes before it looks a name up; here the name is what was sent",
-)];
+const ANSWERS: &[(&str, &str)] = &[
+    (
+        "the name \"\\\\",
+        "FreeRADIUS doubles backslashes before it looks a name up; here the name is what was sent",
+    ),
+    ("reply User-Password = x", "a password isn't for replies: the row is left out, and the log says so"),
+];
 
 /// Of accounting: `COLUMN, SESSION / USER`, `row, SESSION / USER` or `answers, STORY`.
 const ACCOUNTING: &[(&str, &str)] = &[
