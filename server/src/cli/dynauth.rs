@@ -114,7 +114,7 @@ pub(super) fn in_words(result: &SessionResult) -> String {
         "ack" => "done",
         "initiated" => "under way",
         "nak" => "refused",
-        "time-out" => "no answer",
+        "time-out" => "gave up",
         _ => "not asked",
     };
     let took = result.took_us.map_or_else(String::new, |us| format!(" ({} ms)", us.div_ceil(1000)));
