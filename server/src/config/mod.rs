@@ -288,8 +288,6 @@ impl PolicyReply {
 pub struct Expression {
     /// The text.
     pub source: String,
-    /// Where it stands: `file:line:column`.
-    pub position: String,
     /// What it comes to.
     pub condition: Condition,
 }

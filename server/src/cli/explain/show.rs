@@ -6,7 +6,7 @@ use forewarn_shell::log::escaped;
 use serde::Serialize;
 
 use crate::explain::{End, Explanation, Replied};
-use crate::process::outcome::Answer;
+use crate::process::outcome::{Answer, Cause};
 use crate::process::story::Step;
 
 /// What people read: a line for each step, what was looked at below it, and the end.
@@ -76,9 +76,9 @@ impl<'e> From<&'e Explanation> for Json<'e> {
         Self {
             steps: &explanation.steps,
             answer,
-            cause: cause.map(|cause| cause.name()),
-            meaning: cause.map(|cause| cause.meaning()),
-            hint: cause.map(|cause| cause.hint()).filter(|hint| !hint.is_empty()),
+            cause: cause.map(Cause::name),
+            meaning: cause.map(Cause::meaning),
+            hint: cause.map(Cause::hint).filter(|hint| !hint.is_empty()),
             pool,
             reply: &explanation.reply,
         }

@@ -85,9 +85,7 @@ fn expression(
     compiled: Result<Condition, Vec<crate::policy::Fault>>,
 ) -> Option<Expression> {
     match compiled {
-        Ok(condition) => {
-            Some(Expression { source: source.to_owned(), position: document.locate(place), condition })
-        }
+        Ok(condition) => Some(Expression { source: source.to_owned(), condition }),
         Err(faults) => {
             for fault in faults {
                 let wrong = Wrong::new(format!("`when`: {}", fault.what), fault.hint);

@@ -90,7 +90,7 @@ fn the_example_encodes_its_replies() {
     let reply: Vec<Vec<u8>> =
         policy.reply.attributes.iter().map(|attribute| octets(&attribute.value)).collect();
     assert_eq!(reply, [&b"\x40\x06\x00\x00\x00\x0d"[..], b"\x41\x06\x00\x00\x00\x06", b"\x51\x05120"]);
-    assert!(policy.when.as_ref().unwrap().position.ends_with("server.toml:33:8"));
+    assert!(policy.when.as_ref().unwrap().source.starts_with("client.group"));
 }
 
 #[test]
@@ -375,7 +375,7 @@ fn policies_reject_with_a_reason_add_and_remove() {
         (reject.action, reject.reason.as_deref()),
         (Some(PolicyAction::Reject), Some("not after hours"))
     );
-    assert!(reject.when.unwrap().position.ends_with(":8"));
+    assert_eq!(reject.when.unwrap().source, "time.hour > 18");
     let edits = policy(
         "reply = { Filter-Id = \"a\" }\nreply_add = { Filter-Id = \"b\" }\nreply_remove = [\"Class\"]",
     );

@@ -8,11 +8,8 @@ use crate::config::{Expression, ReplyAttribute, ReplyValue};
 fn policy(when: Option<&str>, action: Option<PolicyAction>, set: &[u8]) -> Policy {
     Policy {
         name: Arc::from("a policy"),
-        when: when.map(|source| Expression {
-            source: source.to_owned(),
-            position: String::new(),
-            condition: compile(source).unwrap(),
-        }),
+        when: when
+            .map(|source| Expression { source: source.to_owned(), condition: compile(source).unwrap() }),
         action,
         reason: None,
         reply: PolicyReply {
