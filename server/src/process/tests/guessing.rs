@@ -61,15 +61,14 @@ fn an_unknown_name_is_held_off_like_any_other_and_a_success_forgets() {
 fn a_slow_hash_is_hashed_once_for_all_who_ask_the_same() {
     let mut bench = Bench::new(testing::config("[limits]\nverified = \"30s\"\n"));
     let asks: Vec<_> = (0..20).map(|identifier| Ask { identifier, ..Ask::pap("bob", "rabbit") }).collect();
-    for ask in &asks {
-        assert_eq!(bench.auth(ask), None);
+    // A quick worker may be done before the last has asked.
+    let mut replies: Vec<_> = asks.iter().filter_map(|ask| bench.auth(ask)).collect();
+    while replies.len() < asks.len() {
+        replies.extend(bench.settle());
     }
-    let replies: Vec<_> = asks.iter().map(|_| bench.settle()).collect();
-    for (ask, reply) in asks.iter().zip(replies) {
-        assert_eq!(code(reply, ask), Code::ACCESS_ACCEPT);
-    }
+    assert_eq!(bench.counted(Cause::Password), 20);
     let counts = bench.shared.verifier().counts();
-    assert!(counts.joined > 0 && bench.shared.vitals().pool().done() < 20, "{counts:?}");
+    assert_eq!(counts.joined + counts.hits, 19, "{counts:?}");
     // From now on without a worker; another password with one.
     let hits = counts.hits;
     let again = Ask { identifier: 30, ..Ask::pap("bob", "rabbit") };
