@@ -35,6 +35,11 @@ test-packages:
 		echo "installed; a service of theirs didn't start, which the tests don't need: they start their own"; \
 	else echo "the tests need$$missing: apt-get install$$missing" >&2; exit 1; fi
 
+.PHONY: endurance
+endurance: test-packages ## the deaths and outages of the tests in full: 100 kills, a minute without the database
+	$(CARGO) build --release --workspace --all-targets
+	FOREWARN_KILLS=100 FOREWARN_OUTAGE=60 $(CARGO) test --release -p forewarn-tests --test blackbox scenarios::endurance -- --nocapture --test-threads 1
+
 .PHONY: lint
 lint: ## formatting and lints, every warning an error
 	$(CARGO) fmt --all --check

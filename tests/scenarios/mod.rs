@@ -8,6 +8,7 @@ mod chaos;
 mod database;
 mod decisions;
 mod dynauth;
+mod endurance;
 mod explaining;
 mod failover;
 mod guessing;

@@ -20,6 +20,7 @@ pub mod program;
 pub mod radclient;
 pub mod slapd;
 pub mod stream;
+pub mod teller;
 pub mod wait;
 pub mod wiretap;
 
@@ -33,6 +34,7 @@ pub use notices::NoticeDesk;
 pub use postgres::Postgres;
 pub use program::{Agent, Folder, Server};
 pub use slapd::Slapd;
+pub use teller::Teller;
 pub use wait::{eventually, within};
 pub use wiretap::Wiretap;
 

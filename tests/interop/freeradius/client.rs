@@ -223,10 +223,11 @@ fn show(
         _ => Dictionary::embedded().display(attribute, value),
     };
     let shown = match attribute.name() {
-        // The challenge for another try is random (RFC 2433 section 10).
+        // The challenge for another try is random (RFC 2433 section 10), the message for people (RFC 2759 section 6).
         "MS-CHAP-Error" => {
             let (identifier, text) = value.split_first().unwrap_or((&0, &[]));
             let text = String::from_utf8_lossy(text).into_owned();
+            let text = text.split_once("M=").map_or(text.clone(), |(before, _)| format!("{before}M=*"));
             let fields = text.split(' ').map(|field| if field.starts_with("C=") { "C=*" } else { field });
             format!("{identifier} {}", fields.collect::<Vec<_>>().join(" "))
         }

@@ -356,7 +356,7 @@ impl Told {
             ("192.0.2.103", "Accounting-Off", Some("Admin-Reset")),
         ] {
             let sessions = ["first", "second", "ended", "later"]
-                .map(|name| Session::at(nas, &format!("{status} {cause:?} {name}")));
+                .map(|name| Session::at(nas, &format!("{status} {} {name}", cause.unwrap_or("no cause"))));
             let mut records: Vec<Record> =
                 sessions.iter().map(|session| session.record("Start", 0, &[])).collect();
             records.push(sessions[1].record("Interim-Update", 100, &USED));
@@ -377,7 +377,7 @@ impl Told {
             records.push(sessions[0].record("Interim-Update", 600, &USED));
             records.push(sessions[0].record("Stop", 700, &STOP));
             records.push(nas_itself(1000));
-            self.0.push((format!("{status} {cause:?}"), records));
+            self.0.push((format!("{status}, {}", cause.unwrap_or("no cause")), records));
         }
         // A NAS that nothing is known of.
         self.tell("Accounting-On of a stranger", |_| {

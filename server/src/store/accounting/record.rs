@@ -278,7 +278,8 @@ fn unique_id(request: &Packet<'_>, nas: &Nas) -> String {
             line.extend_from_slice(part.split(|octet| *octet == 0).next().unwrap_or_default());
         }
     }
-    Md5::digest(&line).iter().fold(String::with_capacity(32), |mut id, octet| {
+    // FreeRADIUS's `md5` passes over white space in front.
+    Md5::digest(line.trim_ascii_start()).iter().fold(String::with_capacity(32), |mut id, octet| {
         let _ = write!(id, "{octet:02x}");
         id
     })
