@@ -140,7 +140,7 @@ impl Accounting {
         let database = match engine {
             Engine::Sqlite { path } => {
                 let wrong = |cause| StoreError::Open { path: path.display().to_string(), cause };
-                task::Database::Sqlite(Sqlite::open(&path, class, lease).map_err(wrong)?)
+                task::Database::Sqlite(Box::new(Sqlite::open(&path, class, lease).map_err(wrong)?))
             }
             Engine::PostgreSql(server) => {
                 let connector = Connector::new(&server, timeout)?;

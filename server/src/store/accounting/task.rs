@@ -30,7 +30,7 @@ const LINE_EVERY: Duration = Duration::from_secs(10);
 const READ_MAX: usize = 128;
 
 pub(super) enum Database {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     PostgreSql(Box<PostgreSql>),
 }
 
@@ -223,7 +223,7 @@ impl Task {
             return;
         }
         let batch = if self.is_spooling() {
-            match self.from_spool() {
+            match self.oldest_spooled() {
                 Ok(batch) => batch,
                 Err(error) => {
                     self.ground.borrow_mut().complain(&error.to_string());
@@ -243,7 +243,7 @@ impl Task {
         self.flight = Some(Box::pin(fly(database, batch, Rc::clone(&self.ground))));
     }
 
-    fn from_spool(&self) -> Result<Vec<Carried>, spool::SpoolError> {
+    fn oldest_spooled(&self) -> Result<Vec<Carried>, spool::SpoolError> {
         let ground = self.ground.borrow();
         let read = ground.spool.read(self.batch_max)?;
         let mut batch = Vec::with_capacity(read.entries.len());
@@ -497,7 +497,7 @@ impl Database {
                 };
                 match tokio::task::spawn_blocking(work).await {
                     Ok((given, taken, applied)) => {
-                        *database = given;
+                        **database = given;
                         *records = taken;
                         applied
                     }
