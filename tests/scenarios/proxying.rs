@@ -81,6 +81,21 @@ fn a_realm_may_be_stripped_on_the_way() {
 }
 
 #[test]
+fn a_policy_routes_whoever_calls_from_there() {
+    let scene = scene(
+        "[[policy]]\nname = \"guests\"\naction = \"route\"\nrealm = \"example.org\"\n\
+         when = 'request[\"Called-Station-Id\"].endsWith(\":guest\")'",
+    );
+    let guest =
+        "User-Name = carol, User-Password = wonderland, Called-Station-Id = \"02-00-00-00-00-01:guest\"";
+    let said = scene.ask(guest);
+    assert_eq!(said.received("Access-Accept"), 1, "{}", said.text);
+    assert_eq!(scene.count("access-accept.home-server"), 1);
+    assert_eq!(scene.ask("User-Name = alice, User-Password = wonderland").received("Access-Accept"), 1);
+    assert_eq!(scene.count("access-accept.password"), 1);
+}
+
+#[test]
 fn a_home_server_that_dies_costs_no_request() {
     let mut scene = scene("");
     let ask = "User-Name = carol@example.org, User-Password = wonderland";

@@ -261,6 +261,8 @@ pub struct Policy {
     pub when: Option<Expression>,
     /// What it decides; absent: it only has a say in the reply.
     pub action: Option<PolicyAction>,
+    /// The realm that a policy which routes hands requests to; it has a pool.
+    pub route: Option<proxy::Realm>,
     /// Why, for decision records; absent: its name says it.
     pub reason: Option<Arc<str>>,
     /// What it does to the reply.
@@ -301,6 +303,8 @@ pub enum PolicyAction {
     Reject,
     /// Require a second factor, and go on with the next policy: a later one may still reject.
     SecondFactor,
+    /// Hand the request to a realm's home servers, before anybody looks at who the user is.
+    Route,
 }
 
 /// `[workers]`

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use forewarn_dict::Dictionary;
 use forewarn_proto::time::Utc;
 
+use crate::config::proxy::Realm;
 use crate::config::{Policy, PolicyAction, PolicyReply};
 
 pub use clock::{Times, Zone};
@@ -60,6 +61,20 @@ impl Condition {
         let mut seen = Vec::new();
         look(&self.0, facts, &mut seen);
         seen
+    }
+
+    /// The first thing it looks at that isn't known before the user is.
+    pub fn looks_too_early(&self) -> Option<&'static str> {
+        const LATE: [Fact; 6] = [
+            Fact::UserName,
+            Fact::UserRealm,
+            Fact::UserGroups,
+            Fact::UserSource,
+            Fact::Sessions,
+            Fact::Method,
+        ];
+        let late = LATE.into_iter().find(|late| self.any(&|op| matches!(op, Op::Fact(fact) if fact == late)));
+        late.map(Fact::name)
     }
 
     fn any(&self, is: &impl Fn(&Op) -> bool) -> bool {
@@ -110,6 +125,7 @@ pub struct Policies {
     /// The time zone, where a condition looks at the clock.
     zone: Option<Zone>,
     looks_at_sessions: bool,
+    routes: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +133,7 @@ struct Rule {
     name: Arc<str>,
     when: Option<Condition>,
     action: Option<PolicyAction>,
+    route: Option<Realm>,
     reason: Arc<str>,
     record: Arc<str>,
     reply: PolicyReply,
@@ -160,6 +177,7 @@ impl Policies {
             name: Arc::clone(&policy.name),
             when: policy.when.as_ref().map(|when| when.condition.clone()),
             action: policy.action,
+            route: policy.route.clone(),
             reason: Arc::clone(policy.reason.as_ref().unwrap_or(&policy.name)),
             record: match &policy.reason {
                 Some(reason) => format!("{}: {reason}", policy.name).into(),
@@ -174,7 +192,8 @@ impl Policies {
         };
         let looks_at_time = any(&|op| matches!(op, Op::Fact(fact) if fact.is_time()));
         let looks_at_sessions = any(&|op| matches!(op, Op::Fact(Fact::Sessions)));
-        Self { rules, replaced, zone: looks_at_time.then(Zone::system), looks_at_sessions }
+        let routes = rules.iter().any(|rule| rule.route.is_some());
+        Self { rules, replaced, zone: looks_at_time.then(Zone::system), looks_at_sessions, routes }
     }
 
     /// Whether there are none: then nothing needs evaluating.
@@ -197,11 +216,37 @@ impl Policies {
         self.looks_at_sessions
     }
 
-    /// Evaluates in order. What those that hold do to the reply goes to `matched`.
+    /// Whether any of them routes.
+    pub fn routes(&self) -> bool {
+        self.routes
+    }
+
+    /// The realm that the first policy which routes and holds hands this request to. `facts` know nothing of the user.
+    ///
+    /// # Errors
+    /// The condition of the policy of this number could not be evaluated.
+    pub fn route(&self, facts: &Facts<'_>, watch: &mut impl Watch) -> Result<Option<&Realm>, usize> {
+        for (number, rule) in self.rules.iter().enumerate() {
+            let Some(realm) = &rule.route else { continue };
+            let held = rule.when.as_ref().map_or(Ok(true), |when| when.holds(facts));
+            watch.policy(number, held);
+            match held {
+                Ok(true) => return Ok(Some(realm)),
+                Ok(false) => {}
+                Err(EvaluationError) => return Err(number),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Evaluates in order, but for those that route. What those that hold do to the reply goes to `matched`.
     pub fn evaluate(&self, facts: &Facts<'_>, matched: &mut Matched, watch: &mut impl Watch) -> Verdict {
         matched.begin(self.replaced.len());
         let mut accept = Verdict::Accept;
         for (number, rule) in self.rules.iter().enumerate() {
+            if rule.action == Some(PolicyAction::Route) {
+                continue;
+            }
             let held = rule.when.as_ref().map_or(Ok(true), |when| when.holds(facts));
             watch.policy(number, held);
             match held {
@@ -218,7 +263,7 @@ impl Policies {
             match rule.action {
                 Some(PolicyAction::Accept) => return accept,
                 Some(PolicyAction::SecondFactor) => accept = Verdict::SecondFactor(number),
-                Some(PolicyAction::Reject) | None => {}
+                Some(PolicyAction::Reject | PolicyAction::Route) | None => {}
             }
         }
         accept

@@ -16,8 +16,11 @@ impl Desk {
     /// Hands the record to the writer.
     pub(super) fn accounting(&mut self, tables: &Arc<Tables>, case: Case<'_>) -> Turn {
         let user_name = case.request.find(number::USER_NAME).unwrap_or_default();
-        if let Some(realm) = tables.realm(user_name).filter(|realm| realm.pool.is_some()) {
-            return self.hand_on(tables, case, realm);
+        match self.destination(tables, case, user_name) {
+            Ok(Some(realm)) => return self.hand_on(tables, case, realm),
+            Ok(None) => {}
+            // Whose it is can't be said: its sender tries again.
+            Err(_) => return Turn::Silence(Cause::NotForwarded),
         }
         let Some(ticket) = self.wait(tables, case, WaitsFor::Queue, Progress::default()) else {
             return Turn::Silence(Cause::TooManyInFlight);

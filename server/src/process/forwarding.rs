@@ -4,17 +4,59 @@ use std::sync::Arc;
 
 use forewarn_proto::pool::Kind;
 use forewarn_proto::upstream::GiveUp;
+use forewarn_shell::clock;
 use forewarn_wire::{Code, number};
 
 use super::access::Progress;
 use super::core::{Case, Desk, Turn, WaitsFor, write_plain};
 use super::mailbox::Promise;
 use super::outcome::Cause;
+use super::story::Policed;
 use super::tables::Tables;
 use crate::config::proxy::Realm;
+use crate::policy::{Facts, Groups};
 use crate::proxy::{Brought, Job, stripped};
+use crate::users::Source;
 
 impl Desk {
+    /// The realm whose home servers a request is for: by a policy, else by its User-Name. An error is why that can't be
+    /// said.
+    pub(super) fn destination<'t>(
+        &mut self,
+        tables: &'t Tables,
+        case: Case<'_>,
+        name: &[u8],
+    ) -> Result<Option<&'t Realm>, Cause> {
+        let policies = tables.policies();
+        if policies.routes() {
+            let client = tables.client(case.client);
+            // Takes no memory.
+            let nobodys = Groups::default();
+            let facts = Facts {
+                client_name: &client.name,
+                client_group: &client.group,
+                client_address: case.route.to.ip().to_canonical(),
+                user_name: "",
+                user_groups: &nobodys,
+                user_source: Source::File,
+                request: case.request,
+                method: "none",
+                sessions: None,
+                times: policies.times(clock::utc),
+            };
+            let mut watch = Policed { story: self.story.as_deref_mut(), policies, facts: &facts };
+            match policies.route(&facts, &mut watch) {
+                Ok(Some(realm)) => return Ok(Some(realm)),
+                Ok(None) => {}
+                Err(number) => {
+                    self.trail.decided_by = Some(Arc::clone(policies.name(number)));
+                    return Err(Cause::PolicyFailed);
+                }
+            }
+        }
+        Ok(tables.realm(name).filter(|realm| realm.pool.is_some()))
+    }
+
     /// Hands a request on to the pool of its realm.
     pub(super) fn hand_on(&mut self, tables: &Arc<Tables>, case: Case<'_>, realm: &Realm) -> Turn {
         if let Some(story) = &mut self.story {

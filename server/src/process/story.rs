@@ -287,6 +287,7 @@ impl Watch for Policed<'_> {
             (Ok(true), Some(PolicyAction::Accept)) => ": it accepts, and no further policy is looked at",
             (Ok(true), Some(PolicyAction::Reject)) => ": it rejects",
             (Ok(true), Some(PolicyAction::SecondFactor)) => ": it requires a second factor",
+            (Ok(true), Some(PolicyAction::Route)) => ": it routes",
             _ => "",
         };
         let mut step = Step::new(Step::POLICY, format!("{:?} {truth}{does}", &**self.policies.name(number)));

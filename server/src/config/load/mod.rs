@@ -65,7 +65,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let (users, sources, elsewhere) = user::users(&root, &dictionary);
     let pools = proxy::pools(&root);
     let realms = proxy::realms(&root, &pools);
-    let policies = policy::policies(&root, &dictionary);
+    let policies = policy::policies(&root, &dictionary, &realms);
     let workers = server::workers(&root);
     let limits = limits::limits(&root);
     let second_factor = limits::second_factor(&root);

@@ -174,7 +174,7 @@ methods = ["peap"]
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    for key in ["[eap]", "[[pool]]", "[[realm]]", "[[peer]]"] {
+    for key in ["[eap]", "[[peer]]"] {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
         assert!(found[0].contains("is not available yet"), "{key}: {found:?}");
     }
@@ -385,8 +385,9 @@ fn policies_reject_with_a_reason_add_and_remove() {
     assert_eq!(policy("action = \"second_factor\"").unwrap().action, Some(PolicyAction::SecondFactor));
     for (text, what) in [
         ("", "this [[policy]] does nothing"),
-        ("action = \"route\"", "`route` is not available yet"),
-        ("action = \"reject\"\nrealm = \"a\"", "`realm` is not available yet"),
+        ("action = \"route\"", "this [[policy]] routes nowhere"),
+        ("action = \"route\"\nrealm = \"a.example\"", "the realm \"a.example\" has no home servers"),
+        ("action = \"reject\"\nrealm = \"a\"", "the realm \"a\" has no home servers"),
         ("action = \"reject\"\nreply = { Class = \"0x01\" }", "Class has no place in an Access-Reject"),
         (
             "action = \"reject\"\nreply_add = { Reply-Message = \"no\" }",
@@ -394,6 +395,27 @@ fn policies_reject_with_a_reason_add_and_remove() {
         ),
         ("reply_remove = [\"Framed-Adress\"]", "unknown attribute \"Framed-Adress\"; "),
         ("reply = {}\nwhen = 'request[\"Nas-Prot\"] == 1'", "`when`: there is no attribute \"Nas-Prot\""),
+    ] {
+        let found = policy(text).expect_err(text);
+        assert!(found[0].contains(what), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn a_policy_routes_by_what_is_known_before_the_user_is() {
+    let home = "[[pool]]\nname = \"campus\"\nservers = [{ name = \"home\", address = \"192.0.2.31\", secret = \"home1home1home1home1\" }]\n\
+                [[realm]]\nmatch = \"example.org\"\npool = \"campus\"\n";
+    let policy = |text: &str| {
+        loaded(&format!("{EXAMPLE}\n{home}[[policy]]\nname = \"away\"\naction = \"route\"\n{text}\n"))
+    };
+    let found = policy("realm = \"Example.ORG\"\nwhen = 'request.realm == \"partner.example\"'").unwrap();
+    let route = found.config.policies[1].route.as_ref().expect("a realm");
+    assert_eq!(route.pool.as_deref(), Some("campus"));
+    for (text, what) in [
+        ("realm = \"example.org\"\nwhen = '\"staff\" in user.groups'", "user.groups isn't known yet"),
+        ("realm = \"example.org\"\nwhen = 'request.method == \"pap\"'", "request.method isn't known yet"),
+        ("realm = \"example.org\"\nreply = { Session-Timeout = 1 }", "`reply` of a policy that routes"),
+        ("realm = \"elsewhere.org\"", "has no home servers"),
     ] {
         let found = policy(text).expect_err(text);
         assert!(found[0].contains(what), "{text}: {found:?}");

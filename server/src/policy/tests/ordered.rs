@@ -11,6 +11,7 @@ fn policy(when: Option<&str>, action: Option<PolicyAction>, set: &[u8]) -> Polic
         when: when
             .map(|source| Expression { source: source.to_owned(), condition: compile(source).unwrap() }),
         action,
+        route: None,
         reason: None,
         reply: PolicyReply {
             attributes: set.iter().map(|number| attribute(*number)).collect(),

@@ -82,8 +82,10 @@ impl Desk {
         let Some(name) = case.request.find(number::USER_NAME) else {
             return self.reject(client, case, Cause::NoUserName, out);
         };
-        if let Some(realm) = tables.realm(name).filter(|realm| realm.pool.is_some()) {
-            return self.hand_on(tables, case, realm);
+        match self.destination(tables, case, name) {
+            Ok(Some(realm)) => return self.hand_on(tables, case, realm),
+            Ok(None) => {}
+            Err(cause) => return self.reject(client, case, cause, out),
         }
         let mut clear = Zeroizing::new([0; user_password::MAX]);
         let credentials = match Credentials::find(case.request, &client.key, &mut clear) {
