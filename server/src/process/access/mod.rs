@@ -217,17 +217,21 @@ impl Desk {
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
-        if let Some(most) = authorization.simultaneous_use {
-            match progress.sessions {
-                None => return self.count_sessions(tables, case, progress),
-                Some(Admission::Sessions(open)) if open >= u64::from(most) => {
-                    return self.reject_as(client, case, Cause::TooManySessions, authorization, out);
-                }
-                // Who can't be counted is let in.
-                Some(_) => {}
-            }
-        }
         let policies = tables.policies();
+        let counts = authorization.simultaneous_use.is_some() || policies.looks_at_sessions();
+        if counts && progress.sessions.is_none() {
+            return self.count_sessions(tables, case, progress);
+        }
+        // Who can't be counted is let in.
+        let sessions = match progress.sessions {
+            Some(Admission::Sessions(open)) => Some(u32::try_from(open).unwrap_or(u32::MAX)),
+            _ => None,
+        };
+        if let (Some(most), Some(open)) = (authorization.simultaneous_use, sessions)
+            && open >= most
+        {
+            return self.reject_as(client, case, Cause::TooManySessions, authorization, out);
+        }
         self.matched.clear();
         if !policies.is_empty() {
             let facts = Facts {
@@ -239,7 +243,7 @@ impl Desk {
                 user_source: account.source,
                 request: case.request,
                 method: self.trail.method,
-                sessions: None,
+                sessions,
                 times: policies.times(clock::utc),
             };
             let mut watch = Policed { story: self.story.as_deref_mut(), policies, facts: &facts };

@@ -18,7 +18,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What a connection is told first. The statements of a batch look rows up one by one in an index; a plan made for a
 /// table that was small when the connection was young would read all of it for ever. Durability isn't to be had with
 /// `synchronous_commit = off`.
-const SETUP: &str = "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+const SETUP: &str =
+    "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
     SET plan_cache_mode = force_generic_plan;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
