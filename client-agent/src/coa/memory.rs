@@ -1,7 +1,8 @@
-//! The requests of the last five minutes, by their authenticators: what is the same is a duplicate, or a replay.
+//! The requests of the last ten minutes, by their authenticators: what is the same is a duplicate, or a replay.
 //!
 //! The authenticator is a digest over the whole request and the secret, so it names the request wherever it comes from.
-//! It is remembered for as long as its Event-Timestamp is current (RFC 5176 section 6.3).
+//! It is remembered for as long as its Event-Timestamp can be current (RFC 5176 section 6.3): one made by a clock that is
+//! five minutes ahead is so for twice that time.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +13,9 @@ use forewarn_proto::time::Instant;
 use forewarn_wire::AUTHENTICATOR;
 
 /// Requests remembered at once: thirteen each second. More are not taken, since forgetting one would let it be replayed.
-pub(super) const REMEMBERED_MAX: usize = 4096;
+pub(super) const REMEMBERED_MAX: usize = 8192;
+/// How long each is remembered.
+pub(super) const REMEMBERED_FOR: Duration = EVENT_WINDOW.saturating_mul(2);
 /// A request that the NAS software hasn't answered for so long is given up: its server has given up too.
 const GIVE_UP: Duration = Duration::from_secs(30);
 /// Identifiers towards the NAS software.
@@ -100,7 +103,7 @@ impl Memory {
             self.give_up.push_back((now + GIVE_UP, name));
         }
         if self.known.insert(name, request).is_none() {
-            self.forget.push_back((now + EVENT_WINDOW, name));
+            self.forget.push_back((now + REMEMBERED_FOR, name));
         }
     }
 

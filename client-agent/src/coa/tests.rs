@@ -206,6 +206,22 @@ fn a_recorded_request_does_nothing_from_another_port_or_later() {
 }
 
 #[test]
+fn a_recorded_request_of_a_clock_that_is_ahead_does_nothing_as_long_as_it_is_current() {
+    let mut relay = relay("", "");
+    let recorded = request(&east(), 7, Some(299));
+    let sent = handed_over(&mut relay, NOW, EAST, &recorded);
+    relay
+        .handle_answer(NOW, 0, nas(), &answer(&sent, Code::DISCONNECT_ACK, "between agent and NAS"))
+        .unwrap();
+    for seconds in [301, 599, 600] {
+        let later = NOW + Duration::from_secs(seconds);
+        let utc = Utc::from_millis(UTC.as_millis() + seconds * 1000);
+        let verdict = relay.judge(later, utc, 0, &datagram(EAST, &recorded));
+        assert!(!matches!(verdict, Verdict::HandOver(_)), "after {seconds} s");
+    }
+}
+
+#[test]
 fn a_nas_that_says_nothing_is_asked_again_only_when_the_server_asks_again() {
     let mut relay = relay("", "");
     let asked = request(&east(), 7, Some(0));
@@ -268,6 +284,6 @@ fn what_is_remembered_and_what_waits_are_bounded() {
             _ => {}
         }
     }
-    relay.handle_timeout(now + Duration::from_secs(301));
-    handed_over(&mut relay, now + Duration::from_secs(301), EAST, &request(&east(), 1, Some(200)));
+    relay.handle_timeout(now + Duration::from_secs(601));
+    handed_over(&mut relay, now + Duration::from_secs(601), EAST, &request(&east(), 1, Some(200)));
 }
