@@ -208,13 +208,15 @@ impl Directory {
     /// were.
     pub fn clear(&self) -> usize {
         self.0.sources.iter().for_each(|source| source.refresh());
-        self.0.flights().values_mut().for_each(|flight| flight.old = None);
+        let mut flights = self.0.flights();
+        flights.values_mut().for_each(|flight| flight.old = None);
         self.0.cache.clear()
     }
 
     /// Has everything asked for anew; what is in memory is still of use while the sources can't be asked.
     pub fn expire(&self) {
         self.0.sources.iter().for_each(|source| source.refresh());
+        let _flights = self.0.flights();
         self.0.cache.expire();
     }
 
@@ -276,10 +278,13 @@ impl Inner {
 
     /// The search for a name has ended at the source of this number.
     fn finish(&self, name: &Arc<str>, era: u64, index: usize, mut lookup: Lookup, now: Instant) {
-        let Some(flight) = self.flights().remove(name) else { return };
+        let mut flights = self.flights();
+        let Some(flight) = flights.remove(name) else { return };
+        // With the flights still held: whoever forgets a name meets it there or in the cache, never in between.
         if !flight.outdated && era == self.cache.era() {
             self.cache.keep(name, &lookup, self.keep_of(index), now);
         }
+        drop(flights);
         if let Lookup::Away = lookup {
             self.counts.away.fetch_add(1, Relaxed);
             if let Some(old) = flight.old {
