@@ -145,15 +145,22 @@ impl Servers {
                 Err(_) => why = Away(format!("{url}: no connection within {:?}", self.timeout)),
             }
         }
-        self.retry_at.store((clock::now() + RETRY_AFTER).as_nanos(), Relaxed);
+        self.rest();
         Err(why)
+    }
+
+    /// Nobody is called for a while.
+    fn rest(&self) {
+        self.retry_at.store((clock::now() + RETRY_AFTER).as_nanos(), Relaxed);
     }
 
     /// A connection that may search.
     async fn connect_to_search(&self) -> Result<Ldap, Away> {
         let mut ldap = self.connect().await?;
         if let Some((dn, password)) = &self.bind {
-            let bound = ldap.with_timeout(self.timeout).simple_bind(dn, password).await?;
+            let bound = ldap.with_timeout(self.timeout).simple_bind(dn, password).await;
+            // One that takes connections and says nothing is away too: others don't wait for the same in turn.
+            let bound = bound.inspect_err(|_| self.rest())?;
             if bound.rc != 0 {
                 return Err(Away(format!(
                     "it refuses bind_dn {dn:?} ({}); check bind_dn and bind_password",
