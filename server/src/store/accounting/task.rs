@@ -60,6 +60,8 @@ struct Landed {
     batch: Vec<Carried>,
     /// So many of them, from the first on, are done with.
     done: usize,
+    /// So many after those were in the transaction that failed.
+    tried: usize,
     /// Why the others aren't.
     error: Option<ApplyError>,
 }
@@ -268,7 +270,7 @@ impl Task {
     }
 
     fn land(&mut self, landed: Landed) {
-        let Landed { database, mut batch, done, error } = landed;
+        let Landed { database, mut batch, done, tried, error } = landed;
         self.database = Some(database);
         let rest = batch.split_off(done);
         let from_spool = batch.first().or(rest.first()).is_none_or(|carried| carried.entry.is_none());
@@ -279,7 +281,7 @@ impl Task {
         }
         match error {
             None => self.succeeded(),
-            Some(error) => self.failed(&error, rest, from_spool),
+            Some(error) => self.failed(&error, rest, tried, from_spool),
         }
         self.inner.figures.show_spool(&self.ground.borrow().spool);
     }
@@ -298,7 +300,7 @@ impl Task {
         }
     }
 
-    fn failed(&mut self, error: &ApplyError, rest: Vec<Carried>, from_spool: bool) {
+    fn failed(&mut self, error: &ApplyError, mut rest: Vec<Carried>, tried: usize, from_spool: bool) {
         self.inner.figures.failure();
         self.retry_at = clock::now() + self.backoff.next_wait();
         self.batch_max = (self.batch_max / 2).max(1);
@@ -329,6 +331,8 @@ impl Task {
         if from_spool {
             return;
         }
+        // Only what was in the transaction is in doubt; the others are in the database under no circumstances.
+        let others = rest.split_off(tried.min(rest.len()));
         let count = rest.len() as u64;
         let kept = self.put_aside(rest);
         if let (true, ApplyError::InDoubt { transaction, .. }) = (kept, error) {
@@ -338,6 +342,7 @@ impl Task {
             // If it can't be noted, they are written again: that leaves the same rows.
             let _ = ground.spool.about_to_commit(doubt);
         }
+        self.put_aside(others);
     }
 
     /// Puts records into the spool and answers them. False: they couldn't be kept, and aren't answered.
@@ -397,7 +402,7 @@ async fn landing(flight: &mut Option<Flight>) -> Landed {
 /// Brings a batch to the database. A record that is refused for what it says is found by halves, and set aside.
 async fn fly(mut database: Database, mut batch: Vec<Carried>, ground: Rc<RefCell<Ground>>) -> Landed {
     if let Err(error) = settle(&mut database, &mut batch, &ground).await {
-        return Landed { database, batch, done: 0, error: Some(error) };
+        return Landed { database, batch, done: 0, tried: 0, error: Some(error) };
     }
     let mut records: Vec<Record> = batch.iter().map(|carried| carried.record.clone()).collect();
     let mut done = 0;
@@ -415,7 +420,7 @@ async fn fly(mut database: Database, mut batch: Vec<Carried>, ground: Rc<RefCell
             Err(ApplyError::Refused(why)) if count == 1 => {
                 match ground.borrow_mut().refuse(&batch[done].kept, end, &why) {
                     Ok(()) => done += 1,
-                    Err(error) => return Landed { database, batch, done, error: Some(error) },
+                    Err(error) => return Landed { database, batch, done, tried: 0, error: Some(error) },
                 }
                 None
             }
@@ -430,10 +435,10 @@ async fn fly(mut database: Database, mut batch: Vec<Carried>, ground: Rc<RefCell
                 most = count / 2;
                 records.extend(rest);
             }
-            Some(error) => return Landed { database, batch, done, error: Some(error) },
+            Some(error) => return Landed { database, batch, done, tried: count, error: Some(error) },
         }
         if records.is_empty() {
-            return Landed { database, batch, done, error: None };
+            return Landed { database, batch, done, tried: 0, error: None };
         }
     }
 }
@@ -544,5 +549,62 @@ impl Ground {
             self.line_at = now + LINE_EVERY;
             tracing::error!("{line}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::net::Ipv4Addr;
+    use std::sync::Mutex;
+
+    use tokio::sync::Notify;
+
+    use super::super::{Figures, State};
+    use super::*;
+    use crate::vitals::Vitals;
+
+    #[test]
+    fn only_what_was_in_the_transaction_is_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State { entries: VecDeque::new(), stopping: false };
+        let inner = Arc::new(Inner {
+            state: Mutex::new(state),
+            ready: Notify::new(),
+            queue_max: 1,
+            vitals: Arc::new(Vitals::new(1)),
+            figures: Figures::default(),
+        });
+        let spool = Spool::open(folder.path(), 1 << 20).unwrap();
+        let refused = Refused::new(folder.path());
+        let ground = Ground { inner: Arc::clone(&inner), spool, refused, line_at: Instant::ZERO };
+        let ground = Rc::new(RefCell::new(ground));
+        let mut task = Task {
+            ground: Rc::clone(&ground),
+            inner,
+            name: String::new(),
+            database: None,
+            flight: None,
+            next: Vec::new(),
+            away: false,
+            backoff: Backoff::default(),
+            retry_at: Instant::ZERO,
+            batch_max: BATCH_MAX,
+        };
+        let source = Ipv4Addr::LOCALHOST.into();
+        let carried = |number| Carried {
+            record: Record::default(),
+            entry: None,
+            kept: spool::Entry { received: number, source, packet: vec![4; 20] },
+            end: None,
+        };
+        // A record of the batch was refused before, so a half of it was tried.
+        let error = ApplyError::InDoubt { what: "cut".to_owned(), transaction: 7 };
+        task.failed(&error, (0..4).map(carried).collect(), 2, false);
+        let spool = &mut ground.borrow_mut().spool;
+        assert_eq!(spool.doubt().map(|doubt| (doubt.records, doubt.transaction)), Some((2, 7)));
+        spool.believe_doubt().unwrap();
+        let waiting = spool.read(9).unwrap().entries;
+        assert_eq!(waiting.iter().map(|entry| entry.received).collect::<Vec<_>>(), [2, 3]);
     }
 }
