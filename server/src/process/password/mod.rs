@@ -55,6 +55,12 @@ impl Password {
         }
     }
 
+    /// Whether a value of LDAP's `userPassword` names a scheme that isn't known here, as `{SASL}` is: then it is no
+    /// password, whatever stands behind it.
+    pub fn has_foreign_scheme(value: &[u8]) -> bool {
+        names::has_foreign_scheme(value)
+    }
+
     /// An NT hash: MD4 of the UTF-16 password, as 32 hexadecimal digits, with or without `0x`.
     ///
     /// # Errors

@@ -97,6 +97,15 @@ pub(super) fn labelled(text: &[u8]) -> Option<Result<Password, PasswordError>> {
     Some(find(SCHEMES, name)?.read(&text[end + 1..]))
 }
 
+/// `{SCHEME}value` (RFC 2307 section 5.3) whose scheme is none of these.
+pub(super) fn has_foreign_scheme(text: &[u8]) -> bool {
+    let end = text.iter().position(|octet| *octet == b'}').filter(|end| *end > 1 && text[0] == b'{');
+    let is_scheme = |name: &[u8]| {
+        name.iter().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'/' | b'.'))
+    };
+    end.is_some_and(|end| is_scheme(&text[1..end])) && labelled(text).is_none()
+}
+
 fn find(table: &[(&str, Kind)], name: &str) -> Option<Kind> {
     table.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, kind)| *kind)
 }

@@ -6,6 +6,7 @@ use forewarn_shell::config::Secret;
 use ldap3::SearchEntry;
 
 use crate::config::ldap::{Ldap as Config, Verify};
+use crate::process::password::Password;
 
 /// What the directory knows of a user.
 pub struct Found {
@@ -51,7 +52,9 @@ impl Found {
             binds: false,
         };
         if config.verify != Verify::Bind {
-            for value in octets(&entry, &config.password_attribute) {
+            // `{SASL}alice@EXAMPLE.ORG` says who knows the password: whoever knows that text knows nothing.
+            let readable = |value: &Vec<u8>| !Password::has_foreign_scheme(value);
+            for value in octets(&entry, &config.password_attribute).into_iter().filter(readable) {
                 found.passwords.push(("Password-With-Header", Secret::new(value)));
             }
             for value in config.nt_attribute.iter().flat_map(|attribute| octets(&entry, attribute)) {
