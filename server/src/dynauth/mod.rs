@@ -94,8 +94,14 @@ async fn targets(shared: &Arc<Shared>, config: &Config, order: &Order) -> Result
         vec![error, "a NAS can be asked straight all the same: add --nas NAME".to_owned()]
     })?;
     target::check_sessions(&filter, &sessions)?;
-    let planned = |session: Session| order.for_session(&tables, &session).map_err(|error| (session, error));
-    Ok(sessions.into_iter().map(planned).collect())
+    let mut planned = Vec::with_capacity(sessions.len());
+    for session in sessions {
+        planned.push(match order.for_session(&tables, &session) {
+            Ok(target) => Ok(target),
+            Err(error) => Err((session, error)),
+        });
+    }
+    Ok(planned)
 }
 
 /// One command under way.

@@ -180,9 +180,8 @@ impl Ask {
         // A stranger has no secret that counts.
         let stranger = || RadiusKey::new(&authenticator);
         let client = client_at(&config.clients, address).map(|client| client.key.clone());
-        let key = match client.map_or_else(stranger, Ok) {
-            Ok(key) => key,
-            Err(_) => return Err(AskError::Form(address.to_string())),
+        let Ok(key) = client.map_or_else(stranger, Ok) else {
+            return Err(AskError::Form(address.to_string()));
         };
         let mut out = [0; 4096];
         let mut writer = Writer::new(&mut out, Code::ACCESS_REQUEST, 0);

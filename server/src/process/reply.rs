@@ -90,6 +90,7 @@ impl Written<'_> {
 
 /// Writes the attributes that `edits` keeps, then those that it puts in. The first Session-Timeout is at most
 /// `longest`; where there is none, it is that.
+#[allow(clippy::map_identity, reason = "it shortens a lifetime, so that both parts are of one type")]
 pub fn write_edited<'t>(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,

@@ -215,7 +215,7 @@ impl Verifier {
         }
         match right {
             Ok(right) => {
-                flight.waiters.into_iter().for_each(|waiter| waiter.promise.keep(Finding::Password(right)))
+                flight.waiters.into_iter().for_each(|waiter| waiter.promise.keep(Finding::Password(right)));
             }
             // Promises that are dropped report so.
             Err(_) => tracing::error!("verifying a password hash panicked; its requests are not answered"),

@@ -207,7 +207,7 @@ impl Plan {
             rejected: Template::new(&in_rejects.cloned().collect::<Vec<_>>()),
             control: Control {
                 expiration: control.expiration,
-                login_time: control.login_time.map(|hours| hours.cloned()),
+                login_time: control.login_time.map(Option::<&LoginTime>::cloned),
                 simultaneous_use: control.simultaneous_use,
                 pool: control.pool.cloned(),
             },
@@ -427,6 +427,7 @@ fn expand_all(account: &Account, asker: &Asker<'_>, room: &mut Room) {
 
 /// In the order of the list. Password-With-Header stands for what it says it is, behind the others, and counts for
 /// nothing when there is one of that form already. Nothing comes behind one that can't match: it counts as the first.
+#[allow(clippy::needless_pass_by_value, reason = "an iterator is handed over, also where it is cloned")]
 fn passwords<'a>(items: impl Iterator<Item = &'a Item> + Clone) -> Passwords<'a> {
     let mut passwords = Passwords::default();
     let (mut blocked, mut any) = (false, false);

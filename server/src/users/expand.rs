@@ -93,8 +93,11 @@ fn braced(text: &str) -> Option<&str> {
     Some(&inside[..end])
 }
 
+/// What the numbers of an attribute are called.
+type Names = Vec<(u64, Box<str>)>;
+
 /// Passwords stay where they are; everything else of a request may be shown.
-fn attribute(name: &str, dictionary: &Dictionary) -> Option<(Place, Vec<(u64, Box<str>)>)> {
+fn attribute(name: &str, dictionary: &Dictionary) -> Option<(Place, Names)> {
     let name = name.strip_prefix("request:").unwrap_or(name);
     let (attribute, _) = dictionary.named(name).ok()?;
     let place = Place::new(&attribute, dictionary);

@@ -45,11 +45,8 @@ impl LoginTime {
         let (from, to) = if hours.is_empty() { (0, DAY - 1) } else { hours_of(hours)? };
         for day in (0..7).filter(|day| days & 1 << day != 0) {
             // A span over midnight is two spans of the same day.
-            let minutes = match from <= to {
-                true => (from..=to).chain(1..=0),
-                false => (0..=to).chain(from..=DAY - 1),
-            };
-            for minute in minutes {
+            let (early, late) = if from <= to { (from..to + 1, 0..0) } else { (0..to + 1, from..DAY) };
+            for minute in early.chain(late) {
                 let minute = day * DAY + minute;
                 self.0[minute / 64] |= 1 << (minute % 64);
             }

@@ -232,7 +232,7 @@ fn finish(args: &Args, toml: Toml, users: Toml, report: Report) -> Result<Outcom
         })?;
         files.push(file);
     }
-    let (findings, usable) = match config::load(&Layers::file(&folder.join(SERVER))) {
+    let (findings, usable) = match config::load(&Layers::file(folder.join(SERVER))) {
         Ok(loaded) => (loaded.warnings, true),
         Err(findings) => (findings, false),
     };

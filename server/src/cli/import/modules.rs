@@ -141,7 +141,7 @@ pub(super) fn modules(modules: &[Section], toml: &mut Toml, report: &mut Report)
             "sql" if !has_sql => has_sql = sql(module, &what, toml, report),
             "ldap" if !has_ldap => has_ldap = ldap(module, &what, toml, report),
             "sql" | "ldap" => {
-                report.not_translated(&module.spot, what, "there can be one; keep the one that counts")
+                report.not_translated(&module.spot, what, "there can be one; keep the one that counts");
             }
             "eap" => report.not_translated(&module.spot, what, "EAP is not available yet"),
             name if BUILT_IN.contains(&name) => {
@@ -228,10 +228,10 @@ fn sql(module: &Section, what: &str, toml: &mut Toml, report: &mut Report) -> bo
         }
         match item.name.as_str() {
             "dialect" | "driver" | "server" | "port" | "login" | "password" | "radius_db"
-            | "read_clients" => {
-                if item.value.contains('=') {
-                    report.not_translated(&item.spot, label, "a connection string: fill [sql] in by hand");
-                }
+            | "read_clients"
+                if item.value.contains('=') =>
+            {
+                report.not_translated(&item.spot, label, "a connection string: fill [sql] in by hand");
             }
             "group_attribute"
             | "delete_stale_sessions"

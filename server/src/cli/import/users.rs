@@ -230,8 +230,9 @@ fn stored(password: &Pair) -> Result<(&'static str, String), String> {
 /// FreeRADIUS takes hexadecimal digits as well.
 fn base64(value: &str) -> String {
     let digits = value.trim_start_matches("0x");
-    let is_hex =
-        digits.len() >= 32 && digits.len() % 2 == 0 && digits.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let is_hex = digits.len() >= 32
+        && digits.len().is_multiple_of(2)
+        && digits.bytes().all(|octet| octet.is_ascii_hexdigit());
     if !is_hex {
         return value.to_owned();
     }
@@ -312,7 +313,7 @@ fn one_condition(Pair { attribute, op, value }: &Pair) -> Result<String, String>
         };
     }
     let dictionary = Dictionary::embedded();
-    if dictionary.attribute(attribute).is_none_or(|attribute| attribute.is_internal()) {
+    if dictionary.attribute(attribute).is_none_or(forewarn_dict::Attribute::is_internal) {
         return Err(format!("{attribute} is nothing that a request carries; write the condition by hand"));
     }
     let seen = format!("request[{}]", between_quotes(attribute));

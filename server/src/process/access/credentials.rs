@@ -107,8 +107,9 @@ impl<'a> Credentials<'a> {
                 Ok(chap_matches(*identifier, text, challenge, response))
             }
             Credentials::MsChap(answer) => {
-                let hash =
-                    stored.find_map(|password| password.as_nt_hash()).ok_or(Cause::MsChapNeedsNtHash)?;
+                let hash = stored
+                    .find_map(crate::process::password::Password::as_nt_hash)
+                    .ok_or(Cause::MsChapNeedsNtHash)?;
                 match answer {
                     Answer::Version1 { response: None, .. } => Err(Cause::LanManagerOnly),
                     Answer::Version1 { challenge, response: Some(response), .. } => {
@@ -152,12 +153,12 @@ impl<'a> Microsoft<'a> {
         for each in attributes.into_iter().flatten() {
             match each.number {
                 attribute::CHALLENGE_ATTRIBUTE => self.challenge = self.challenge.or(Some(each.value)),
-                attribute::RESPONSE_1 | attribute::RESPONSE_2 => {
-                    // Version 2 goes first where somebody sends both.
-                    if self.response.is_none() || each.number == attribute::RESPONSE_2 {
-                        self.response = Some((each.number, each.value));
-                        self.asked(each.number == attribute::RESPONSE_2, each.value.first());
-                    }
+                // Version 2 goes first where somebody sends both.
+                attribute::RESPONSE_1 | attribute::RESPONSE_2
+                    if self.response.is_none() || each.number == attribute::RESPONSE_2 =>
+                {
+                    self.response = Some((each.number, each.value));
+                    self.asked(each.number == attribute::RESPONSE_2, each.value.first());
                 }
                 // RFC 2548 sections 2.1.5, 2.1.6 and 2.3.5: a code, then the identifier.
                 attribute::CHANGE_1 | attribute::CHANGE_2 | attribute::CHANGE_2_2 => {

@@ -206,6 +206,7 @@ impl Desk {
     }
 
     /// Who they are is proven; policy has the last word.
+    #[allow(clippy::too_many_arguments, reason = "what is known of a request by now, part by part")]
     fn admit(
         &mut self,
         tables: &Arc<Tables>,

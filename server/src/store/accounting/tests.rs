@@ -354,10 +354,10 @@ impl Store {
 
     /// Waits until a counter says so.
     fn until(&self, name: &str, wanted: u64) {
-        let started = std::time::Instant::now();
+        let started = forewarn_shell::clock::now();
         while self.count(name) != wanted {
             assert!(
-                started.elapsed() < Duration::from_secs(20),
+                forewarn_shell::clock::now().since(started) < Duration::from_secs(20),
                 "{name} is {}, not {wanted}",
                 self.count(name)
             );
