@@ -171,8 +171,8 @@ struct Figure {
 
 impl Figure {
     fn of((ports, window): (usize, u8), report: &Report) -> Figure {
-        let server = report.costs.first().map_or(0.0, |cost| cost.cpu_micros());
-        let database = report.costs.iter().skip(1).map(|cost| cost.cpu_micros()).sum();
+        let server = report.costs.first().map_or(0.0, forewarn_tests::load::Cost::cpu_micros);
+        let database = report.costs.iter().skip(1).map(forewarn_tests::load::Cost::cpu_micros).sum();
         Figure {
             outstanding: ports * usize::from(window),
             rate: report.rate(),
