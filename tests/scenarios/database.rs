@@ -40,7 +40,7 @@ fn is_rejected(host: IpAddr, user: &str, password: &str) -> bool {
 }
 
 fn done(output: Output) -> String {
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("the tool prints text");
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
 }
