@@ -63,7 +63,7 @@ impl Default for Options {
 
 impl FreeRadius {
     /// Starts one on `address`, ports 1812 and 1813, whose clients are all loopback addresses with
-    /// [`SECRET`](crate::config::SECRET).
+    /// `SECRET`.
     ///
     /// # Panics
     /// When it doesn't come up, with its log.

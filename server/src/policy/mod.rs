@@ -1,8 +1,8 @@
 //! Policies: CEL conditions, parsed, checked and turned into operations when the configuration is loaded, evaluated per
 //! request.
 //!
-//! The `cel` crate parses; what it lacks, types at load and an evaluation that takes no memory, is ours ([`check`],
-//! [`op`]), and its interpreter is the oracle of the tests. A condition sees `client.*`, `user.*`, `request.*`,
+//! The `cel` crate parses; what it lacks, types at load and an evaluation that takes no memory, is ours (`check`,
+//! `op`), and its interpreter is the oracle of the tests. A condition sees `client.*`, `user.*`, `request.*`,
 //! `session.*` and `time.*` ([`Fact`], and every attribute of the dictionary), and can do nothing but look.
 
 mod check;

@@ -45,11 +45,11 @@ const HOLDER: &str = "nasipaddress = {2}, pool_key = {3}, callingstationid = {4}
 /// user, and the length of the lease in seconds.
 #[derive(Debug)]
 pub struct PoolStatements {
-    /// See [`EXISTING`].
+    /// Its text is `EXISTING`.
     pub existing: String,
-    /// See [`FIND`].
+    /// Its text is `FIND`.
     pub find: String,
-    /// See [`KNOWN`].
+    /// Its text is `KNOWN`.
     pub known: String,
 }
 

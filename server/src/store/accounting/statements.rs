@@ -21,7 +21,7 @@ pub enum Dialect {
 /// A parameter: its name in `given`, and its PostgreSQL type.
 type Parameter = (&'static str, &'static str);
 
-/// What [`INSERT`] reads, in this order.
+/// What `INSERT` reads, in this order.
 pub const INSERT_GIVEN: &[Parameter] = &[
     ("session_id", "text"),
     ("unique_id", "text"),
@@ -51,7 +51,7 @@ pub const INSERT_GIVEN: &[Parameter] = &[
     ("class", "text"),
 ];
 
-/// What [`INTERIM`] and [`STOP`] read, in this order.
+/// What `INTERIM` and `STOP` read, in this order.
 pub const UPDATE_GIVEN: &[Parameter] = &[
     ("unique_id", "text"),
     ("at", "bigint"),
@@ -67,7 +67,7 @@ pub const UPDATE_GIVEN: &[Parameter] = &[
     ("delegated6", "text"),
 ];
 
-/// What [`CLOSE`] reads.
+/// What `CLOSE` reads.
 pub const CLOSE_GIVEN: &[Parameter] = &[("nas", "text"), ("at", "bigint"), ("cause", "text")];
 
 /// The session's first record makes its row.

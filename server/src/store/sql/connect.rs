@@ -200,7 +200,7 @@ where
     }
 }
 
-/// How long to wait before the next try: twice as long each time, up to [`RETRY_LAST`].
+/// How long to wait before the next try: twice as long each time, up to `RETRY_LAST`.
 #[derive(Debug, Default)]
 pub struct Backoff {
     last: Option<Duration>,
