@@ -94,7 +94,7 @@ pub fn find(engine: &Engine, timeout: Duration, filter: &Filter, most: u32) -> R
     let column = |text: &Option<String>| text.as_deref().map(|text| text::column(text.as_bytes()));
     let shown = |address: Option<IpAddr>| address.map(|address| address.to_string());
     let given = [
-        column(&filter.user),
+        filter.user.as_deref().map(|user| text::user_name(user.as_bytes())),
         shown(filter.nas),
         column(&filter.session),
         column(&filter.calling_station),

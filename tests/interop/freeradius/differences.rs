@@ -25,6 +25,11 @@ const ACCOUNTING: &[(&str, &str)] = &[
         "acctinterval, session of interim twice",
         "a record that comes twice leaves the same row; there it becomes 0",
     ),
+    // A carriage return hides the line feed after it from FreeRADIUS, which writes that one as =0A and not as \n.
+    ("row, two\\r", "there =0A, here \\n: the session"),
+    ("connectinfo_start, session of hostile name 14", "the same of Connect-Info"),
+    ("connectinfo_stop, session of hostile name 14", "the same of Connect-Info"),
+    ("calledstationid, session of hostile name 14", "the same of Called-Station-Id"),
 ];
 
 /// Which of them have explained something.

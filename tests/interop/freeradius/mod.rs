@@ -3,6 +3,7 @@
 
 mod accounting;
 mod cases;
+mod catalogue;
 mod client;
 mod differences;
 mod mschap;

@@ -32,7 +32,7 @@ impl Desk {
         case: Case<'_>,
         progress: Progress,
     ) -> Turn {
-        let user = text::column(case.request.find(number::USER_NAME).unwrap_or_default());
+        let user = text::user_name(case.request.find(number::USER_NAME).unwrap_or_default());
         self.ask_accounting(tables, case, Question::Sessions { user }, progress)
     }
 
@@ -79,6 +79,6 @@ fn address_of(pool: &str, request: &Packet<'_>, source: IpAddr) -> Question {
         nas,
         key,
         calling_station: holder.calling_station,
-        user: text::column(request.find(number::USER_NAME).unwrap_or_default()),
+        user: text::user_name(request.find(number::USER_NAME).unwrap_or_default()),
     }
 }

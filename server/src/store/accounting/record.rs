@@ -32,7 +32,7 @@ pub enum Status {
 }
 
 /// What is kept of one Accounting-Request. Texts of attributes that are absent are empty; all are as
-/// [`text::column`] writes them.
+/// [`text::column`] writes them, the user's name as [`text::user_name`] does.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Record {
     /// What happened.
@@ -135,13 +135,14 @@ impl Record {
         }
         let nas = Nas::new(request, source);
         let pool_key = integer(number::NAS_PORT).map(|port| port.to_string()).unwrap_or_default();
-        let nas_port = words(number::NAS_PORT_ID);
+        // One expansion within another: FreeRADIUS writes what it has written.
+        let nas_port = text::column(words(number::NAS_PORT_ID).as_bytes());
         Ok(Self {
             status,
             at: event_time(request, received),
             unique_id: unique_id(request, &nas),
             session_id: text::column(session_id),
-            user_name: words(number::USER_NAME),
+            user_name: text::user_name(request.find(number::USER_NAME).unwrap_or_default()),
             nas_address: Some(nas.address()),
             nas_address_v4: nas.v4,
             nas_port: if nas_port.is_empty() { pool_key.clone() } else { nas_port },

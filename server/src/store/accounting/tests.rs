@@ -256,7 +256,7 @@ fn hostile_texts_are_data() {
         statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?))).unwrap();
     let found: Vec<_> = found.map(Result::unwrap).collect();
     for ((name, class), text) in found.iter().zip(hostile) {
-        assert_eq!(*name, text::column(text));
+        assert_eq!(*name, text::user_name(text));
         assert!(class.starts_with("0x") && class.len() == 2 + 2 * text.len());
     }
     assert_eq!(found.len(), hostile.len());

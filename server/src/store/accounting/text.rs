@@ -33,6 +33,34 @@ pub fn column(octets: &[u8]) -> String {
     column
 }
 
+/// A User-Name as it stands in a column, and is looked for: FreeRADIUS prints it first, as it prints between double
+/// quotes, and writes what is printed.
+pub fn user_name(octets: &[u8]) -> String {
+    let octets = octets.split(|octet| *octet == 0).next().unwrap_or_default();
+    let mut printed = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        for letter in chunk.valid().chars() {
+            match letter {
+                '\n' => printed.push_str("\\n"),
+                '\r' => printed.push_str("\\r"),
+                '\t' => printed.push_str("\\t"),
+                '"' | '\\' => printed.extend(['\\', letter]),
+                letter if letter < ' ' => octal(&mut printed, letter as u8),
+                letter => printed.push(letter),
+            }
+        }
+        for octet in chunk.invalid() {
+            octal(&mut printed, *octet);
+        }
+    }
+    column(printed.as_bytes())
+}
+
+fn octal(printed: &mut String, octet: u8) {
+    // Writing to a String can't fail.
+    let _ = write!(printed, "\\{octet:03o}");
+}
+
 fn hex(column: &mut String, octet: u8) {
     // Writing to a String can't fail.
     let _ = write!(column, "={octet:02X}");
@@ -52,5 +80,15 @@ mod tests {
         assert_eq!(column(b"\xff\xfe\x1b\x7f"), "=FF=FE=1B=7F");
         assert_eq!(column(b"line\nend\r\tx"), "line\\nend\\r\\tx");
         assert_eq!(column(b"nul\0inside"), "nul");
+    }
+
+    /// As FreeRADIUS 3.2.1 leaves them.
+    #[test]
+    fn names_are_printed_before_they_are_written() {
+        assert_eq!(user_name(b"alice"), "alice");
+        assert_eq!(user_name(b"DOMAIN\\carol"), "DOMAIN=5C=5Ccarol");
+        assert_eq!(user_name(b"\"q\""), "=5C=22q=5C=22");
+        assert_eq!(user_name(b"two\r\nlines\t"), "two=5Cr=5Cnlines=5Ct");
+        assert_eq!(user_name(b"\x1b[2J\x07"), "=5C033=5B2J=5C007");
     }
 }
