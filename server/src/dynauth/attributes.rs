@@ -11,6 +11,7 @@ use forewarn_wire::number::{
 };
 
 use super::session::{self, Session};
+use crate::store::accounting::text;
 
 /// What tells the NAS and the session (RFC 5176 section 3).
 const IDENTIFYING: &[u8] = &[
@@ -140,14 +141,14 @@ pub(super) fn check_set(set: &[Given]) -> Result<(), Vec<String>> {
 pub(super) fn of_session(session: &Session) -> Vec<Given> {
     let mut all = Vec::new();
     let mut add = |name: &str, number: u8, value: &[u8]| all.extend(plain(name, number, value));
-    add("User-Name", USER_NAME, session.user.as_bytes());
+    add("User-Name", USER_NAME, &text::original_name(&session.user));
     match session::nas(session) {
         Some(IpAddr::V4(address)) => add("NAS-IP-Address", NAS_IP_ADDRESS, &address.octets()),
         Some(IpAddr::V6(address)) => add("NAS-IPv6-Address", NAS_IPV6_ADDRESS, &address.octets()),
         None => {}
     }
-    add("Acct-Session-Id", ACCT_SESSION_ID, session.id.as_bytes());
-    add("Calling-Station-Id", CALLING_STATION_ID, session.calling_station.as_bytes());
+    add("Acct-Session-Id", ACCT_SESSION_ID, &text::original(&session.id));
+    add("Calling-Station-Id", CALLING_STATION_ID, &text::original(&session.calling_station));
     all
 }
 

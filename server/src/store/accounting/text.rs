@@ -61,6 +61,48 @@ fn octal(printed: &mut String, octet: u8) {
     let _ = write!(printed, "\\{octet:03o}");
 }
 
+/// The octets that a column was written from: what [`column`] did, undone.
+pub fn original(column: &str) -> Vec<u8> {
+    let mut octets = Vec::with_capacity(column.len());
+    let mut rest = column.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.first_chunk::<2>().and_then(|digits| std::str::from_utf8(digits).ok());
+        let written = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (octet, read) = match (first, after.first(), written) {
+            (b'=', _, Some(octet)) => (octet, 3),
+            (b'\\', Some(b'n'), _) => (b'\n', 2),
+            (b'\\', Some(b'r'), _) => (b'\r', 2),
+            (b'\\', Some(b't'), _) => (b'\t', 2),
+            (octet, ..) => (*octet, 1),
+        };
+        octets.push(octet);
+        rest = &rest[read..];
+    }
+    octets
+}
+
+/// The User-Name that a column was written from: what [`user_name`] did, undone.
+pub fn original_name(column: &str) -> Vec<u8> {
+    let printed = original(column);
+    let mut octets = Vec::with_capacity(printed.len());
+    let mut rest = printed.as_slice();
+    while let [first, after @ ..] = rest {
+        let octal = after.first_chunk::<3>().and_then(|digits| std::str::from_utf8(digits).ok());
+        let octal = octal.and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        let (octet, read) = match (first, after.first(), octal) {
+            (b'\\', Some(b'n'), _) => (b'\n', 2),
+            (b'\\', Some(b'r'), _) => (b'\r', 2),
+            (b'\\', Some(b't'), _) => (b'\t', 2),
+            (b'\\', Some(quoted @ (b'"' | b'\\')), _) => (*quoted, 2),
+            (b'\\', _, Some(octet)) => (octet, 4),
+            (octet, ..) => (*octet, 1),
+        };
+        octets.push(octet);
+        rest = &rest[read..];
+    }
+    octets
+}
+
 fn hex(column: &mut String, octet: u8) {
     // Writing to a String can't fail.
     let _ = write!(column, "={octet:02X}");
@@ -83,6 +125,17 @@ mod tests {
     }
 
     /// As FreeRADIUS 3.2.1 leaves them.
+    #[test]
+    fn what_was_written_can_be_read_back() {
+        for text in
+            [&b"o'brien"[..], b"a=b\\n\"x\"", b"\xff\x1b[2J", b"line\nend\r\tx", b"DOMAIN\\carol", b"=27"]
+        {
+            assert_eq!(original(&column(text)), text, "{text:?}");
+            assert_eq!(original_name(&user_name(text)), text, "{text:?}");
+        }
+        assert_eq!(original("=2"), b"=2");
+    }
+
     #[test]
     fn names_are_printed_before_they_are_written() {
         assert_eq!(user_name(b"alice"), "alice");
