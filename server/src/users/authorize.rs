@@ -50,7 +50,12 @@ pub enum Refusal<'a> {
     Expired,
     /// Login-Time doesn't allow it now.
     OutsideHours,
+    /// The account is disabled or locked.
+    Closed,
 }
+
+/// An NT hash, stored or made.
+type NtHash<'a> = std::borrow::Cow<'a, zeroize::Zeroizing<[u8; forewarn_wire::mschap::HASH]>>;
 
 /// The forms in which one user's password is stored, in the order of the source.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,6 +79,12 @@ impl<'a> Passwords<'a> {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &'a Password> {
         self.0.iter().copied().flatten()
+    }
+
+    /// The NT hash that MS-CHAP is verified with: one that is stored, else that of a clear text.
+    pub fn nt_hash(&self) -> Option<NtHash<'a>> {
+        let stored = self.iter().find(|password| password.is_nt_hash());
+        stored.or_else(|| self.iter().find(|password| password.as_nt_hash().is_some()))?.as_nt_hash()
     }
 
     /// The one in clear text.
@@ -114,6 +125,7 @@ struct Control<Pool, Hours> {
     login_time: Option<Option<Hours>>,
     simultaneous_use: Option<u32>,
     pool: Option<Pool>,
+    closed: bool,
 }
 
 /// The method that the request itself has set, among the control items.
@@ -210,6 +222,7 @@ impl Plan {
                 login_time: control.login_time.map(Option::<&LoginTime>::cloned),
                 simultaneous_use: control.simultaneous_use,
                 pool: control.pool.cloned(),
+                closed: control.closed,
             },
             refused,
         })
@@ -261,13 +274,15 @@ impl<'a> Control<&'a Arc<str>, &'a LoginTime> {
                 self.simultaneous_use = self.simultaneous_use.or(Some(*sessions));
             }
             Meaning::Pool(pool) => self.pool = self.pool.or(Some(pool)),
+            Meaning::Closed => self.closed = true,
             Meaning::Nothing | Meaning::Password { .. } | Meaning::Totp(_) | Meaning::AuthType(_) => {}
         }
     }
 }
 
 impl<Pool, Hours> Control<Pool, Hours> {
-    const NOTHING: Self = Self { expiration: None, login_time: None, simultaneous_use: None, pool: None };
+    const NOTHING: Self =
+        Self { expiration: None, login_time: None, simultaneous_use: None, pool: None, closed: false };
 
     /// Whether they are let in now, and for how many seconds.
     fn limits<'h>(
@@ -275,6 +290,9 @@ impl<Pool, Hours> Control<Pool, Hours> {
         now: u64,
         hours: impl Fn(&'h Hours) -> &'h LoginTime,
     ) -> (Option<Refusal<'static>>, Option<u32>) {
+        if self.closed {
+            return (Some(Refusal::Closed), None);
+        }
         let mut longest = None;
         if let Some(expiration) = self.expiration {
             match u64::from(expiration).checked_sub(now) {

@@ -107,6 +107,8 @@ pub(super) enum Meaning {
     LoginTime(Option<LoginTime>),
     SimultaneousUse(u32),
     Pool(Arc<str>),
+    /// The account is disabled or locked.
+    Closed,
 }
 
 /// Auth-Type: how the user has to be verified.

@@ -401,6 +401,8 @@ fn meaning(attribute: &Attribute, text: &str, octets: &[u8]) -> Result<(Meaning,
         "Login-Time" => Meaning::LoginTime(LoginTime::read(text)),
         "Simultaneous-Use" => Meaning::SimultaneousUse(number()),
         "Pool-Name" => Meaning::Pool(String::from_utf8_lossy(octets).into()),
+        // Samba's flags: disabled, or locked out.
+        "SMB-Account-CTRL-TEXT" if text.starts_with('[') && text.contains(['D', 'L']) => Meaning::Closed,
         // Left out, it would let in whoever has the password alone.
         "TOTP-Secret" => Meaning::Totp(Totp::base32(text, 6).map_err(|error| {
             let text = error.to_string();

@@ -197,9 +197,7 @@ fn write_proof(
 ) -> Result<(), WriteError> {
     let Some(Credentials::MsChap(answer)) = credentials else { return Ok(()) };
     let passwords = &authorization.passwords;
-    let Some(hash) = passwords.iter().find_map(crate::process::password::Password::as_nt_hash) else {
-        return Ok(());
-    };
+    let Some(hash) = passwords.nt_hash() else { return Ok(()) };
     let hash_of_hash = mschap::hash_of_hash(&hash);
     match answer {
         Answer::Version1 { .. } => {

@@ -98,8 +98,7 @@ impl<'a> Credentials<'a> {
     /// Whether they fit one of the stored passwords; PAP's, that the one first stored is quick to verify. `name` is
     /// User-Name.
     pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
-        let mut stored = passwords.iter().peekable();
-        let first = stored.peek().ok_or(Cause::NoPassword)?;
+        let first = passwords.iter().next().ok_or(Cause::NoPassword)?;
         match self {
             Credentials::Pap(given) => Ok(first.matches(given)),
             Credentials::Chap { identifier, response, challenge } => {
@@ -107,9 +106,7 @@ impl<'a> Credentials<'a> {
                 Ok(chap_matches(*identifier, text, challenge, response))
             }
             Credentials::MsChap(answer) => {
-                let hash = stored
-                    .find_map(crate::process::password::Password::as_nt_hash)
-                    .ok_or(Cause::MsChapNeedsNtHash)?;
+                let hash = passwords.nt_hash().ok_or(Cause::MsChapNeedsNtHash)?;
                 match answer {
                     Answer::Version1 { response: None, .. } => Err(Cause::LanManagerOnly),
                     Answer::Version1 { challenge, response: Some(response), .. } => {

@@ -289,6 +289,7 @@ fn refused(authorization: &Authorization<'_>, credentials: Option<&Credentials<'
         Some(Refusal::Row(_)) => return Some(Cause::BadRow),
         Some(Refusal::Expired) => return Some(Cause::Expired),
         Some(Refusal::OutsideHours) => return Some(Cause::OutsideLoginTime),
+        Some(Refusal::Closed) => return Some(Cause::AuthTypeReject),
         None => {}
     }
     match authorization.auth_type {

@@ -154,6 +154,11 @@ impl Password {
         }
     }
 
+    /// Whether it is stored as an NT hash.
+    pub fn is_nt_hash(&self) -> bool {
+        matches!(self.0, Form::Nt(_))
+    }
+
     /// Octets that change when a slow form does, for whoever keeps that it was verified. Not a secret's beginning or end:
     /// the whole of it.
     pub(super) fn identity(&self) -> &[u8] {

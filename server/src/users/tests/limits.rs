@@ -60,3 +60,24 @@ fn who_never_may_log_in_is_kept_out() {
     let account = account(&own, &[], &[group("g", &[("Login-Time", ":=", "Al")], &[])]);
     request.weigh(&account, |found| assert_eq!(found.refusal, None));
 }
+
+#[test]
+fn a_disabled_or_locked_account_is_kept_out_whatever_the_method() {
+    let request = Request::new(&[]);
+    for (flags, is_closed) in [("[U          ]", false), ("[DU         ]", true), ("[UL         ]", true)] {
+        let account = account(&[PASSWORD, ("SMB-Account-CTRL-TEXT", ":=", flags)], &[], &[]);
+        request.weigh(&account, |found| {
+            assert_eq!(found.refusal, is_closed.then_some(Refusal::Closed), "{flags}");
+        });
+    }
+}
+
+#[test]
+fn a_stored_nt_hash_comes_before_a_clear_text() {
+    let other = "0x8846F7EAEE8FB117AD06BDD830B7586C";
+    let account = account(&[PASSWORD, ("NT-Password", ":=", other)], &[], &[]);
+    Request::new(&[]).weigh(&account, |found| {
+        let hash = found.passwords.nt_hash().expect("there are two");
+        assert_eq!(hash[..2], [0x88, 0x46]);
+    });
+}
