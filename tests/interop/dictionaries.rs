@@ -174,7 +174,10 @@ fn ours_say_what_theirs_say() {
         );
         let shown = ours.attribute_at(attribute.path().carrier, &attribute.path().numbers).unwrap();
         assert!(theirs.attribute(shown.name()).is_some(), "{shown:?}");
-        for (number, name) in ours.values(attribute) {
+        // FreeRADIUS's modules add theirs when they are loaded.
+        let added_later =
+            |name: &str| attribute.name() == "Auth-Type" && theirs.value_number(other, name).is_none();
+        for (number, name) in ours.values(attribute).filter(|(_, name)| !added_later(name)) {
             assert_eq!(theirs.value_number(other, name), Some(number), "{} {name}", attribute.name());
         }
         compared += 1;
