@@ -227,7 +227,12 @@ fn names_with_escapes_are_data() {
     let mut rows = database.prepare("SELECT username FROM radacct").expect("the table is still there");
     let stored: Vec<String> =
         rows.query_map([], |row| row.get(0)).expect("rows").map(|row| row.expect("a name")).collect();
-    for name in &names[..3] {
+    // As FreeRADIUS writes them.
+    for name in [
+        "=27=3B DROP TABLE radacct=3B --",
+        "=5C033=5B2J=5C033=5B31mroot=5Cnlogin ok",
+        "=2A=29=28uid=3D=2A=29=29=28=7C=28uid=3D=2A",
+    ] {
         assert!(stored.iter().any(|stored| stored == name), "{name:?} in {stored:?}");
     }
 }
