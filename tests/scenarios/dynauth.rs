@@ -143,7 +143,7 @@ fn sessions_are_found_in_postgresql_too_and_a_nas_without_it() {
     for whose in [["--user", "al'ice"], ["--session", "4D2"]] {
         let said = site.asked(&[&["disconnect"][..], &whose].concat());
         assert!(said.done, "{}", said.text);
-        said.holds(&["al=27ice, session 4D2 at hosts", "1 session ended"]);
+        said.holds(&["al'ice, session 4D2 at hosts", "1 session ended"]);
     }
     let both = site.asked(&["disconnect", "--attribute", "Framed-IP-Address = 10.0.0.7"]);
     both.holds(&["2 sessions ended"]);

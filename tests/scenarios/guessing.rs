@@ -18,7 +18,7 @@ nt_hash = "0xf3d0376250a3f6bc1b00a6cb5f3e03a6"
 
 [[user]]
 name = "slow"
-password_hash = "$2b$10$abcdefghijklmnopqrstuu0Fc3X7X1X1X1X1X1X1X1X1X1X1X1X1X"
+password_hash = "$2b$10$abcdefghijklmnopqrstuuwmjOOgyx/jknFqeF8sHrF2cGgSECl/q"
 
 [[user]]
 name = "tina"
