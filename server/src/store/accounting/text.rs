@@ -61,7 +61,7 @@ fn octal(printed: &mut String, octet: u8) {
     let _ = write!(printed, "\\{octet:03o}");
 }
 
-/// The octets that a column was written from: what [`column`] did, undone.
+/// The octets that a column was written from: what [`column()`] did, undone.
 pub fn original(column: &str) -> Vec<u8> {
     let mut octets = Vec::with_capacity(column.len());
     let mut rest = column.as_bytes();
