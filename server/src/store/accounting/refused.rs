@@ -4,7 +4,7 @@
 //! each with the reason, and are answered: the NAS has no way of saying it better.
 
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,11 @@ impl Refused {
         let line = serde_json::json!({
             "received_ms": entry.received, "source": entry.source, "reason": why, "packet": packet,
         });
-        let written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data());
+        let mut written = file.write_all(format!("{line}\n").as_bytes()).and_then(|()| file.sync_data());
+        if length == 0 {
+            let folder = self.path.parent().unwrap_or(Path::new("."));
+            written = written.and_then(|()| File::open(folder)?.sync_all());
+        }
         if written.is_err() {
             let _ = file.set_len(length);
         }

@@ -96,7 +96,7 @@ impl Spool {
     /// # Errors
     /// It can't be read or made.
     pub fn open(folder: &Path, most: u64) -> Result<Self, SpoolError> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at(folder))?;
+        make(folder).map_err(at(folder))?;
         let mut numbers = Vec::new();
         for entry in fs::read_dir(folder).map_err(at(folder))? {
             let name = entry.map_err(at(folder))?.file_name();
@@ -416,6 +416,20 @@ impl Spool {
         }
         written.map_err(at(&path))
     }
+}
+
+/// Makes a folder, and those above it, so that they are still there after a power failure.
+fn make(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let above = folder.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make(above)?;
+    match fs::DirBuilder::new().mode(0o700).create(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    File::open(above)?.sync_all()
 }
 
 fn number_of(name: &str) -> Option<u64> {

@@ -54,6 +54,17 @@ fn what_is_appended_is_read_in_order_and_once() {
 }
 
 #[test]
+fn its_folder_and_those_above_are_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let below = folder.path().join("state/east/spool");
+    let mut spool = Spool::open(&below, 1 << 20).unwrap();
+    spool.append(entries(0..1).iter()).unwrap();
+    assert_eq!(all(&Spool::open(&below, 1 << 20).unwrap()), entries(0..1));
+    fs::write(folder.path().join("file"), "").unwrap();
+    assert!(Spool::open(&folder.path().join("file/spool"), 1 << 20).is_err());
+}
+
+#[test]
 fn a_full_spool_takes_nothing_and_keeps_what_it_has() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = Spool::open(folder.path(), 400).unwrap();
