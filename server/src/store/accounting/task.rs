@@ -246,7 +246,7 @@ impl Task {
     }
 
     fn oldest_spooled(&self) -> Result<Vec<Carried>, spool::SpoolError> {
-        let ground = self.ground.borrow();
+        let mut ground = self.ground.borrow_mut();
         let read = ground.spool.read(self.batch_max)?;
         let mut batch = Vec::with_capacity(read.entries.len());
         for (kept, end) in read.entries.into_iter().zip(read.ends) {
@@ -254,17 +254,13 @@ impl Task {
             let packet = Packet::parse(&kept.packet).ok();
             // A key vouched for it before it was kept, and the checksum does for what was kept.
             let record = packet.and_then(|packet| Record::new(packet.peek(), kept.source, received).ok());
-            // It was read once before it was kept: only a version that reads more strictly can't use it.
-            let record = match record {
-                Some(record) => record,
-                None => {
-                    if ground.refused.keep(&kept, "it can't be read any more").is_ok() {
-                        ground.inner.figures.refused();
-                    }
-                    Record::default()
-                }
-            };
-            batch.push(Carried { record, entry: None, kept, end: Some(end) });
+            match record {
+                Some(record) => batch.push(Carried { record, entry: None, kept, end: Some(end) }),
+                // It was read once before it was kept: only a version that reads more strictly can't use it. What
+                // comes before it goes first, and what is in doubt.
+                None if !batch.is_empty() || ground.spool.doubt().is_some() => break,
+                None => ground.set_aside(&kept, end)?,
+            }
         }
         Ok(batch)
     }
@@ -532,6 +528,20 @@ impl Ground {
         self.inner.figures.show_spool(&self.spool);
     }
 
+    /// The oldest record of the spool can't be read any more: once, it is kept for people instead.
+    fn set_aside(&mut self, kept: &spool::Entry, end: Place) -> Result<(), spool::SpoolError> {
+        let path = self.refused.path().to_owned();
+        let aside = self.refused.keep(kept, "it can't be read any more");
+        aside.map_err(|error| spool::SpoolError::Io { path: path.clone(), error })?;
+        self.inner.figures.refused();
+        self.complain(&format!(
+            "an accounting record can't be read any more; it is kept in {}",
+            path.display()
+        ));
+        self.advance(end, 1);
+        Ok(())
+    }
+
     fn refuse(&mut self, kept: &spool::Entry, end: Option<Place>, why: &str) -> Result<(), ApplyError> {
         self.refused.keep(kept, why).map_err(|error| ApplyError::Full(error.to_string()))?;
         self.inner.figures.refused();
@@ -562,11 +572,10 @@ mod tests {
 
     use super::super::{Figures, State};
     use super::*;
+    use crate::testing::Ask;
     use crate::vitals::Vitals;
 
-    #[test]
-    fn only_what_was_in_the_transaction_is_in_doubt() {
-        let folder = tempfile::tempdir().unwrap();
+    fn task(folder: &Path) -> Task {
         let state = State { entries: VecDeque::new(), stopping: false };
         let inner = Arc::new(Inner {
             state: Mutex::new(state),
@@ -575,12 +584,11 @@ mod tests {
             vitals: Arc::new(Vitals::new(1)),
             figures: Figures::default(),
         });
-        let spool = Spool::open(folder.path(), 1 << 20).unwrap();
-        let refused = Refused::new(folder.path());
+        let spool = Spool::open(folder, 1 << 20).unwrap();
+        let refused = Refused::new(folder);
         let ground = Ground { inner: Arc::clone(&inner), spool, refused, line_at: Instant::ZERO };
-        let ground = Rc::new(RefCell::new(ground));
-        let mut task = Task {
-            ground: Rc::clone(&ground),
+        Task {
+            ground: Rc::new(RefCell::new(ground)),
             inner,
             name: String::new(),
             database: None,
@@ -590,14 +598,20 @@ mod tests {
             backoff: Backoff::default(),
             retry_at: Instant::ZERO,
             batch_max: BATCH_MAX,
-        };
-        let source = Ipv4Addr::LOCALHOST.into();
-        let carried = |number| Carried {
-            record: Record::default(),
-            entry: None,
-            kept: spool::Entry { received: number, source, packet: vec![4; 20] },
-            end: None,
-        };
+        }
+    }
+
+    fn kept(number: u64) -> spool::Entry {
+        spool::Entry { received: number, source: Ipv4Addr::LOCALHOST.into(), packet: vec![4; 20] }
+    }
+
+    #[test]
+    fn only_what_was_in_the_transaction_is_in_doubt() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut task = task(folder.path());
+        let ground = Rc::clone(&task.ground);
+        let carried =
+            |number| Carried { record: Record::default(), entry: None, kept: kept(number), end: None };
         // A record of the batch was refused before, so a half of it was tried.
         let error = ApplyError::InDoubt { what: "cut".to_owned(), transaction: 7 };
         task.failed(&error, (0..4).map(carried).collect(), 2, false);
@@ -606,5 +620,35 @@ mod tests {
         spool.believe_doubt().unwrap();
         let waiting = spool.read(9).unwrap().entries;
         assert_eq!(waiting.iter().map(|entry| entry.received).collect::<Vec<_>>(), [2, 3]);
+    }
+
+    #[test]
+    fn what_can_not_be_read_any_more_is_set_aside_once_and_in_its_turn() {
+        let folder = tempfile::tempdir().unwrap();
+        let aside =
+            || std::fs::read_to_string(folder.path().join("refused")).map_or(0, |text| text.lines().count());
+        let readable = spool::Entry { packet: Ask::accounting(1, "s", &[]).octets(), ..kept(2) };
+        let before = task(folder.path());
+        {
+            let spool = &mut before.ground.borrow_mut().spool;
+            spool.append([kept(0), kept(1), readable, kept(3)].iter()).unwrap();
+            let end = spool.end();
+            spool.about_to_commit(Doubt { end, records: 4, transaction: 7 }).unwrap();
+        }
+        assert_eq!((before.oldest_spooled().unwrap().len(), aside()), (0, 0), "the doubt goes first");
+        before.ground.borrow_mut().spool.forget_doubt().unwrap();
+        for _ in 0..3 {
+            let batch = before.oldest_spooled().unwrap();
+            assert_eq!(batch.iter().map(|carried| carried.kept.received).collect::<Vec<_>>(), [2]);
+            assert_eq!(aside(), 2);
+        }
+        drop(before);
+        let after = task(folder.path());
+        let batch = after.oldest_spooled().unwrap();
+        assert_eq!((batch.len(), aside()), (1, 2), "nor again after a start");
+        let end = batch[0].end.unwrap();
+        after.ground.borrow_mut().advance(end, 1);
+        assert_eq!((after.oldest_spooled().unwrap().len(), aside()), (0, 3));
+        assert!(after.ground.borrow().spool.is_empty());
     }
 }
