@@ -12,7 +12,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use crate::config::sql::{Engine, Sql};
 use crate::config::{self, Config};
-use crate::store::sql::connect::{Connector, SqlError};
+use crate::store::sql::connect::{Connector, Link, SqlError};
 use crate::store::sql::schema::{self, Kind, Part, Plan, Shape};
 use crate::store::sql::statements::Dialect;
 use crate::store::sql::{create_file, notice_channel};
@@ -45,7 +45,7 @@ pub(super) enum Database {
 /// A connection to PostgreSQL, and what drives it.
 pub(super) struct Server {
     runtime: Runtime,
-    client: Client,
+    client: Link,
     connector: Connector,
 }
 
@@ -172,7 +172,7 @@ impl Database {
             }
             Database::PostgreSql(server) => {
                 let looked = server.connector.limited(async {
-                    let found = Shape::of_postgresql(&server.client, &tables).await?;
+                    let found = Shape::of_postgresql(&*server.client, &tables).await?;
                     Ok((shape_wanted(&server.client, &parts, &tables).await?, found))
                 });
                 server.runtime.block_on(looked).map_err(|error: SqlError| error.to_string())?

@@ -14,12 +14,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::runtime::Handle;
 use tokio::sync::Mutex as Turn;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::Statement;
 
 use super::accounting::Settings;
 use super::accounting::pools::PoolStatements;
 use super::accounting::statements::Dialect;
-use super::sql::connect::{Connector, SqlError};
+use super::sql::connect::{Connector, Link, SqlError};
 use super::tls::TlsError;
 use crate::config::sql::Engine;
 use crate::process::mailbox::{Finding, Promise};
@@ -102,7 +102,7 @@ struct Server {
 
 #[derive(Debug)]
 struct Open {
-    client: Client,
+    client: Link,
     count: Statement,
     /// Where there is a `radippool`.
     pools: Option<[Statement; 3]>,

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Statement};
 
 use super::apply::{ApplyError, Fate};
 use super::pools::Leases;
 use super::record::Record;
 use super::rounds::{Round, rounds};
 use super::statements::{Dialect, Statements};
-use crate::store::sql::connect::{Connector, SqlError};
+use crate::store::sql::connect::{Connector, Link, SqlError};
 
 /// Closing the sessions of a NAS may take this long: it may have a million of them.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(60);
@@ -41,7 +41,7 @@ pub struct PostgreSql {
 /// A connection with its statements.
 #[derive(Debug)]
 struct Open {
-    client: Client,
+    client: Link,
     start: Statement,
     missing: Statement,
     interim: Statement,

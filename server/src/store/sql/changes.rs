@@ -13,7 +13,7 @@ use forewarn_shell::clock;
 use tokio::sync::Notify;
 use tokio_postgres::Client;
 
-use super::connect::{Backoff, Connector, SqlError};
+use super::connect::{Backoff, Connector, Link, SqlError};
 use super::{Inner, notice_channel};
 
 /// Names that may wait to be forgotten; more, and everything is.
@@ -58,7 +58,7 @@ pub(super) async fn serve(inner: Arc<Inner>, connector: Connector, poll: Duratio
     }
 }
 
-async fn listen(connector: &Connector, heard: &Arc<Heard>) -> Result<Client, SqlError> {
+async fn listen(connector: &Connector, heard: &Arc<Heard>) -> Result<Link, SqlError> {
     let hearing = Arc::clone(heard);
     let client =
         connector.connect("changes", move |notification| hearing.hear(notification.payload())).await?;

@@ -12,11 +12,10 @@ use forewarn_wire::RadiusKey;
 use ipnet::IpNet;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::Notify;
-use tokio_postgres::Client;
 use zeroize::Zeroizing;
 
 use super::UsersError;
-use super::connect::{Connector, SqlError};
+use super::connect::{Connector, Link, SqlError};
 use crate::config::sql::{Engine, Sql};
 use crate::config::{self, Coa, RequireMessageAuthenticator};
 use crate::store::Runtime;
@@ -122,10 +121,7 @@ async fn follow_postgresql(inner: Weak<Inner>, connector: Connector, poll: Durat
     }
 }
 
-async fn read_postgresql(
-    connector: &Connector,
-    connection: &mut Option<Client>,
-) -> Result<Vec<Row>, SqlError> {
+async fn read_postgresql(connector: &Connector, connection: &mut Option<Link>) -> Result<Vec<Row>, SqlError> {
     // Back into its place only when it has served.
     let client = match connection.take().filter(|client| !client.is_closed()) {
         Some(client) => client,

@@ -1,8 +1,10 @@
 //! Connections to a PostgreSQL server, and what its errors mean.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Notification};
@@ -14,6 +16,8 @@ use crate::store::tls::{self, TlsError};
 /// First and last wait between two tries to reach a server that is away.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LAST: Duration = Duration::from_secs(5);
+/// How long a connection that was given up has to say so to its server.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// Opens connections to one server, all of them alike.
 #[derive(Clone)]
@@ -46,6 +50,22 @@ pub enum SqlError {
     /// The schema, a privilege or the statement is wrong: the operator's to mend, then the same succeeds.
     #[error("{0}")]
     Unusable(String),
+}
+
+/// A connection. When it is dropped it ends, soon, even if the server has stopped answering.
+#[derive(Debug)]
+pub struct Link {
+    client: Client,
+    /// Who drives it sees when this is gone.
+    _held: oneshot::Sender<()>,
+}
+
+impl Deref for Link {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 impl SqlError {
@@ -132,7 +152,7 @@ impl Connector {
         &self,
         purpose: &str,
         heard: impl FnMut(Notification) + Send + 'static,
-    ) -> Result<Client, SqlError> {
+    ) -> Result<Link, SqlError> {
         let client = self.limited(self.open(purpose, heard)).await?;
         // By statement and not as options of the connection, which a pooler in between refuses.
         let timeout = self.timeout.as_millis();
@@ -147,19 +167,20 @@ impl Connector {
         &self,
         purpose: &str,
         heard: impl FnMut(Notification) + Send + 'static,
-    ) -> Result<Client, SqlError> {
+    ) -> Result<Link, SqlError> {
         let mut config = self.config.clone();
         config.application_name(format!("forewarn {purpose}"));
+        let (_held, given_up) = oneshot::channel();
         match &self.tls {
             None => {
                 let (client, connection) = config.connect(NoTls).await?;
-                tokio::spawn(drive(connection, heard));
-                Ok(client)
+                tokio::spawn(until_left(drive(connection, heard), given_up));
+                Ok(Link { client, _held })
             }
             Some(tls) => {
                 let (client, connection) = config.connect(tls.clone()).await?;
-                tokio::spawn(drive(connection, heard));
-                Ok(client)
+                tokio::spawn(until_left(drive(connection, heard), given_up));
+                Ok(Link { client, _held })
             }
         }
     }
@@ -182,6 +203,19 @@ impl Connector {
     /// Of a statement.
     pub fn timeout(&self) -> Duration {
         self.timeout
+    }
+}
+
+/// Drives a connection; when it is given up, only until it has taken its leave. A server that has stopped reading would
+/// otherwise be waited for as long as it keeps the connection.
+async fn until_left(driving: impl Future<Output = ()>, given_up: oneshot::Receiver<()>) {
+    tokio::pin!(driving);
+    tokio::select! {
+        () = &mut driving => {}
+        // Nothing is ever sent.
+        _ = given_up => {
+            let _ = tokio::time::timeout(LEAVE, driving).await;
+        }
     }
 }
 
@@ -217,5 +251,23 @@ impl Backoff {
     /// It worked: the next failure begins anew.
     pub fn reset(&mut self) {
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_was_given_up_ends_although_its_server_says_nothing() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let (held, given_up) = oneshot::channel();
+            let driver = tokio::spawn(until_left(std::future::pending(), given_up));
+            tokio::task::yield_now().await;
+            assert!(!driver.is_finished());
+            drop(held);
+            tokio::time::timeout(10 * LEAVE, driver).await.unwrap().unwrap();
+        });
     }
 }

@@ -9,11 +9,10 @@ use std::time::Duration;
 use forewarn_shell::clock;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 use tokio::sync::mpsc;
-use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 
 use super::UsersError;
-use super::connect::{Backoff, Connector, SqlError};
+use super::connect::{Backoff, Connector, Link, SqlError};
 use crate::config::sql::{Engine, Sql};
 use crate::store::Runtime;
 
@@ -132,7 +131,7 @@ async fn write_postgresql(mut queue: mpsc::Receiver<Row>, counts: Arc<Counts>, c
 }
 
 /// A connection, and the statement for the columns there are.
-type Open = (Client, String, Vec<usize>);
+type Open = (Link, String, Vec<usize>);
 
 async fn insert_postgresql(
     connector: &Connector,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use forewarn_shell::clock;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Row, Statement};
+use tokio_postgres::{Row, Statement};
 
 use super::Inner;
-use super::connect::{Backoff, Connector, SqlError};
+use super::connect::{Backoff, Connector, Link, SqlError};
 use super::lines::Lines;
 use super::queue::Batch;
 use super::statements::{Dialect, GROUPS, USERS};
@@ -31,7 +31,7 @@ SET plan_cache_mode = force_generic_plan";
 
 /// A connection with its statements prepared.
 struct Session {
-    client: Client,
+    client: Link,
     users: Statement,
     groups: Statement,
 }
