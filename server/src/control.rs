@@ -103,6 +103,7 @@ fn users(shared: &Shared) -> Vec<(&'static str, u64)> {
             ("ldap.binds", ldap.binds.load(Relaxed)),
             ("ldap.away", ldap.away.load(Relaxed)),
             ("ldap.ambiguous", ldap.ambiguous.load(Relaxed)),
+            ("ldap.passwords-left-out", ldap.passwords_left_out.load(Relaxed)),
         ]);
     }
     if let Some(sql) = sources.sql() {

@@ -38,6 +38,16 @@ sn: T
 uid: twin
 userPassword: two
 
+dn: uid=many,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Many
+sn: M
+uid: many
+userPassword: in-clear
+userPassword: {CRYPT}$6$rounds=1000$forewarn$dK/Yn/3hQG.UNu6pYac5DYjruCpoeg09NGvd1AdJRncOPX78U9nP78LbRobIz7MZdQ7IY9Q8rdFovyTSoWSZa.
+userPassword: {CRYPT}$2b$10$abcdefghijklmnopqrstuuwmjOOgyx/jknFqeF8sHrF2cGgSECl/q
+userPassword: another
+
 dn: cn=staff,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: staff
@@ -52,6 +62,10 @@ struct Scene {
 }
 
 fn scene(connection: impl Fn(&Slapd) -> String) -> Scene {
+    scene_with(connection, "")
+}
+
+fn scene_with(connection: impl Fn(&Slapd) -> String, further: &str) -> Scene {
     let mut hosts = Hosts::claim();
     let (host, home) = (hosts.host(), hosts.host());
     let directory = Slapd::start(home);
@@ -60,7 +74,7 @@ fn scene(connection: impl Fn(&Slapd) -> String) -> Scene {
         "[ldap]\nbase = \"{}\"\ntimeout = \"1s\"\ncache = \"0s\"\nnegative_cache = \"0s\"\n{}\n\
          groups = {{ base = \"ou=groups,dc=example,dc=org\" }}\n\
          reply = {{ Tunnel-Private-Group-Id = \"employeeNumber\" }}\n\
-         [[policy]]\nname = \"staff\"\nwhen = '\"staff\" in user.groups'\nreply = {{ Filter-Id = \"staff\" }}\n",
+         [[policy]]\nname = \"staff\"\nwhen = '\"staff\" in user.groups'\nreply = {{ Filter-Id = \"staff\" }}\n{further}",
         Slapd::BASE,
         connection(&directory)
     );
@@ -178,4 +192,77 @@ fn a_directory_that_is_away_costs_silence_and_comes_back_by_itself() {
     };
     eventually("the directory is asked again", back);
     scene.server.says("answers again");
+}
+
+#[test]
+fn any_of_several_passwords_lets_in() {
+    let scene = scene(|directory| as_admin(&directory.url()));
+    for right in ["in-clear", "builder", "wonderland", "another", "wonderland"] {
+        assert_eq!(scene.ask("many", right).received("Access-Accept"), 1, "{right}");
+    }
+    for method in ["CHAP-Password", "MS-CHAP-Password"] {
+        for right in ["in-clear", "another"] {
+            let said = scene.send("many", &format!("{method} = {right}"), &["-t", "3"]);
+            assert_eq!(said.received("Access-Accept"), 1, "{method} {right}: {}", said.text);
+        }
+        let said = scene.send("many", &format!("{method} = builder"), &["-t", "3"]);
+        assert_eq!(said.received("Access-Reject"), 1, "{method}: {}", said.text);
+    }
+    assert_eq!(scene.ask("many", "none-of-them").received("Access-Reject"), 1);
+}
+
+/// Case and blanks around it don't matter to `uid` (RFC 4519 section 2.39), so they mustn't to limits and policies.
+#[test]
+fn however_a_name_is_spelled_it_is_one_user() {
+    const ONE_SESSION: &str = "[[policy]]\nname = \"anna\"\naction = \"reject\"\n\
+        when = 'user.name == \"anna\" && session.count > 0'\n[limits]\nfailures = 3\nhold = \"1h\"\n";
+    let scene = scene_with(|directory| format!("servers = [\"{}\"]", directory.url()), ONE_SESSION);
+    scene.directory.modify(
+        "dn: uid=anna,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
+    );
+    for spelled in ["ben", "BEN", " Ben "] {
+        assert_eq!(scene.ask(spelled, "wrong").received("Access-Reject"), 1, "{spelled:?}");
+    }
+    scene.server.says("user \"ben\" has failed 3 times");
+    for spelled in ["bEn", "ben", "  ben"] {
+        assert_eq!(scene.ask(spelled, "builder").received("Access-Reject"), 1, "{spelled:?}");
+    }
+    assert_eq!(scene.outcome("access-reject.too-many-failures"), 3);
+    for spelled in ["anna", "ANNA", "anna "] {
+        assert_eq!(scene.ask(spelled, "wonderland").received("Access-Accept"), 1, "{spelled:?}");
+    }
+    let start = "Acct-Status-Type = Start, Acct-Session-Id = s, NAS-IP-Address = 127.0.0.9";
+    let told = format!("User-Name = \" Anna\", {start}\n");
+    let said = radclient((scene.host, 1813).into(), "acct", SECRET, &told, &["-t", "3"]);
+    assert_eq!(said.received("Accounting-Response"), 1, "{}", said.text);
+    for spelled in ["anna", "ANNA", "anna "] {
+        assert_eq!(scene.ask(spelled, "wonderland").received("Access-Reject"), 1, "{spelled:?}");
+    }
+    assert_eq!(scene.outcome("access-reject.policy"), 3);
+}
+
+/// Directories count failures too, and lock accounts (`ppolicy`).
+#[test]
+fn a_wrong_password_is_one_bind_whatever_became_of_the_connections() {
+    let mut scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    let binds = |scene: &Scene| {
+        let of_ben = "BIND dn=\"uid=ben,ou=people,dc=example,dc=org\" method=128";
+        scene.directory.log().matches(of_ben).count()
+    };
+    assert_eq!(scene.ask("ben", "wrong").received("Access-Reject"), 1);
+    assert_eq!(binds(&scene), 1);
+    scene.directory.stop();
+    scene.directory.start_again();
+    eventually("the directory is asked again", || {
+        (scene.ask("ben", "wrong").received("Access-Reject") == 1).then_some(())
+    });
+    assert_eq!(binds(&scene), 2);
+    // It takes the bind, and answers it too late.
+    scene.directory.pause();
+    let said = scene.send("ben", "User-Password = wrong", &["-t", "3", "-r", "1"]);
+    assert_eq!(said.received("Access-"), 0, "{}", said.text);
+    scene.directory.resume();
+    eventually("it is back", || (scene.ask("ben", "builder").received("Access-Accept") == 1).then_some(()));
+    let (accepted, refused) = (1, 2);
+    assert!(binds(&scene) <= accepted + refused + 1, "{}", scene.directory.log());
 }

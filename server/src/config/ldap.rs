@@ -23,6 +23,9 @@ pub struct Ldap {
     pub scope: Scope,
     /// Which entry is a user's (RFC 4515); `{user}` is the User-Name.
     pub user_filter: String,
+    /// The attribute whose value is the user's name, however it was spelled; absent: the filter doesn't tell, and the DN
+    /// is.
+    pub name_attribute: Option<String>,
     /// How a password is verified.
     pub verify: Verify,
     /// The attribute that holds the password, with its `{SCHEME}`.
@@ -72,7 +75,7 @@ pub enum Verify {
 pub struct Groups {
     /// Where groups are looked for.
     pub base: String,
-    /// Which entry is a group of the user (RFC 4515); `{dn}` is the user's DN, `{user}` the User-Name.
+    /// Which entry is a group of the user (RFC 4515); `{dn}` is the user's DN, `{user}` their name in the directory.
     pub filter: String,
     /// The attribute that is the group's name.
     pub name: String,

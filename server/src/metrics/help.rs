@@ -55,6 +55,7 @@ const HELPS: &[(&str, &str)] = &[
     ("ldap.binds", "Passwords verified by a bind."),
     ("ldap.away", "Operations that found no directory, or none in time."),
     ("ldap.ambiguous", "Names that more than one entry of the directory has."),
+    ("ldap.passwords-left-out", "Passwords in entries of the directory that have more than eight."),
     ("proxy.requests", "Requests handed to pools of home servers."),
     ("proxy.answered", "Replies of home servers brought back."),
     ("proxy.timed-out", "Requests that no home server answered in time."),

@@ -28,8 +28,19 @@ use crate::process::mailbox::{Finding, Promise};
 const QUESTIONS_MAX: u64 = 4096;
 
 const COUNT: &str = "SELECT COUNT(*) FROM radacct a LEFT OUTER JOIN nasreload n USING (nasipaddress)
-    WHERE username = {1} AND acctstoptime IS NULL
+    WHERE {same} AND acctstoptime IS NULL
         AND (a.acctstarttime > n.reloadtime OR n.reloadtime IS NULL)";
+
+/// The name as it is.
+const EXACTLY: &str = "username = {1}";
+
+/// Two names of one user, where neither case nor blanks around them matter.
+const LOOSELY: &str = "lower(trim(username)) IN (lower(trim({1})), lower(trim({2})))";
+
+/// The statement that counts, for an engine's way of writing parameters.
+fn count(same: &str, mark: char) -> String {
+    COUNT.replace("{same}", same).replace("{1}", &format!("{mark}1")).replace("{2}", &format!("{mark}2"))
+}
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +49,8 @@ pub enum Question {
     Sessions {
         /// User-Name.
         user: String,
+        /// What a directory calls them, which takes other spellings for the same.
+        alias: Option<String>,
     },
     /// An address of a pool. All as accounting writes it.
     Address {
@@ -104,6 +117,7 @@ struct Server {
 struct Open {
     client: Link,
     count: Statement,
+    count_loosely: Statement,
     /// Where there is a `radippool`.
     pools: Option<[Statement; 3]>,
 }
@@ -205,10 +219,18 @@ fn connect(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
 
 fn in_sqlite(connection: &Connection, question: &Question, lease_secs: i64) -> rusqlite::Result<Admission> {
     let (pool, nas, key, calling_station, user) = match question {
-        Question::Sessions { user } => {
-            let mut count = connection.prepare_cached(&COUNT.replace("{1}", "?1"))?;
-            let count: i64 = count.query_row([user], |row| row.get(0))?;
-            return Ok(Admission::Sessions(count.unsigned_abs()));
+        Question::Sessions { user, alias } => {
+            let counted: i64 = match alias {
+                None => {
+                    let mut count = connection.prepare_cached(&count(EXACTLY, '?'))?;
+                    count.query_row([user], |row| row.get(0))?
+                }
+                Some(alias) => {
+                    let mut count = connection.prepare_cached(&count(LOOSELY, '?'))?;
+                    count.query_row([user, alias], |row| row.get(0))?
+                }
+            };
+            return Ok(Admission::Sessions(counted.unsigned_abs()));
         }
         Question::Address { pool, nas, key, calling_station, user } => {
             (pool, nas, key, calling_station, user)
@@ -264,7 +286,8 @@ impl Open {
     async fn new(connector: &Connector) -> Result<Self, SqlError> {
         let client = connector.connect("admission", |_| ()).await?;
         let prepared = connector.limited(async {
-            let count = client.prepare(&COUNT.replace("{1}", "$1")).await?;
+            let exactly = client.prepare(&count(EXACTLY, '$')).await?;
+            let loosely = client.prepare(&count(LOOSELY, '$')).await?;
             let there = client.query_one("SELECT to_regclass('radippool') IS NOT NULL", &[]).await?;
             let pools = match there.get::<_, bool>(0) {
                 false => None,
@@ -275,17 +298,20 @@ impl Open {
                     Some([existing, find, client.prepare(&texts.known).await?])
                 }
             };
-            Ok((count, pools))
+            Ok((exactly, loosely, pools))
         });
-        let (count, pools) = prepared.await?;
-        Ok(Self { client, count, pools })
+        let (count, count_loosely, pools) = prepared.await?;
+        Ok(Self { client, count, count_loosely, pools })
     }
 
     async fn answer(&self, question: &Question, lease_secs: i64) -> Result<Admission, SqlError> {
         let (pool, nas, key, calling_station, user) = match question {
-            Question::Sessions { user } => {
-                let count: i64 = self.client.query_one(&self.count, &[user]).await?.get(0);
-                return Ok(Admission::Sessions(count.unsigned_abs()));
+            Question::Sessions { user, alias } => {
+                let row = match alias {
+                    None => self.client.query_one(&self.count, &[user]).await?,
+                    Some(alias) => self.client.query_one(&self.count_loosely, &[user, alias]).await?,
+                };
+                return Ok(Admission::Sessions(row.get::<_, i64>(0).unsigned_abs()));
             }
             Question::Address { pool, nas, key, calling_station, user } => {
                 (pool, nas, key, calling_station, user)

@@ -22,8 +22,7 @@ use crate::process::totp::Totp;
 /// What an account means for one request.
 #[derive(Debug)]
 pub struct Authorization<'a> {
-    /// What a password is compared with, in order: PAP takes the first. Empty: this account has none that counts for
-    /// this request.
+    /// What a password is compared with. Empty: this account has none that counts for this request.
     pub passwords: Passwords<'a>,
     /// The secret of the one-time codes it needs, if it does.
     pub totp: Option<&'a Totp>,
@@ -55,19 +54,28 @@ pub enum Refusal<'a> {
 }
 
 /// An NT hash, stored or made.
-type NtHash<'a> = std::borrow::Cow<'a, zeroize::Zeroizing<[u8; forewarn_wire::mschap::HASH]>>;
+pub type NtHash<'a> = std::borrow::Cow<'a, zeroize::Zeroizing<[u8; forewarn_wire::mschap::HASH]>>;
 
-/// The forms in which one user's password is stored, in the order of the source.
+/// The forms in which one user's password is stored, in the order of the source. Of a directory's user they are
+/// passwords of equal rank (RFC 4519 section 2.41), any of which lets in; elsewhere the first of a kind counts.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Passwords<'a>([Option<&'a Password>; Passwords::MAX]);
+pub struct Passwords<'a> {
+    places: [Option<&'a Password>; Passwords::MAX],
+    any: bool,
+}
 
 impl<'a> Passwords<'a> {
-    /// Forms that count; more are ignored.
-    pub const MAX: usize = 4;
+    /// Passwords that count; more are ignored.
+    pub const MAX: usize = 8;
+
+    /// None yet; `any`: they will be of equal rank.
+    pub fn new(any: bool) -> Self {
+        Self { places: [None; Self::MAX], any }
+    }
 
     /// Adds one. False: there is no room.
     pub fn add(&mut self, password: &'a Password) -> bool {
-        match self.0.iter_mut().find(|place| place.is_none()) {
+        match self.places.iter_mut().find(|place| place.is_none()) {
             Some(place) => {
                 *place = Some(password);
                 true
@@ -78,18 +86,33 @@ impl<'a> Passwords<'a> {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &'a Password> {
-        self.0.iter().copied().flatten()
+        self.places.iter().copied().flatten()
     }
 
-    /// The NT hash that MS-CHAP is verified with: one that is stored, else that of a clear text.
-    pub fn nt_hash(&self) -> Option<NtHash<'a>> {
-        let stored = self.iter().find(|password| password.is_nt_hash());
-        stored.or_else(|| self.iter().find(|password| password.as_nt_hash().is_some()))?.as_nt_hash()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.places[0].is_none()
     }
 
-    /// The one in clear text.
-    pub fn clear_text(&self) -> Option<&'a [u8]> {
-        self.iter().find_map(Password::clear_text)
+    /// What PAP is verified with.
+    pub fn for_pap(&self) -> impl Iterator<Item = &'a Password> {
+        self.iter().take(self.most())
+    }
+
+    /// The NT hashes that MS-CHAP is verified with: those that are stored, else those of clear texts.
+    pub fn nt_hashes(&self) -> impl Iterator<Item = NtHash<'a>> {
+        let stored = self.iter().any(Password::is_nt_hash);
+        let counts = move |password: &&Password| !stored || password.is_nt_hash();
+        self.iter().filter(counts).filter_map(Password::as_nt_hash).take(self.most())
+    }
+
+    /// Those in clear text, which CHAP is verified with.
+    pub fn clear_texts(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.iter().filter_map(Password::clear_text).take(self.most())
+    }
+
+    fn most(&self) -> usize {
+        if self.any { Self::MAX } else { 1 }
     }
 }
 
@@ -182,7 +205,10 @@ pub fn authorize_seen<'a>(
         None => control.limits(asker.now, |hours| hours),
     };
     Authorization {
-        passwords: passwords(room.control.iter().filter_map(|place| account.check_item(*place))),
+        passwords: passwords(
+            room.control.iter().filter_map(|place| account.check_item(*place)),
+            account.has_equal_passwords(),
+        ),
         totp: totp(room.control.iter().filter_map(|place| account.check_item(*place))),
         reply: Reply::Listed { account, room },
         auth_type,
@@ -213,7 +239,7 @@ impl Plan {
         let wire = || room.reply.iter().filter_map(|place| account.reply_item(*place)?.wire.as_ref());
         let in_rejects = wire().filter(|attribute| super::reply::is_for_rejects(attribute));
         Some(Self {
-            passwords: passwords(items()).iter().cloned().collect(),
+            passwords: passwords(items(), account.has_equal_passwords()).iter().cloned().collect(),
             totp: totp(items()).cloned(),
             reply: Template::new(&wire().cloned().collect::<Vec<_>>()),
             rejected: Template::new(&in_rejects.cloned().collect::<Vec<_>>()),
@@ -241,7 +267,7 @@ impl Plan {
     }
 
     fn authorize<'a>(&'a self, account: &'a Account, now: u64) -> Authorization<'a> {
-        let mut passwords = Passwords::default();
+        let mut passwords = Passwords::new(account.has_equal_passwords());
         for password in &self.passwords {
             passwords.add(password);
         }
@@ -313,6 +339,11 @@ impl<Pool, Hours> Control<Pool, Hours> {
 }
 
 impl Account {
+    /// Whether each of its passwords lets in.
+    fn has_equal_passwords(&self) -> bool {
+        self.source == Source::Ldap
+    }
+
     pub(super) fn check_item(&self, place: Ref) -> Option<&Item> {
         self.sections.get(usize::from(place.section))?.check.items.get(usize::from(place.item))
     }
@@ -445,10 +476,11 @@ fn expand_all(account: &Account, asker: &Asker<'_>, room: &mut Room) {
 
 /// In the order of the list. Password-With-Header stands for what it says it is, behind the others, and counts for
 /// nothing when there is one of that form already. Nothing comes behind one that can't match: it counts as the first.
+/// Neither holds of those of equal rank.
 #[allow(clippy::needless_pass_by_value, reason = "an iterator is handed over, also where it is cloned")]
-fn passwords<'a>(items: impl Iterator<Item = &'a Item> + Clone) -> Passwords<'a> {
-    let mut passwords = Passwords::default();
-    let (mut blocked, mut any) = (false, false);
+fn passwords<'a>(items: impl Iterator<Item = &'a Item> + Clone, any: bool) -> Passwords<'a> {
+    let mut passwords = Passwords::new(any);
+    let (mut blocked, mut is_first) = (false, true);
     for late in [false, true] {
         for item in items.clone() {
             let Meaning::Password { password, with_header } = &item.meaning else { continue };
@@ -456,13 +488,14 @@ fn passwords<'a>(items: impl Iterator<Item = &'a Item> + Clone) -> Passwords<'a>
                 continue;
             }
             match password {
-                None => blocked |= !any,
-                Some(password) if late && passwords.iter().any(|there| there.form() == password.form()) => {}
+                None => blocked |= is_first && !any,
+                Some(password)
+                    if late && !any && passwords.iter().any(|there| there.form() == password.form()) => {}
                 Some(password) => {
                     passwords.add(password);
                 }
             }
-            any = true;
+            is_first = false;
         }
     }
     if blocked { Passwords::default() } else { passwords }

@@ -22,7 +22,7 @@ mod witness;
 use std::sync::Arc;
 
 pub use account::Account;
-pub use authorize::{Authorization, Passwords, Refusal, Room, authorize, authorize_seen};
+pub use authorize::{Authorization, NtHash, Passwords, Refusal, Room, authorize, authorize_seen};
 pub use item::{Asker, AuthType, Item};
 pub use operator::Operator;
 pub use reply::Reply;

@@ -25,6 +25,8 @@ pub(super) fn ldap(root: &Table<'_>, dictionary: &Dictionary) -> Option<Ldap> {
     let scopes = [("subtree", Scope::Subtree), ("one", Scope::One)];
     let scope = table.choice("scope", &scopes, &[]).or(Scope::Subtree);
     let user_filter = table.field("user_filter", |value| filter(value, &[USER])).or(format!("(uid={USER})"));
+    let name_attribute = table.text("name_attribute").optional();
+    let name_attribute = name_attribute.or_else(|| login_attribute(&table, &user_filter));
     let kinds = [("auto", Verify::Auto), ("bind", Verify::Bind), ("password", Verify::Password)];
     let verify = table.choice("verify", &kinds, &[]).or(Verify::Auto);
     let password_attribute = table.text("password_attribute").or("userPassword".to_owned());
@@ -50,6 +52,7 @@ pub(super) fn ldap(root: &Table<'_>, dictionary: &Dictionary) -> Option<Ldap> {
         base: base?,
         scope,
         user_filter,
+        name_attribute,
         verify,
         password_attribute,
         nt_attribute,
@@ -108,6 +111,22 @@ fn filter(value: &Value<'_>, places: &[&str]) -> Result<String, Wrong> {
         ));
     }
     Ok(text.to_owned())
+}
+
+/// The attribute that the whole User-Name is compared with, the first of them.
+fn login_attribute(table: &Table<'_>, filter: &str) -> Option<String> {
+    let simple = format!("={USER})");
+    let found = filter.match_indices(&simple).find_map(|(end, _)| {
+        let name = &filter[filter[..end].rfind('(')? + 1..end];
+        let is_name = |octet: u8| octet.is_ascii_alphanumeric() || b"-.;".contains(&octet);
+        (!name.is_empty() && name.bytes().all(is_name)).then(|| name.to_owned())
+    });
+    if found.is_none() {
+        let what =
+            "the filter doesn't say which attribute is the user's name, so users are known by their DN";
+        table.warning("user_filter", Wrong::new(what, "add name_attribute = \"uid\""));
+    }
+    found
 }
 
 fn groups(table: Table<'_>, base: Option<&str>) -> Option<Groups> {

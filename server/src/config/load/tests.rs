@@ -325,6 +325,24 @@ fn auto_cannot_learn_about_a_network() {
 }
 
 #[test]
+fn a_directorys_users_are_known_by_the_attribute_they_log_in_with() {
+    let with = |more: &str| {
+        let text = format!("{EXAMPLE}\n[ldap]\nservers = [\"ldaps://ldap\"]\nbase = \"dc=example\"\n{more}");
+        let Loaded { config, warnings } = loaded(&text).unwrap();
+        (config.ldap.unwrap().name_attribute, shown(&warnings).join(" "))
+    };
+    for (filter, attribute) in [
+        ("", "uid"),
+        ("user_filter = \"(&(objectClass=person)(|(mail={user})(cn={user})))\"", "mail"),
+        ("user_filter = \"(userPrincipalName={user}@corp)\"\nname_attribute = \"cn\"", "cn"),
+    ] {
+        assert_eq!(with(filter), (Some(attribute.to_owned()), String::new()), "{filter}");
+    }
+    let (attribute, warnings) = with("user_filter = \"(userPrincipalName={user}@corp)\"");
+    assert!(attribute.is_none() && warnings.contains("add name_attribute"), "{warnings}");
+}
+
+#[test]
 fn a_short_secret_is_a_warning() {
     let Loaded { warnings, .. } = loaded(&with("testing123testing123", "testing123")).unwrap();
     assert!(shown(&warnings)[0].contains("warning: a secret of 10 octets"), "{warnings}");

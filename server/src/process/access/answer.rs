@@ -10,7 +10,7 @@ use forewarn_wire::{Attributes, Code, Packet, VendorFormat, WriteError, Writer, 
 use rand_core::Rng;
 use zeroize::Zeroizing;
 
-use super::credentials::{Credentials, Microsoft};
+use super::credentials::{Credentials, Microsoft, fitting_hash};
 use crate::process::core::{Case, Desk, Turn};
 use crate::process::outcome::Cause;
 use crate::process::reply::{Hiding, write_all};
@@ -196,8 +196,8 @@ fn write_proof(
     credentials: Option<&Credentials<'_>>,
 ) -> Result<(), WriteError> {
     let Some(Credentials::MsChap(answer)) = credentials else { return Ok(()) };
-    let passwords = &authorization.passwords;
-    let Some(hash) = passwords.nt_hash() else { return Ok(()) };
+    let name = hiding.request.find(number::USER_NAME).unwrap_or_default();
+    let Some(hash) = fitting_hash(answer, &authorization.passwords, name) else { return Ok(()) };
     let hash_of_hash = mschap::hash_of_hash(&hash);
     match answer {
         Answer::Version1 { .. } => {
@@ -212,7 +212,6 @@ fn write_proof(
             writer.vendor(MICROSOFT, VendorFormat::STANDARD, attribute::MPPE_KEYS, hidden)?;
         }
         Answer::Version2 { identifier, challenge, peer, response } => {
-            let name = hiding.request.find(number::USER_NAME).unwrap_or_default();
             let challenge = mschap::challenge_hash(peer, challenge, mschap::bare_name(name));
             let proof = mschap::authenticator_response(&hash_of_hash, response, &challenge);
             let mut success = [*identifier; 1 + mschap::AUTHENTICATOR_RESPONSE];

@@ -6,7 +6,7 @@ use forewarn_wire::mschap::{self, Answer, MICROSOFT, attribute};
 use forewarn_wire::{Attribute, Packet, RadiusKey, VendorFormat, number};
 
 use crate::process::outcome::Cause;
-use crate::users::{AuthType, Passwords};
+use crate::users::{AuthType, NtHash, Passwords};
 
 /// One of the methods, with what it takes.
 pub(super) enum Credentials<'a> {
@@ -95,29 +95,45 @@ impl<'a> Credentials<'a> {
         }
     }
 
-    /// Whether they fit one of the stored passwords; PAP's, that the one first stored is quick to verify. `name` is
-    /// User-Name.
+    /// Whether they fit one of the stored passwords; PAP's, one of those that are quick to verify. `name` is User-Name.
     pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
-        let first = passwords.iter().next().ok_or(Cause::NoPassword)?;
+        if passwords.is_empty() {
+            return Err(Cause::NoPassword);
+        }
         match self {
-            Credentials::Pap(given) => Ok(first.matches(given)),
+            Credentials::Pap(given) => {
+                Ok(passwords.for_pap().any(|password| !password.is_slow() && password.matches(given)))
+            }
             Credentials::Chap { identifier, response, challenge } => {
-                let text = passwords.clear_text().ok_or(Cause::ChapNeedsClearText)?;
-                Ok(chap_matches(*identifier, text, challenge, response))
+                let mut texts = passwords.clear_texts().peekable();
+                texts.peek().ok_or(Cause::ChapNeedsClearText)?;
+                Ok(texts.any(|text| chap_matches(*identifier, text, challenge, response)))
             }
             Credentials::MsChap(answer) => {
-                let hash = passwords.nt_hash().ok_or(Cause::MsChapNeedsNtHash)?;
-                match answer {
-                    Answer::Version1 { response: None, .. } => Err(Cause::LanManagerOnly),
-                    Answer::Version1 { challenge, response: Some(response), .. } => {
-                        Ok(mschap::response_matches(challenge, &hash, response))
-                    }
-                    Answer::Version2 { challenge, peer, response, .. } => {
-                        let challenge = mschap::challenge_hash(peer, challenge, mschap::bare_name(name));
-                        Ok(mschap::response_matches(&challenge, &hash, response))
-                    }
+                passwords.nt_hashes().next().ok_or(Cause::MsChapNeedsNtHash)?;
+                if let Answer::Version1 { response: None, .. } = answer {
+                    return Err(Cause::LanManagerOnly);
                 }
+                Ok(fitting_hash(answer, passwords, name).is_some())
             }
+        }
+    }
+}
+
+/// The NT hash that an answer was made with.
+pub(super) fn fitting_hash<'a>(
+    answer: &Answer<'_>,
+    passwords: &Passwords<'a>,
+    name: &[u8],
+) -> Option<NtHash<'a>> {
+    match answer {
+        Answer::Version1 { challenge, response, .. } => {
+            let response = (*response)?;
+            passwords.nt_hashes().find(|hash| mschap::response_matches(challenge, hash, response))
+        }
+        Answer::Version2 { challenge, peer, response, .. } => {
+            let challenge = mschap::challenge_hash(peer, challenge, mschap::bare_name(name));
+            passwords.nt_hashes().find(|hash| mschap::response_matches(&challenge, hash, response))
         }
     }
 }

@@ -26,6 +26,7 @@ use crate::users::{
 
 use credentials::Credentials;
 use factor::Proof;
+use verify::Next;
 
 /// What was found out about an Access-Request so far. Each step takes its answer from here, or asks for it and leaves
 /// the request to wait; the answer brings it back to [`Desk::proceed`], from the beginning.
@@ -33,8 +34,10 @@ use factor::Proof;
 pub(super) struct Progress {
     /// What the sources besides the configuration know of the name.
     pub(super) account: Option<Lookup>,
-    /// Whether the password is right.
+    /// Whether the password is right; false: it is none of those that were `tried`.
     pub(super) password: Option<bool>,
+    /// So many passwords that are slow to verify were tried, and then the bind.
+    pub(super) tried: u8,
     /// Whether a second factor is proven.
     pub(super) factor: bool,
     /// How many sessions the user has open.
@@ -47,6 +50,11 @@ impl Progress {
     /// Whether nothing is known yet.
     fn is_beginning(&self) -> bool {
         self.account.is_none() && self.password.is_none()
+    }
+
+    /// Whether nothing of the credentials was looked at yet.
+    fn is_unproven(&self) -> bool {
+        self.password.is_none() && self.tried == 0
     }
 }
 
@@ -96,8 +104,7 @@ impl Desk {
         };
         let method = credentials.as_ref().map_or("none", Credentials::method);
         self.trail.method = method;
-        let pair = self.pair(case, name);
-        if progress.is_beginning() && self.is_held(tables, case, pair) {
+        if progress.is_beginning() && self.is_held(tables, case, name) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
         let elsewhere;
@@ -111,13 +118,18 @@ impl Desk {
                 }
                 Some(Lookup::Unknown) => {
                     self.tell_unknown(name);
-                    self.count_failure(tables, case, pair);
+                    self.count_failure(tables, case, name);
                     return self.reject(client, case, Cause::UnknownUser, out);
                 }
                 Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
                 None => return self.ask_sources(tables, case, name, progress),
             },
         };
+        // However it was spelled: a directory knows one user by many names.
+        let user = account.name.as_bytes();
+        if user != name && progress.is_unproven() && self.is_held(tables, case, user) {
+            return self.reject(client, case, Cause::TooManyFailures, out);
+        }
         let asker = Asker {
             request: case.request,
             password: credentials.as_ref().and_then(Credentials::given_password),
@@ -149,28 +161,25 @@ impl Desk {
             Ok(proof) => proof,
             Err(cause) => {
                 if cause.is_failure() {
-                    self.count_failure(tables, case, pair);
+                    self.count_failure(tables, case, user);
                 }
                 return self.reject_as(client, case, cause, &authorization, out);
             }
         };
         let right = match (&proof.credentials, progress.password) {
-            (_, Some(right)) => right,
-            (Credentials::Pap(given), None) => match (authorization.passwords.iter().next(), &account.bind) {
-                (None, None) => {
-                    return self.reject_as(client, case, Cause::NoPassword, &authorization, out);
-                }
-                (None, Some(dn)) => return self.bind_elsewhere(tables, case, dn, given, progress),
-                (Some(password), _) if password.is_slow() => {
-                    let digest = self.shared.verifier().digest(name, password, given);
-                    if self.shared.verifier().knows(&digest, case.arrived, tables.limits().verified) {
-                        true
-                    } else {
-                        return self.verify_elsewhere(tables, case, (digest, password, given), progress);
+            (Credentials::Pap(given), verdict) if verdict != Some(true) => {
+                match self.next_proof(tables, case, account, &authorization.passwords, given, &mut progress) {
+                    Next::Known(right) => right,
+                    Next::NoPassword => {
+                        return self.reject_as(client, case, Cause::NoPassword, &authorization, out);
                     }
+                    Next::Hash(attempt) => {
+                        return self.verify_elsewhere(tables, case, user, attempt, progress);
+                    }
+                    Next::Bind(dn) => return self.bind_elsewhere(tables, case, dn, given, progress),
                 }
-                (Some(password), _) => password.matches(given),
-            },
+            }
+            (_, Some(right)) => right,
             (credentials, None) => match credentials.fit(&authorization.passwords, name) {
                 Ok(fit) => fit,
                 Err(cause) => return self.reject_as(client, case, cause, &authorization, out),
@@ -178,11 +187,11 @@ impl Desk {
         };
         self.tell_password(right);
         if !right {
-            self.count_failure(tables, case, pair);
+            self.count_failure(tables, case, user);
             return self.reject_as(client, case, Cause::WrongPassword, &authorization, out);
         }
-        if !self.use_code(name, &mut proof, &mut progress) {
-            self.count_failure(tables, case, pair);
+        if !self.use_code(user, &mut proof, &mut progress) {
+            self.count_failure(tables, case, user);
             return self.reject_as(client, case, Cause::WrongCode, &authorization, out);
         }
         progress.password = Some(true);
@@ -221,7 +230,7 @@ impl Desk {
         let policies = tables.policies();
         let counts = authorization.simultaneous_use.is_some() || policies.looks_at_sessions();
         if counts && progress.sessions.is_none() {
-            return self.count_sessions(tables, case, progress);
+            return self.count_sessions(tables, case, account, progress);
         }
         // Who can't be counted is let in.
         let sessions = match progress.sessions {
@@ -278,7 +287,7 @@ impl Desk {
             }
             (_, Some(_)) => return Turn::Silence(Cause::PoolAway),
         };
-        self.succeed(tables, case);
+        self.succeed(tables, case, account.name.as_bytes());
         self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), address, out)
     }
 }

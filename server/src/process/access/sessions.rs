@@ -13,6 +13,7 @@ use crate::process::tables::Tables;
 use crate::store::accounting::pools::{holder_key, holder_nas};
 use crate::store::accounting::{Record, text};
 use crate::store::admission::{Admission, Question};
+use crate::users::{Account, Source};
 
 impl Progress {
     /// With what accounting's tables say.
@@ -25,15 +26,17 @@ impl Progress {
 }
 
 impl Desk {
-    /// Simultaneous-Use: how many sessions has this user?
+    /// Simultaneous-Use: how many sessions has this user? A directory's users are counted however they were spelled.
     pub(super) fn count_sessions(
         &mut self,
         tables: &Arc<Tables>,
         case: Case<'_>,
+        account: &Account,
         progress: Progress,
     ) -> Turn {
         let user = text::user_name(case.request.find(number::USER_NAME).unwrap_or_default());
-        self.ask_accounting(tables, case, Question::Sessions { user }, progress)
+        let alias = (account.source == Source::Ldap).then(|| text::user_name(account.name.as_bytes()));
+        self.ask_accounting(tables, case, Question::Sessions { user, alias }, progress)
     }
 
     /// Pool-Name: an address, please.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use forewarn_shell::log::quoted;
-use forewarn_wire::number;
 use zeroize::Zeroizing;
 
 use super::Progress;
@@ -15,13 +14,69 @@ use crate::process::outcome::Cause;
 use crate::process::password::Password;
 use crate::process::tables::Tables;
 use crate::process::verifier::{Attempt, Digest, Refusal, Waiter};
+use crate::users::{Account, Passwords};
+
+/// In the place of how many hashes were tried: the directory was asked, too.
+const BOUND: u8 = u8::MAX;
+
+/// What shows next whether a password is right.
+pub(super) enum Next<'a> {
+    /// Nothing: it is known.
+    Known(bool),
+    /// Nothing: there is none it could be compared with.
+    NoPassword,
+    /// A slow hash.
+    Hash((Digest, &'a Password, &'a [u8])),
+    /// A bind as this entry.
+    Bind(&'a Arc<str>),
+}
 
 impl Desk {
+    /// What is quick comes first, then one slow hash after the other, each once. A directory is asked last, where it
+    /// keeps a password to itself: a bind that fails may count there.
+    pub(super) fn next_proof<'a>(
+        &self,
+        tables: &Tables,
+        case: Case<'_>,
+        account: &'a Account,
+        passwords: &Passwords<'a>,
+        given: &'a [u8],
+        progress: &mut Progress,
+    ) -> Next<'a> {
+        if passwords.is_empty() && account.bind.is_none() {
+            return Next::NoPassword;
+        }
+        if progress.tried == 0
+            && passwords.for_pap().any(|password| !password.is_slow() && password.matches(given))
+        {
+            return Next::Known(true);
+        }
+        let (verifier, keep) = (self.shared.verifier(), tables.limits().verified);
+        let digest = |password: &Password| verifier.digest(account.name.as_bytes(), password, given);
+        let slow = || passwords.for_pap().filter(|password| password.is_slow());
+        if progress.tried == 0 && slow().any(|password| verifier.knows(&digest(password), case.arrived, keep))
+        {
+            return Next::Known(true);
+        }
+        if let Some(password) = slow().nth(progress.tried.into()) {
+            progress.tried += 1;
+            return Next::Hash((digest(password), password, given));
+        }
+        match &account.bind {
+            Some(dn) if progress.tried < BOUND => {
+                progress.tried = BOUND;
+                Next::Bind(dn)
+            }
+            _ => Next::Known(false),
+        }
+    }
+
     /// A slow hash: on the pool, or with whoever asks the same.
     pub(super) fn verify_elsewhere(
         &mut self,
         tables: &Arc<Tables>,
         case: Case<'_>,
+        user: &[u8],
         (digest, stored, given): (Digest, &Password, &[u8]),
         progress: Progress,
     ) -> Turn {
@@ -30,7 +85,6 @@ impl Desk {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
-        let user = case.request.find(number::USER_NAME).unwrap_or_default();
         let given = Zeroizing::new(given.to_vec());
         let attempt = Attempt { digest, user: user.into(), stored: stored.clone(), given };
         let waiter = Waiter { promise, taken_up };
@@ -74,24 +128,18 @@ impl Desk {
         Turn::Waits
     }
 
-    /// Who is counted when this request fails.
-    pub(super) fn pair(&self, case: Case<'_>, name: &[u8]) -> Pair {
-        self.shared.failures().pair(name, case.route.to.ip().to_canonical())
-    }
-
-    /// Whether nothing of this request is looked at.
-    pub(super) fn is_held(&self, tables: &Tables, case: Case<'_>, pair: Pair) -> bool {
-        self.shared.failures().is_held(pair, case.arrived, tables.limits())
+    /// Whether nothing of this user's request is looked at.
+    pub(super) fn is_held(&self, tables: &Tables, case: Case<'_>, user: &[u8]) -> bool {
+        self.shared.failures().is_held(self.pair(case, user), case.arrived, tables.limits())
     }
 
     /// Counts a failure of the user at this address, and says so when it is one too many.
-    pub(super) fn count_failure(&self, tables: &Tables, case: Case<'_>, pair: Pair) {
+    pub(super) fn count_failure(&self, tables: &Tables, case: Case<'_>, user: &[u8]) {
         let client = tables.client(case.client);
         let limits = tables.limits();
-        if !self.shared.failures().fail(pair, case.arrived, limits) {
+        if !self.shared.failures().fail(self.pair(case, user), case.arrived, limits) {
             return;
         }
-        let user = case.request.find(number::USER_NAME).unwrap_or_default();
         let address = case.route.to.ip().to_canonical();
         let until = case.arrived + limits.hold;
         let hold = Hold { user: user.into(), address, failures: limits.failures, until };
@@ -108,10 +156,14 @@ impl Desk {
     }
 
     /// The user is let in: earlier failures at this address don't count any more.
-    pub(super) fn succeed(&self, tables: &Tables, case: Case<'_>) {
+    pub(super) fn succeed(&self, tables: &Tables, case: Case<'_>, user: &[u8]) {
         if tables.limits().failures > 0 {
-            let name = case.request.find(number::USER_NAME).unwrap_or_default();
-            self.shared.failures().succeed(self.pair(case, name));
+            self.shared.failures().succeed(self.pair(case, user));
         }
+    }
+
+    /// Who is counted when this request fails.
+    fn pair(&self, case: Case<'_>, user: &[u8]) -> Pair {
+        self.shared.failures().pair(user, case.route.to.ip().to_canonical())
     }
 }

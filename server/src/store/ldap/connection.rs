@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forewarn_proto::time::Instant;
 use forewarn_shell::clock;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, SearchResult};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, Scope, SearchResult};
 use rustls::ClientConfig;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::timeout;
@@ -19,6 +19,8 @@ use crate::config::ldap::Ldap as Config;
 /// After a failure to connect to any server, the next try is at least this much later; what comes in between fails at
 /// once, so that a directory that is away costs no request its time-out.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// A connection for binds that has been idle for so long is asked something harmless first.
+const DOUBT_AFTER: Duration = Duration::from_secs(5);
 /// One line about a directory that is away, at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(60);
 
@@ -236,7 +238,8 @@ impl Searchers {
 #[derive(Debug)]
 pub(super) struct Binders {
     servers: Arc<Servers>,
-    idle: Mutex<Vec<Open>>,
+    /// The latest used is the last, with the time from which on it is doubted.
+    idle: Mutex<Vec<(Open, Instant)>>,
     room: Semaphore,
 }
 
@@ -249,22 +252,38 @@ impl Binders {
         let wait = self.servers.timeout;
         let room = timeout(wait, self.room.acquire()).await;
         let Ok(Ok(_room)) = room else { return Err(Away::new("all connections for binds are busy")) };
+        let mut ldap = match self.idle().await {
+            Some(ldap) => ldap,
+            None => self.servers.connect().await?,
+        };
+        // Once: whether a bind without an answer was counted against the user nobody knows.
+        let result = ldap.with_timeout(wait).simple_bind(dn, password).await?;
+        self.idle.lock().await.push((Open(ldap), clock::now() + DOUBT_AFTER));
+        Ok(result)
+    }
+
+    /// A connection from before that is still alive.
+    async fn idle(&self) -> Option<Ldap> {
         loop {
-            let idle = self.idle.lock().await.pop();
-            let was_idle = idle.is_some();
-            let mut ldap = match idle {
-                Some(Open(ldap)) => ldap,
-                None => self.servers.connect().await?,
-            };
-            match ldap.with_timeout(wait).simple_bind(dn, password).await {
-                Ok(result) => {
-                    self.idle.lock().await.push(Open(ldap));
-                    return Ok(result);
-                }
-                // Closed by the directory while it was idle, most likely.
-                Err(_) if was_idle => {}
-                Err(error) => return Err(error.into()),
+            let (Open(mut ldap), doubted_from) = self.idle.lock().await.pop()?;
+            if ldap.is_closed() {
+                continue;
             }
+            if clock::now() < doubted_from {
+                return Some(ldap);
+            }
+            // Whatever it says; the directory may have closed it, or somebody in between has forgotten it.
+            let asked = ldap.with_timeout(self.servers.timeout).search(
+                "",
+                Scope::Base,
+                "(objectClass=*)",
+                vec!["1.1"],
+            );
+            if asked.await.is_ok() {
+                return Some(ldap);
+            }
+            // The others have been idle for longer.
+            self.idle.lock().await.clear();
         }
     }
 }

@@ -7,10 +7,12 @@ use ldap3::SearchEntry;
 
 use crate::config::ldap::{Ldap as Config, Verify};
 use crate::process::password::Password;
+use crate::users::Passwords;
 
 /// What the directory knows of a user.
 pub struct Found {
-    /// The User-Name it was found by.
+    /// What the directory calls the user, however the User-Name was spelled: the entry's value of the login attribute, or
+    /// its distinguished name where that has none that can be read.
     pub name: String,
     /// The entry's distinguished name.
     pub dn: String,
@@ -20,8 +22,10 @@ pub struct Found {
     pub reply: Vec<(String, String)>,
     /// Groups, by name.
     pub groups: Vec<String>,
-    /// Whether a bind shows if a password is right.
+    /// Whether a bind shows if a password is right that none of `passwords` is.
     pub binds: bool,
+    /// Values of the password attribute that don't count: there are too many.
+    pub left_out: usize,
 }
 
 impl fmt::Debug for Found {
@@ -35,31 +39,37 @@ pub(super) fn wanted(config: &Config) -> Vec<String> {
     let password = (config.verify != Verify::Bind).then_some(&config.password_attribute);
     let nt = config.nt_attribute.as_ref().filter(|_| config.verify != Verify::Bind);
     let reply = config.reply.iter().map(|(_, attribute)| attribute);
-    let wanted: Vec<_> =
-        password.into_iter().chain(nt).chain(&config.member_of).chain(reply).cloned().collect();
+    let named = config.name_attribute.iter().chain(password).chain(nt).chain(&config.member_of);
+    let wanted: Vec<_> = named.chain(reply).cloned().collect();
     // RFC 4511 section 4.5.1.8: an empty list would be all of them.
     if wanted.is_empty() { vec!["1.1".to_owned()] } else { wanted }
 }
 
 impl Found {
-    pub(super) fn read(name: &str, entry: SearchEntry, config: &Config) -> Self {
+    pub(super) fn read(entry: SearchEntry, config: &Config) -> Self {
         let mut found = Self {
-            name: name.to_owned(),
+            name: own_name(&entry, config.name_attribute.as_deref()).unwrap_or(&entry.dn).to_owned(),
             dn: String::new(),
             passwords: Vec::new(),
             reply: Vec::new(),
             groups: Vec::new(),
             binds: false,
+            left_out: 0,
         };
+        let mut is_kept_elsewhere = false;
         if config.verify != Verify::Bind {
-            // `{SASL}alice@EXAMPLE.ORG` says who knows the password: whoever knows that text knows nothing.
-            let readable = |value: &Vec<u8>| !Password::has_foreign_scheme(value);
-            for value in octets(&entry, &config.password_attribute).into_iter().filter(readable) {
-                found.passwords.push(("Password-With-Header", Secret::new(value)));
-            }
             for value in config.nt_attribute.iter().flat_map(|attribute| octets(&entry, attribute)) {
                 found.passwords.push(("NT-Password", Secret::new(value)));
             }
+            for value in octets(&entry, &config.password_attribute) {
+                // `{SASL}alice@EXAMPLE.ORG` says who knows the password: whoever knows that text knows nothing.
+                match Password::has_foreign_scheme(&value) {
+                    true => is_kept_elsewhere = true,
+                    false => found.passwords.push(("Password-With-Header", Secret::new(value))),
+                }
+            }
+            found.left_out = found.passwords.len().saturating_sub(Passwords::MAX);
+            found.passwords.truncate(Passwords::MAX);
         }
         for (attribute, source) in &config.reply {
             let values = texts(&entry, source);
@@ -71,7 +81,7 @@ impl Found {
         found.dn = entry.dn;
         found.binds = match config.verify {
             Verify::Bind => true,
-            Verify::Auto => found.passwords.is_empty(),
+            Verify::Auto => found.passwords.is_empty() || is_kept_elsewhere,
             Verify::Password => false,
         };
         found
@@ -84,6 +94,17 @@ impl Found {
         self.groups.sort_unstable();
         self.groups.dedup();
     }
+}
+
+/// The value by which the entry is known, always the same one: that in its DN, else the first in the alphabet.
+pub(super) fn own_name<'e>(entry: &'e SearchEntry, attribute: Option<&str>) -> Option<&'e str> {
+    let attribute = attribute?;
+    let names_it = |value: &&str| {
+        let named = format!("{attribute}={}", ldap3::dn_escape(*value));
+        let (start, rest) = entry.dn.split_at_checked(named.len()).unwrap_or(("", "+"));
+        start.eq_ignore_ascii_case(&named) && (rest.is_empty() || rest.starts_with([',', '+']))
+    };
+    texts(entry, attribute).find(names_it).or_else(|| texts(entry, attribute).min())
 }
 
 /// Attribute names don't tell upper from lower case (RFC 4512 section 2.5).

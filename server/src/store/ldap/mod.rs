@@ -50,6 +50,8 @@ pub struct Counters {
     pub away: AtomicU64,
     /// Names that more than one entry has.
     pub ambiguous: AtomicU64,
+    /// Passwords of entries that have more than count.
+    pub passwords_left_out: AtomicU64,
 }
 
 impl Directory {
@@ -160,9 +162,11 @@ impl Directory {
                 return Ok(None);
             }
         };
-        let mut found = Found::read(name, entry, &self.config);
+        let mut found = Found::read(entry, &self.config);
+        self.counters.passwords_left_out.fetch_add(found.left_out as u64, Relaxed);
         if let Some(groups) = &self.config.groups {
-            let filter = groups.filter.replace("{user}", &ldap3::ldap_escape(name));
+            // Of several spellings, `memberUid` knows one.
+            let filter = groups.filter.replace("{user}", &ldap3::ldap_escape(found.name.as_str()));
             let filter = filter.replace("{dn}", &ldap3::ldap_escape(found.dn.as_str()));
             let entries = self.entries(&groups.base, filter, vec![groups.name.clone()], GROUPS_MAX).await?;
             found.add_groups(entries, &groups.name);

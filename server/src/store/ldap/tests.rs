@@ -1,5 +1,8 @@
 //! Against an LDAP directory of its own: see `tests/`. Here: what needs none.
 
+use ldap3::SearchEntry;
+
+use super::entry::own_name;
 use crate::process::password::Password;
 
 #[test]
@@ -11,4 +14,25 @@ fn a_scheme_that_is_not_known_is_no_password() {
     for own in [&b"wonderland"[..], b"{SSHA}AAAA", b"{clear}wonderland", b"", b"{", b"}", b"{ a }", b"{}x"] {
         assert!(!Password::has_foreign_scheme(own), "{own:?}");
     }
+}
+
+#[test]
+fn an_entry_has_one_name_however_many_values() {
+    let named = |dn: &str, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        let entry = SearchEntry {
+            dn: dn.to_owned(),
+            attrs: [("UID".to_owned(), values)].into(),
+            bin_attrs: std::collections::HashMap::new(),
+        };
+        own_name(&entry, Some("uid")).map(str::to_owned)
+    };
+    let of = |name: &str| Some(name.to_owned());
+    assert_eq!(named("uid=twin,ou=people", &["other", "twin"]), of("twin"));
+    assert_eq!(named("UID=twin+cn=T,ou=people", &["other", "twin"]), of("twin"));
+    assert_eq!(named("uid=a\\2Cb,ou=people", &["a", "a,b"]), of("a,b"));
+    assert_eq!(named("uid=twins,ou=people", &["twin", "b"]), of("b"));
+    assert_eq!(named("cn=twin,ou=people", &["b", "a"]), of("a"));
+    assert_eq!(named("uid=\u{e9}", &["\u{e9}"]), of("\u{e9}"));
+    assert_eq!(named("cn=twin,ou=people", &[]), None);
 }

@@ -77,7 +77,7 @@ fn a_stored_nt_hash_comes_before_a_clear_text() {
     let other = "0x8846F7EAEE8FB117AD06BDD830B7586C";
     let account = account(&[PASSWORD, ("NT-Password", ":=", other)], &[], &[]);
     Request::new(&[]).weigh(&account, |found| {
-        let hash = found.passwords.nt_hash().expect("there are two");
+        let hash = found.passwords.nt_hashes().next().expect("there are two");
         assert_eq!(hash[..2], [0x88, 0x46]);
     });
 }
