@@ -12,8 +12,8 @@ pub enum ApplyError {
     InDoubt {
         /// What happened.
         what: String,
-        /// The number of the transaction.
-        transaction: i64,
+        /// The number of the transaction that tells; `None`: there is no such one, and they have to be written again.
+        transaction: Option<i64>,
     },
     /// The database refuses what one of the records says.
     #[error("{0}")]

@@ -109,7 +109,7 @@ pub fn holder_key(record: &Record) -> &str {
 
 impl<'r> Following<'r> {
     /// The last word of a batch about each NAS and key.
-    pub fn of(records: &'r [Record]) -> Self {
+    pub fn of(records: impl IntoIterator<Item = &'r Record>) -> Self {
         let mut closed = HashSet::new();
         let mut last: HashMap<(String, &str), &'r Record> = HashMap::new();
         for record in records {
@@ -180,11 +180,11 @@ impl Leases {
     ///
     /// # Errors
     /// The database's.
-    pub async fn follow(&self, client: &Client, records: &[Record]) -> Result<(), SqlError> {
+    pub async fn follow(&self, client: &Client, records: &[&Record]) -> Result<(), SqlError> {
         if !self.in_use(client).await? {
             return Ok(());
         }
-        let Following { closed, kept, freed } = Following::of(records);
+        let Following { closed, kept, freed } = Following::of(records.iter().copied());
         if !closed.is_empty() {
             client.execute(&self.close, &[&closed]).await?;
         }
@@ -205,7 +205,11 @@ impl Leases {
         Ok(())
     }
 
-    async fn in_use(&self, client: &Client) -> Result<bool, SqlError> {
+    /// Whether any pool has an address: looked at now and then, until one has.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn in_use(&self, client: &Client) -> Result<bool, SqlError> {
         let look_at = *self.look_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let Some(look_at) = look_at else { return Ok(true) };
         let now = clock::now();

@@ -12,6 +12,7 @@ use super::text;
 
 /// What FreeRADIUS's `insert_acct_class` puts in front of the 32 digits of its Class.
 const CLASS_PREFIX: &[u8] = b"ai:";
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Acct-Status-Type (RFC 2866 section 5.1), as far as it concerns sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -280,10 +281,11 @@ fn unique_id(request: &Packet<'_>, nas: &Nas) -> String {
         }
     }
     // FreeRADIUS's `md5` passes over white space in front.
-    Md5::digest(line.trim_ascii_start()).iter().fold(String::with_capacity(32), |mut id, octet| {
-        let _ = write!(id, "{octet:02x}");
-        id
-    })
+    let mut digits = [0; 32];
+    for (pair, octet) in digits.chunks_exact_mut(2).zip(Md5::digest(line.trim_ascii_start())) {
+        pair.copy_from_slice(&[DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]);
+    }
+    digits.iter().copied().map(char::from).collect()
 }
 
 /// The 32 digits of `ai:0123..`.

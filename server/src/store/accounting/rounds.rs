@@ -22,7 +22,7 @@ pub struct Round<'r> {
 }
 
 /// The rounds of a batch, in their order.
-pub fn rounds(records: &[Record]) -> Vec<Round<'_>> {
+pub fn rounds<'r>(records: impl ExactSizeIterator<Item = &'r Record>) -> Vec<Round<'r>> {
     let mut rounds: Vec<Round<'_>> = Vec::new();
     // The first round that a record may join, and each session's last round.
     let mut first = 0;

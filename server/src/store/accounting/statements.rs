@@ -77,10 +77,10 @@ const INSERT: &str =
         connectinfo_start, connectinfo_stop, acctinputoctets, acctoutputoctets, calledstationid,
         callingstationid, acctterminatecause, servicetype, framedprotocol, framedipaddress,
         framedipv6address, framedipv6prefix, framedinterfaceid, delegatedipv6prefix{class column})
-    SELECT session_id, unique_id, user_name, {nothing}, {inet:nas}, {optional:port},
-        port_type, {time:started}, {time:updated}, {time:stopped}, secs, authentic,
-        info_start, info_stop, input, output, called,
-        calling, cause, service, protocol, {optional inet:address},
+    SELECT session_id, unique_id, {text:user_name}, {nothing}, {inet:nas}, {optional:port},
+        {text:port_type}, {time:started}, {time:updated}, {time:stopped}, secs, {text:authentic},
+        info_start, info_stop, input, output, {text:called},
+        {text:calling}, cause, {text:service}, {text:protocol}, {optional inet:address},
         {optional inet:address6}, {optional inet:prefix6}, {optional:interface},
         {optional inet:delegated6}{class}
     FROM {given}
@@ -111,7 +111,7 @@ const INTERIM: &str = "UPDATE radacct SET
 /// The session is over, or was over and the Stop comes again.
 const STOP: &str = "UPDATE radacct SET
         acctstoptime = {time:at}, acctsessiontime = {length}, acctinputoctets = input,
-        acctoutputoctets = output, acctterminatecause = cause, connectinfo_stop = info{stop too}
+        acctoutputoctets = output, acctterminatecause = {text:cause}, connectinfo_stop = {text:info}{stop too}
     FROM {given}
     WHERE acctuniqueid = unique_id";
 
@@ -173,6 +173,7 @@ impl Dialect {
         if let Some((kind, name)) = marker.split_once(':') {
             return match (self, kind) {
                 (PostgreSql, "time") => format!("to_timestamp({name})"),
+                (PostgreSql, "text") => format!("COALESCE({name}, '')"),
                 (PostgreSql, "inet") => format!("{name}::inet"),
                 (PostgreSql, "optional") => format!("NULLIF({name}, '')"),
                 (PostgreSql, "optional inet") => format!("NULLIF({name}, '')::inet"),
@@ -194,7 +195,7 @@ impl Dialect {
                 format!("(SELECT {}) AS given", names.join(", "))
             }
             (_, "class column") if class => ", class".to_owned(),
-            (_, "class") if class => ", class".to_owned(),
+            (_, "class") if class => format!(", {}", self.write("text:class", class, given)),
             (PostgreSql, "nothing") => "NULL".to_owned(),
             (Sqlite, "nothing") => "''".to_owned(),
             // In other words than the partial indexes': they would be read whole for one batch while the planner knows

@@ -331,7 +331,7 @@ impl Task {
         let others = rest.split_off(tried.min(rest.len()));
         let count = rest.len() as u64;
         let kept = self.put_aside(rest);
-        if let (true, ApplyError::InDoubt { transaction, .. }) = (kept, error) {
+        if let (true, ApplyError::InDoubt { transaction: Some(transaction), .. }) = (kept, error) {
             let mut ground = self.ground.borrow_mut();
             let end = ground.spool.end();
             let doubt = Doubt { end, records: count, transaction: *transaction };
@@ -400,7 +400,8 @@ async fn fly(mut database: Database, mut batch: Vec<Carried>, ground: Rc<RefCell
     if let Err(error) = settle(&mut database, &mut batch, &ground).await {
         return Landed { database, batch, done: 0, tried: 0, error: Some(error) };
     }
-    let mut records: Vec<Record> = batch.iter().map(|carried| carried.record.clone()).collect();
+    let mut records: Vec<Record> =
+        batch.iter_mut().map(|carried| std::mem::take(&mut carried.record)).collect();
     let mut done = 0;
     let mut most = records.len();
     loop {
@@ -473,15 +474,14 @@ impl Database {
         match self {
             Database::PostgreSql(database) => {
                 let count = records.len() as u64;
-                let note = |transaction| match end {
-                    None => Ok(()),
-                    Some(end) => {
+                let noted = end.map(|end| {
+                    move |transaction| {
                         let doubt = Doubt { end, records: count, transaction };
                         let noted = ground.borrow_mut().spool.about_to_commit(doubt);
                         noted.map_err(|error| ApplyError::Full(error.to_string()))
                     }
-                };
-                database.apply(records, note).await
+                });
+                database.apply(records, noted).await
             }
             Database::Sqlite(database) => {
                 // SQLite waits for the disk and for others' locks: on a thread where nobody else waits.
@@ -613,7 +613,7 @@ mod tests {
         let carried =
             |number| Carried { record: Record::default(), entry: None, kept: kept(number), end: None };
         // A record of the batch was refused before, so a half of it was tried.
-        let error = ApplyError::InDoubt { what: "cut".to_owned(), transaction: 7 };
+        let error = ApplyError::InDoubt { what: "cut".to_owned(), transaction: Some(7) };
         task.failed(&error, (0..4).map(carried).collect(), 2, false);
         let spool = &mut ground.borrow_mut().spool;
         assert_eq!(spool.doubt().map(|doubt| (doubt.records, doubt.transaction)), Some((2, 7)));

@@ -541,11 +541,11 @@ fn a_batch_is_as_few_rounds_as_its_sessions_allow() {
         record(Status::Off, ""),
         record(Status::Start, "a"),
     ];
-    let found: Vec<_> = rounds::rounds(&batch)
+    let found: Vec<_> = rounds::rounds(batch.iter())
         .iter()
         .map(|round| [&round.starts, &round.interims, &round.stops, &round.closes].map(Vec::len))
         .collect();
     assert_eq!(found, [[2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 2], [1, 0, 0, 0]]);
-    let first = &rounds::rounds(&batch)[0].starts;
+    let first = &rounds::rounds(batch.iter())[0].starts;
     assert_eq!(first[0].unique_id, "a", "rows are locked in one order");
 }

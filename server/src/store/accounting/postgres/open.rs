@@ -1,15 +1,14 @@
-//! `radacct` in PostgreSQL: a batch is a few statements and a commit.
+//! One connection: its statements, and how it writes a batch.
 
 use std::time::Duration;
 
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
-use super::apply::{ApplyError, Fate};
-use super::pools::Leases;
-use super::record::Record;
-use super::rounds::{Round, rounds};
-use super::statements::{Dialect, Statements};
+use super::super::pools::Leases;
+use super::super::record::Record;
+use super::super::rounds::{Round, rounds};
+use super::super::statements::{Dialect, Statements};
 use crate::store::sql::connect::{Connector, Link, SqlError};
 
 /// Closing the sessions of a NAS may take this long: it may have a million of them.
@@ -23,25 +22,15 @@ const SETUP: &str =
     SET plan_cache_mode = force_generic_plan;
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
-/// The number of the transaction under way, and what became of one: known to every version from 10 on.
+/// The number of the transaction under way.
 const TRANSACTION: &str = "SELECT txid_current()";
-const FATE: &str = "SELECT txid_status($1)";
 
 type Parameters<'p> = [&'p (dyn ToSql + Sync)];
 
-/// The database, connected or not.
-#[derive(Debug)]
-pub struct PostgreSql {
-    connector: Connector,
-    class: bool,
-    lease: Duration,
-    open: Option<Open>,
-}
-
 /// A connection with its statements.
 #[derive(Debug)]
-struct Open {
-    client: Link,
+pub(super) struct Open {
+    pub(super) client: Link,
     start: Statement,
     missing: Statement,
     interim: Statement,
@@ -51,94 +40,9 @@ struct Open {
     leases: Option<Leases>,
 }
 
-impl From<SqlError> for ApplyError {
-    fn from(error: SqlError) -> Self {
-        match error {
-            SqlError::Refused(why) => ApplyError::Refused(why),
-            other => ApplyError::Away(other.to_string()),
-        }
-    }
-}
-
-impl PostgreSql {
-    /// Not connected yet.
-    pub fn new(connector: Connector, class: bool, lease: Duration) -> Self {
-        Self { connector, class, lease, open: None }
-    }
-
-    /// How messages name it.
-    pub fn shown(&self) -> &str {
-        self.connector.shown()
-    }
-
-    /// Writes the records in one transaction. `before_commit` hears its number while it can still be given up.
-    ///
-    /// # Errors
-    /// See [`ApplyError`].
-    pub async fn apply(
-        &mut self,
-        records: &[Record],
-        before_commit: impl FnOnce(i64) -> Result<(), ApplyError>,
-    ) -> Result<(), ApplyError> {
-        let open = match self.open.take() {
-            Some(open) if !open.client.is_closed() => open,
-            _ => Open::new(&self.connector, self.class, self.lease).await?,
-        };
-        let written = open.write(&self.connector, records).await;
-        let transaction = match written {
-            Ok(transaction) => transaction,
-            Err(error) if error.is_refusal() => {
-                if self.connector.limited(open.run("ROLLBACK")).await.is_ok() {
-                    self.open = Some(open);
-                }
-                return Err(error.into());
-            }
-            // The connection goes with the transaction.
-            Err(error) => return Err(error.into()),
-        };
-        before_commit(transaction)?;
-        match self.connector.limited(open.run("COMMIT")).await {
-            Ok(()) => {
-                self.open = Some(open);
-                Ok(())
-            }
-            Err(error) => Err(ApplyError::InDoubt { what: error.to_string(), transaction }),
-        }
-    }
-
-    /// What became of a transaction whose end was not heard.
-    ///
-    /// # Errors
-    /// It can't be asked, or is still under way.
-    pub async fn fate(&mut self, transaction: i64) -> Result<Fate, ApplyError> {
-        let open = match self.open.take() {
-            Some(open) if !open.client.is_closed() => open,
-            _ => Open::new(&self.connector, self.class, self.lease).await?,
-        };
-        let asked = self
-            .connector
-            .limited(async { open.client.query_opt(FATE, &[&transaction]).await.map_err(SqlError::from) })
-            .await;
-        let fate = match asked {
-            Ok(row) => row.and_then(|row| row.get::<_, Option<String>>(0)),
-            // Another database, or this one restored from a copy.
-            Err(error) if error.is_refusal() => None,
-            Err(error) => return Err(error.into()),
-        };
-        self.open = Some(open);
-        match fate.as_deref() {
-            Some("committed") => Ok(Fate::Committed),
-            Some("aborted") => Ok(Fate::Aborted),
-            Some(_) => {
-                Err(ApplyError::Away("a transaction of a broken connection is still under way".to_owned()))
-            }
-            None => Ok(Fate::Unknown),
-        }
-    }
-}
-
 impl Open {
-    async fn new(connector: &Connector, class: bool, lease: Duration) -> Result<Self, SqlError> {
+    /// Connects, and prepares what it will say.
+    pub(super) async fn new(connector: &Connector, class: bool, lease: Duration) -> Result<Self, SqlError> {
         let client = connector.connect("accounting", |_| ()).await?;
         let texts = Statements::new(Dialect::PostgreSql, class);
         connector
@@ -160,8 +64,26 @@ impl Open {
         Ok(self.client.batch_execute(text).await?)
     }
 
+    /// Whether what is written decides who holds an address of a pool.
+    pub(super) async fn follows_leases(&self) -> Result<bool, SqlError> {
+        match &self.leases {
+            Some(leases) => leases.in_use(&self.client).await,
+            None => Ok(false),
+        }
+    }
+
+    /// Commits. An error leaves it in doubt.
+    pub(super) async fn commit(&self, connector: &Connector) -> Result<(), SqlError> {
+        connector.limited(self.run("COMMIT")).await
+    }
+
+    /// Gives the transaction up; the connection too if that fails.
+    pub(super) async fn rolled_back(self, connector: &Connector) -> Option<Self> {
+        connector.limited(self.run("ROLLBACK")).await.is_ok().then_some(self)
+    }
+
     /// Begins a transaction, writes, and gives its number.
-    async fn write(&self, connector: &Connector, records: &[Record]) -> Result<i64, SqlError> {
+    pub(super) async fn write(&self, connector: &Connector, records: &[&Record]) -> Result<i64, SqlError> {
         // Both are sent at once, and so are the statements of each round.
         let begun = async {
             let (begun, transaction) = tokio::join!(
@@ -173,7 +95,7 @@ impl Open {
             Ok(transaction?.get::<_, i64>(0))
         };
         let transaction = connector.limited(begun).await?;
-        for round in rounds(records) {
+        for round in rounds(records.iter().copied()) {
             if round.closes.is_empty() {
                 connector.limited(self.write_round(&round)).await?;
             } else {
@@ -224,7 +146,7 @@ impl Open {
         }
         let nas: Vec<String> = records.iter().map(|record| Dialect::PostgreSql.nas(record)).collect();
         let firsts: Vec<_> = records.iter().map(|record| Dialect::PostgreSql.first(record)).collect();
-        let text = |of: fn(&Record) -> &str| records.iter().map(|record| of(record)).collect::<Vec<&str>>();
+        let text = |of| texts(records, of);
         let at: Vec<i64> = records.iter().map(|record| record.at).collect();
         let parameters: &Parameters<'_> = &[
             &text(|record| &record.session_id),
@@ -261,7 +183,7 @@ impl Open {
         if records.is_empty() {
             return Ok(0);
         }
-        let text = |of: fn(&Record) -> &str| records.iter().map(|record| of(record)).collect::<Vec<&str>>();
+        let text = |of| texts(records, of);
         let number = |of: fn(&Record) -> i64| records.iter().map(|record| of(record)).collect::<Vec<i64>>();
         let parameters: &Parameters<'_> = &[
             &text(|record| &record.unique_id),
@@ -278,5 +200,14 @@ impl Open {
             &text(|record| &record.delegated_ipv6_prefix),
         ];
         Ok(self.client.execute(statement, parameters).await?)
+    }
+}
+
+/// A column of texts. One that no record has anything in is sent without a single one, and read as NULLs, which count
+/// as the empty text.
+fn texts<'r>(records: &[&'r Record], of: fn(&Record) -> &str) -> Vec<&'r str> {
+    match records.iter().all(|record| of(record).is_empty()) {
+        true => Vec::new(),
+        false => records.iter().map(|record| of(record)).collect(),
     }
 }
