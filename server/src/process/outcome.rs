@@ -176,6 +176,9 @@ causes! {
     /// The account's Login-Time doesn't allow it at this hour.
     OutsideLoginTime, "outside-login-time", Reject,
         "widen Login-Time; it is read by the server's own clock and time zone";
+    /// The account is disabled or locked.
+    AccountDisabled, "account-disabled", Reject,
+        "enable it where it is kept: its SMB-Account-CTRL-TEXT says D (disabled) or L (locked)";
     /// Auth-Type := Reject.
     AuthTypeReject, "auth-type-reject", Reject,
         "remove Auth-Type := Reject from the user and its groups";

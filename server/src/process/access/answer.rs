@@ -23,6 +23,8 @@ const EAP_FAILURE: u8 = 4;
 const ENCRYPTION_ALLOWED: u32 = 1;
 /// MS-MPPE-Encryption-Types: 40 or 128 bits (RFC 2548 section 2.4.5).
 const ENCRYPTION_40_OR_128: u32 = 6;
+/// Reply-Message of a reject by Simultaneous-Use.
+const TOO_MANY_SESSIONS: &[u8] = b"This account has as many sessions as it may have";
 
 impl Desk {
     /// The Access-Accept: what the user gets, what the policies that matched make of it, and MS-CHAP's proof and keys.
@@ -76,6 +78,16 @@ impl Desk {
         let mut hiding =
             Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
         let more = |writer: &mut Writer<'_>| authorization.reply.write_rejected(writer, &mut hiding);
+        rejected(cause, write_reject(client, case.request, cause, challenge, out, more))
+    }
+
+    /// An Access-Reject for one session too many. As with FreeRADIUS it tells the user that, and nothing that the account
+    /// has for replies.
+    pub(super) fn reject_session(&mut self, client: &Client, case: Case<'_>, out: &mut [u8]) -> Turn {
+        let challenge = self.challenge();
+        let more =
+            |writer: &mut Writer<'_>| writer.attribute(number::REPLY_MESSAGE, TOO_MANY_SESSIONS).map(|_| ());
+        let cause = Cause::TooManySessions;
         rejected(cause, write_reject(client, case.request, cause, challenge, out, more))
     }
 
@@ -142,8 +154,10 @@ fn write_reject(
         writer.eap_message(&[EAP_FAILURE, *identifier, 0, 4])?;
     }
     more(&mut writer)?;
-    if let Some((identifier, is_version2)) = Microsoft::of(request).tried() {
-        write_error(&mut writer, identifier, is_version2, cause, challenge)?;
+    if let Some(told) = explain(cause)
+        && let Some((identifier, is_version2)) = Microsoft::of(request).tried()
+    {
+        write_error(&mut writer, identifier, is_version2, told, challenge)?;
     }
     writer.proxy_states(request)?;
     writer.reply(&client.key, request.authenticator()).map(<[u8]>::len)
@@ -154,10 +168,9 @@ fn write_error(
     writer: &mut Writer<'_>,
     identifier: u8,
     is_version2: bool,
-    cause: Cause,
+    (code, message): (ErrorCode, &str),
     challenge: [u8; mschap::CHALLENGE_2],
 ) -> Result<(), WriteError> {
-    let (code, message) = explain(cause);
     let retries = u8::from(code == ErrorCode::Wrong);
     let mut text = [0; 128];
     let mut rest = &mut text[1..];
@@ -176,14 +189,24 @@ fn write_error(
     writer.vendor(MICROSOFT, VendorFormat::STANDARD, attribute::ERROR, &text[..=octets]).map(|_| ())
 }
 
-/// What a peer is told of a cause: enough to ask the user for another password, and no more.
-fn explain(cause: Cause) -> (ErrorCode, &'static str) {
+/// What a peer is told of a cause: enough to ask the user for another password, and no more. `None`: it wasn't MS-CHAP
+/// that failed, and no code says what did.
+fn explain(cause: Cause) -> Option<(ErrorCode, &'static str)> {
     match cause {
-        Cause::PasswordChange => (ErrorCode::ChangingPassword, "The password can't be changed here"),
-        Cause::Policy | Cause::NoSecondFactor => (ErrorCode::NoDialIn, "Access is not permitted"),
-        Cause::Expired | Cause::AuthTypeReject => (ErrorCode::AccountDisabled, "The account is disabled"),
-        Cause::OutsideLoginTime => (ErrorCode::RestrictedHours, "Not at this hour"),
-        _ => (ErrorCode::Wrong, "Authentication failed"),
+        Cause::PasswordChange => Some((ErrorCode::ChangingPassword, "The password can't be changed here")),
+        Cause::Policy | Cause::PolicyFailed | Cause::NoSecondFactor => {
+            Some((ErrorCode::NoDialIn, "Access is not permitted"))
+        }
+        Cause::Expired | Cause::AccountDisabled => {
+            Some((ErrorCode::AccountDisabled, "The account is disabled"))
+        }
+        Cause::OutsideLoginTime => Some((ErrorCode::RestrictedHours, "Not at this hour")),
+        Cause::AuthTypeReject
+        | Cause::AuthTypeOther
+        | Cause::BadRow
+        | Cause::TooManySessions
+        | Cause::PoolEmpty => None,
+        _ => Some((ErrorCode::Wrong, "Authentication failed")),
     }
 }
 

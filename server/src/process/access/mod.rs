@@ -240,7 +240,7 @@ impl Desk {
         if let (Some(most), Some(open)) = (authorization.simultaneous_use, sessions)
             && open >= most
         {
-            return self.reject_as(client, case, Cause::TooManySessions, authorization, out);
+            return self.reject_session(client, case, out);
         }
         self.matched.clear();
         if !policies.is_empty() {
@@ -298,7 +298,7 @@ fn refused(authorization: &Authorization<'_>, credentials: Option<&Credentials<'
         Some(Refusal::Row(_)) => return Some(Cause::BadRow),
         Some(Refusal::Expired) => return Some(Cause::Expired),
         Some(Refusal::OutsideHours) => return Some(Cause::OutsideLoginTime),
-        Some(Refusal::Closed) => return Some(Cause::AuthTypeReject),
+        Some(Refusal::Closed) => return Some(Cause::AccountDisabled),
         None => {}
     }
     match authorization.auth_type {
