@@ -15,7 +15,7 @@ use forewarn_wire::{
 use super::mschap;
 
 /// Requests under way at once; FreeRADIUS's socket drops what is more.
-const WINDOW: usize = 64;
+const WINDOW: usize = 128;
 /// After this an answer doesn't come any more. Both servers are far quicker, unless the machine is in trouble.
 const PATIENCE: Duration = Duration::from_secs(20);
 

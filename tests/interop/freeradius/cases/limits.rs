@@ -18,7 +18,8 @@ pub(super) fn write(book: &mut Book) {
         "31 Dec 2029 23:59:59",
     ] {
         for op in [":=", "=="] {
-            book.person(format!("Expiration {op} {value:?}")).clear().check("Expiration", op, value).asks();
+            let person = book.person(format!("Expiration {op} {value:?}")).clear();
+            person.check("Expiration", op, value).asks().asks_by(Method::MsChap2, PASSWORD, &[]);
         }
     }
     for value in [
@@ -32,11 +33,8 @@ pub(super) fn write(book: &mut Book) {
         "",
         "Sa0000-2359,Wk0000-2359,Su",
     ] {
-        book.person(format!("Login-Time := {value:?}")).clear().check("Login-Time", ":=", value).asks_by(
-            Method::Chap,
-            PASSWORD,
-            &[],
-        );
+        let person = book.person(format!("Login-Time := {value:?}")).clear().check("Login-Time", ":=", value);
+        person.asks_by(Method::Chap, PASSWORD, &[]).asks_by(Method::MsChap2, PASSWORD, &[]);
     }
     let person = book.person("Login-Time of a group").clear().group("a", 1);
     person.group_check("a", "Login-Time", ":=", "Never").asks();
@@ -52,6 +50,8 @@ pub(super) fn write(book: &mut Book) {
     }
     let person = book.person("Simultaneous-Use of a group").clear().group("a", 1).session();
     person.group_check("a", "Simultaneous-Use", ":=", "1").asks();
+    let person = book.person("Simultaneous-Use and a reply").clear().check("Simultaneous-Use", ":=", "1");
+    person.reply("Reply-Message", "=", "Welcome").session().asks();
     for (first, value) in [("Session-Timeout", "60"), ("Session-Timeout", "99999999")] {
         let person = book.person(format!("Expiration and {first} {value}")).clear();
         person.check("Expiration", ":=", "1 Jan 2020").reply(first, "=", value).asks();

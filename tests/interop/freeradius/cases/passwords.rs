@@ -224,15 +224,12 @@ fn unusual(book: &mut Book) {
     for password in ["", "wonderland ", " wonderland", "wonderlan", "wonderland\u{1}", "WONDERLAND"] {
         book.person(format!("nearly right: {password:?}")).clear().asks_by_all(password);
     }
-    for control in ["MS-CHAP-Use-NTLM-Auth", "SMB-Account-CTRL-TEXT"] {
-        let value = if control.starts_with("SMB") { "[DU         ]" } else { "No" };
-        book.person(format!("{control} {value}")).clear().check(control, ":=", value).asks_by_all(PASSWORD);
-    }
-    for value in ["[U          ]", "[UL         ]", "[N          ]", "[UX         ]"] {
-        book.person(format!("SMB-Account-CTRL-TEXT {value}"))
-            .clear()
-            .check("SMB-Account-CTRL-TEXT", ":=", value)
-            .asks_by_all(PASSWORD);
+    let person = book.person("MS-CHAP-Use-NTLM-Auth No").clear();
+    person.check("MS-CHAP-Use-NTLM-Auth", ":=", "No").asks_by_all(PASSWORD);
+    for value in ["[DU         ]", "[U          ]", "[UL         ]", "[N          ]", "[UX         ]"] {
+        let person = book.person(format!("SMB-Account-CTRL-TEXT {value}")).clear();
+        let person = person.check("SMB-Account-CTRL-TEXT", ":=", value);
+        person.asks_by_all(PASSWORD).asks_by_all("wrong");
     }
     let person = book.named("DOMAIN\\carol", "a domain before the name").clear();
     person.asks_by_all(PASSWORD);
