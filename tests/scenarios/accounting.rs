@@ -133,6 +133,15 @@ fn a_user_has_as_many_sessions_as_allowed_and_an_address_of_the_pool() {
     assert!(shown.contains("\"user\":\"carol\"") && shown.contains("\"address\":\"10.9.0.1\""), "{shown}");
     assert!(answered(&site.tell("Stop", "s-1", "Framed-IP-Address = 10.9.0.1")));
     assert!(site.database.rows(held).is_empty(), "the Stop gave it back");
+    // Who has an address of their own takes none.
+    site.database.execute(
+        "INSERT INTO radcheck (username, attribute, op, value) VALUES
+            ('dave', 'Cleartext-Password', ':=', 'wonderland'), ('dave', 'Pool-Name', ':=', 'main');
+         INSERT INTO radreply (username, attribute, op, value) VALUES ('dave', 'Framed-IP-Address', '=', '10.9.9.9')",
+    );
+    let own = format!("{:?}", site.log_in("dave"));
+    assert!(own.contains("10.9.9.9") && !own.contains("10.9.0.1"), "{own}");
+    assert!(site.database.rows(held).is_empty(), "nothing was taken from the pool");
     // Somebody else's, for a day: none is left.
     site.database.execute(
         "UPDATE radippool SET pool_key = '8', username = 'bob', expiry_time = localtimestamp + interval '1 day'",

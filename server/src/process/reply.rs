@@ -43,6 +43,11 @@ impl Template {
         write_edited(writer, hiding, self.attributes.iter().map(Written::from), edits, longest)
     }
 
+    /// Whether the standard attribute of these numbers is among them.
+    pub fn has(&self, numbers: &[u32]) -> bool {
+        self.attributes.iter().any(|attribute| attribute.vendor == 0 && *attribute.numbers == *numbers)
+    }
+
     /// Writes all attributes.
     pub fn write_all(&self, writer: &mut Writer<'_>, hiding: &mut Hiding<'_>) -> Result<(), WriteError> {
         write_all(writer, hiding, &self.attributes)

@@ -50,6 +50,19 @@ impl<'a> Reply<'a> {
         }
     }
 
+    /// Whether an Access-Accept has this standard attribute, after what policies put in or take out.
+    pub fn has(&self, number: u8, edits: &Edits<'_>) -> bool {
+        let numbers = [u32::from(number)];
+        let own = match self {
+            Reply::Fixed { accepted, .. } => accepted.has(&numbers),
+            Reply::Listed { account, room } => {
+                written(account, room).any(|one| (one.vendor, one.numbers) == (0, &numbers[..]))
+            }
+        };
+        let mut put_in = edits.attributes().map(|(_, attribute)| attribute);
+        own && edits.keep(0, &numbers) || put_in.any(|one| one.vendor == 0 && *one.numbers == numbers)
+    }
+
     /// Writes what goes into an Access-Reject: of all attributes those that FreeRADIUS leaves there.
     pub fn write_rejected(&self, writer: &mut Writer<'_>, hiding: &mut Hiding<'_>) -> Result<(), WriteError> {
         match self {

@@ -276,7 +276,10 @@ impl Desk {
         if authorization.totp.is_some() && proof.is_some_and(|proof| !proof.is_twofold) {
             return self.ask_for_code(tables, case, out);
         }
-        let address = match (authorization.pool, progress.address) {
+        // Who has an address takes none from the pool, as with FreeRADIUS's `sqlippool`.
+        let edits = policies.edits(&self.matched);
+        let pool = authorization.pool.filter(|_| !authorization.reply.has(number::FRAMED_IP_ADDRESS, &edits));
+        let address = match (pool, progress.address) {
             (None, _) | (_, Some(Admission::NoPool)) => None,
             (_, Some(Admission::Address(address))) => Some(address),
             // Who only wants to know what would be answered holds no address.
