@@ -14,6 +14,7 @@ use cases::Book;
 use client::{Question, ask};
 use compare::{differing, told};
 use differences::Reasons;
+use forewarn_tests::freeradius::Options;
 use forewarn_tests::{FreeRadius, Hosts, Postgres, Server, config};
 
 /// How many unexplained differences are printed.
@@ -25,7 +26,9 @@ fn the_same_database_means_the_same_answers() {
     let database = Postgres::with_schema(hosts.host());
     let book = Book::written();
     database.execute(&book.sql());
-    let theirs = FreeRadius::start(hosts.host(), &database);
+    // One thread: several lose track of each other's Login-Time where it has commas.
+    let options = Options { threads: 1, ..Options::default() };
+    let theirs = FreeRadius::start_with(hosts.host(), &database, options);
     let (address, nas) = (hosts.host(), hosts.host());
     let sql = database.section()
         + "[users]\nsources = [\"sql\"]\n[limits]\nfailures = 0\n[log]\ndecisions = \"none\"\n";
