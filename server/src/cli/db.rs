@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use forewarn_shell::log::escaped;
 use serde::Serialize;
 
 use super::database::{Database, configuration, shown};
@@ -49,7 +50,7 @@ pub(super) fn run(command: &DbCommand) -> ExitCode {
         Ok(report) if args.json => screen::say_json(&report),
         Ok(report) => show(&report),
         Err(error) => {
-            eprintln!("forewarn: {error}");
+            eprintln!("forewarn: {}", escaped(&error));
             return ExitCode::FAILURE;
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 use forewarn_shell::control::{Request, Selection, SessionResult};
+use forewarn_shell::log::escaped;
 
 use super::{TargetArgs, command};
 
@@ -98,9 +99,11 @@ const HOW_LONG: &str = "write 500ms, 5s or 2m";
 pub(super) fn in_words(result: &SessionResult) -> String {
     let SessionResult { number, of, nas, address, user, session, meaning, advice, .. } = result;
     let place = if *of > 1 { format!("{number}/{of}  ") } else { String::new() };
+    // What a device was told stays on the line.
+    let (user, session) = (escaped(user).to_string(), escaped(session).to_string());
     let who = match (user.is_empty(), session.is_empty()) {
         (false, false) => format!("{user}, session {session}"),
-        (false, true) => user.clone(),
+        (false, true) => user,
         (true, false) => format!("session {session}"),
         (true, true) => "the session".to_owned(),
     };

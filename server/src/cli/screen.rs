@@ -2,6 +2,8 @@
 
 use std::io::{self, Write as _};
 
+use forewarn_shell::log::harmless_json;
+
 /// Writes `text` as it is. Whether anybody still reads.
 pub(super) fn show(text: &str) -> bool {
     let mut screen = io::stdout().lock();
@@ -14,10 +16,10 @@ pub(super) fn say(line: &str) {
     let _ = show(&format!("{line}\n"));
 }
 
-/// Writes `value` as one line of JSON.
+/// Writes `value` as one line of JSON, harmless to a terminal.
 pub(super) fn say_json(value: &impl serde::Serialize) {
     match serde_json::to_string(value) {
-        Ok(line) => say(&line),
+        Ok(line) => say(&harmless_json(&line)),
         Err(error) => eprintln!("forewarn: the result can't be written as JSON: {error}"),
     }
 }

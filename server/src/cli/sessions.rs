@@ -11,7 +11,7 @@ use forewarn_shell::log::escaped;
 
 use super::screen;
 use crate::config;
-use crate::store::accounting::Settings;
+use crate::store::accounting::{Settings, text};
 use crate::store::sessions::{self, Filter, Session};
 
 #[derive(Debug, Args)]
@@ -38,7 +38,7 @@ pub(super) fn run(args: &SessionsArgs) -> ExitCode {
         Ok(sessions) if args.json => screen::say_json(&sessions),
         Ok(sessions) => show(&sessions, args.most),
         Err(error) => {
-            eprintln!("forewarn: {error}");
+            eprintln!("forewarn: {}", escaped(&error));
             return ExitCode::FAILURE;
         }
     }
@@ -50,7 +50,20 @@ fn find(args: &SessionsArgs) -> Result<Vec<Session>, String> {
     let loaded = config::load(&layers).map_err(|errors| errors.to_string())?;
     let settings = Settings::of(&loaded.config, &loaded.config.server.state_dir);
     let filter = Filter { user: args.user.clone(), nas: args.nas, ..Filter::default() };
-    sessions::find(&settings.engine, settings.timeout, &filter, args.most)
+    let found = sessions::find(&settings.engine, settings.timeout, &filter, args.most)?;
+    Ok(found.into_iter().map(as_sent).collect())
+}
+
+/// With the texts that the NAS has sent, and not as FreeRADIUS writes them into columns.
+fn as_sent(session: Session) -> Session {
+    Session {
+        user: text::shown_name(&session.user),
+        id: text::shown(&text::original(&session.id)),
+        // NAS-Port-Id is written twice.
+        port: text::shown(&text::original(&text::shown(&text::original(&session.port)))),
+        calling_station: text::shown(&text::original(&session.calling_station)),
+        ..session
+    }
 }
 
 fn show(sessions: &[Session], most: u32) {

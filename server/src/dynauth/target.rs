@@ -10,6 +10,7 @@ use forewarn_wire::{MAX_VALUE, MessageAuthenticatorRule, RadiusKey};
 use super::attributes::{self, Given};
 use super::session::{self, Filter, SESSIONS_MAX, Session};
 use crate::process::tables::{Client, Tables};
+use crate::store::accounting::text;
 
 /// What an operator asks for, with every name looked up.
 #[derive(Debug)]
@@ -179,7 +180,8 @@ pub(super) fn check_sessions(filter: &Filter, sessions: &[Session]) -> Result<()
             "{} live sessions have this Acct-Session-Id, since each NAS counts for itself; add --user or --nas:",
             sessions.len()
         )];
-        lines.extend(sessions.iter().map(|one| format!("  {:?} at {}", one.user, one.nas)));
+        lines
+            .extend(sessions.iter().map(|one| format!("  {:?} at {}", text::shown_name(&one.user), one.nas)));
         return Err(lines);
     }
     Ok(())

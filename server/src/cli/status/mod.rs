@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use forewarn_shell::clock;
 use forewarn_shell::control::Status;
+use forewarn_shell::log::harmless_json;
 
 use super::{screen, target};
 use layout::Page;
@@ -95,7 +96,7 @@ fn meaning(error: &io::Error) -> String {
 
 fn as_json(statuses: &[Status]) -> String {
     match serde_json::to_string(statuses) {
-        Ok(text) => format!("{text}\n"),
+        Ok(text) => format!("{}\n", harmless_json(&text)),
         Err(error) => {
             eprintln!("forewarn: the status can't be written as JSON: {error}");
             "[]\n".to_owned()

@@ -103,6 +103,23 @@ pub fn original_name(column: &str) -> Vec<u8> {
     octets
 }
 
+/// The User-Name of a column for people: what isn't UTF-8 as `\xff`. Not harmless to a terminal.
+pub fn shown_name(column: &str) -> String {
+    shown(&original_name(column))
+}
+
+/// Octets for people, likewise.
+pub fn shown(octets: &[u8]) -> String {
+    octets.utf8_chunks().fold(String::with_capacity(octets.len()), |mut text, chunk| {
+        text.push_str(chunk.valid());
+        for octet in chunk.invalid() {
+            // Writing to a String can't fail.
+            let _ = write!(text, "\\x{octet:02x}");
+        }
+        text
+    })
+}
+
 fn hex(column: &mut String, octet: u8) {
     // Writing to a String can't fail.
     let _ = write!(column, "={octet:02X}");
@@ -134,6 +151,15 @@ mod tests {
             assert_eq!(original_name(&user_name(text)), text, "{text:?}");
         }
         assert_eq!(original("=2"), b"=2");
+    }
+
+    #[test]
+    fn people_see_what_was_typed() {
+        for (name, text) in
+            [(&b"o'brien"[..], "o'brien"), (b"DOMAIN\\carol", "DOMAIN\\carol"), (b"caf\xe9", "caf\\xe9")]
+        {
+            assert_eq!(shown_name(&user_name(name)), text);
+        }
     }
 
     #[test]

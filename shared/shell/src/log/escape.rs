@@ -74,6 +74,23 @@ impl<W: Write> Write for Json<W> {
     }
 }
 
+/// A JSON text with what could command a terminal made visible; its value stays.
+pub fn harmless_json(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for character in json.chars() {
+        // Lines end between values only: in strings they are escaped.
+        if is_unsafe(character) && character != '\n' {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a String can't fail.
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
 /// Writes octets that should be text into the inside of a quoted text: what isn't UTF-8 as `\xff`.
 pub(super) fn write_octets(out: &mut impl Write, octets: &[u8]) -> fmt::Result {
     for chunk in octets.utf8_chunks() {
@@ -110,6 +127,14 @@ mod tests {
     fn a_hostile_name_stays_one_line() {
         assert_eq!(escaped("a\nb\u{1b}[2J\u{202e}\u{9b}").to_string(), "a\\nb\\u{1b}[2J\\u{202e}\\u{9b}");
         assert_eq!(escaped("J\u{f6}rg").to_string(), "J\u{f6}rg");
+    }
+
+    #[test]
+    fn json_means_the_same_afterwards() {
+        let value = serde_json::json!(["a\nb\u{1b}\u{7f}\u{9b}\u{202e}\u{e0001}\"\\", {"J\u{f6}rg": 1}]);
+        let text = harmless_json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(!text.replace('\n', "").chars().any(is_unsafe), "{text:?}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]

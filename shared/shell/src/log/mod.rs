@@ -23,7 +23,7 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::clock;
 use crate::config::{Table, Wrong};
 
-pub use escape::{Escaped, escaped};
+pub use escape::{Escaped, escaped, harmless_json};
 pub use line::{Line, quoted};
 
 use line::Debugged;
