@@ -156,6 +156,17 @@ fn an_embedded_database_has_users_clients_and_imports() {
     server.says("is no client: its nasname is neither an address nor a prefix");
     eventually("the client is known", || is_accepted(host, "carol", "x").then_some(()));
     assert!(is_accepted(host, "o'hara", "a,b"));
+    server.folder().write("given", "x\n");
+    for (client, works) in [("here", true), (&host.to_string(), true), ("127.0.0.2", false)] {
+        let ask = ["explain", "-c", "server.toml", "--user", "carol", "--password-file", "given", "--client"];
+        let output = server.forewarn(&[&ask[..], &[client]].concat());
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(
+            (output.status.success(), shown.contains("unknown-client")),
+            (works, !works),
+            "{output:?}"
+        );
+    }
     database.execute("DELETE FROM radcheck WHERE username = 'carol'", []).unwrap();
     database.execute("DELETE FROM radusergroup WHERE username = 'carol'", []).unwrap();
     eventually("carol is gone", || is_rejected(host, "carol", "x").then_some(()));

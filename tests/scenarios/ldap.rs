@@ -266,3 +266,34 @@ fn a_wrong_password_is_one_bind_whatever_became_of_the_connections() {
     let (accepted, refused) = (1, 2);
     assert!(binds(&scene) <= accepted + refused + 1, "{}", scene.directory.log());
 }
+
+#[test]
+fn it_is_explained_what_a_directory_makes_of_a_request() {
+    let scene = scene(|directory| format!("servers = [\"{}\"]", directory.url()));
+    for (file, password) in [("right", "builder\n"), ("wrong", "wrong\n")] {
+        scene.server.folder().write(file, password);
+    }
+    let explain = |user: &str, file: &str| {
+        let ask = ["explain", "-c", "server.toml", "--client", "loopback", "--user", user];
+        let output = scene.server.forewarn(&[&ask[..], &["--password-file", file]].concat());
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.success(), text + &String::from_utf8_lossy(&output.stderr))
+    };
+    let (accepted, shown) = explain(" BEN", "right");
+    assert!(accepted, "{shown}");
+    for line in [
+        "\"ben\" is a user of the source ldap",
+        "user.groups is staff",
+        "uid=ben,ou=people,dc=example,dc=org",
+        "it is right",
+        "Filter-Id = \"staff\"  (staff)",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    let (accepted, shown) = explain("ben", "wrong");
+    assert!(!accepted && shown.contains("cause wrong-password"), "{shown}");
+    let (accepted, shown) = explain("nobody", "right");
+    assert!(!accepted && shown.contains("nobody is called"), "{shown}");
+    let (accepted, shown) = explain("twin", "right");
+    assert!(!accepted && shown.contains("cause unknown-user"), "{shown}");
+}

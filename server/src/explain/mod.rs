@@ -5,6 +5,7 @@
 mod reply;
 mod request;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
@@ -21,6 +22,7 @@ use crate::process::outcome::Cause;
 use crate::process::story::{Step, Story};
 use crate::process::{Arrival, Core, REJECT_DELAY, REJECT_JITTER};
 use crate::shared::{Learnt, Shared, StartError};
+use crate::store::sql::clients;
 
 pub use reply::Replied;
 pub use request::{Ask, AskError, Given, Method};
@@ -54,6 +56,11 @@ pub enum ExplainError {
     /// The request can't be made.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// Who asks may be a client of the database.
+    #[error(
+        "the clients of the table nas can't be read: {0}; see whether the database is up, or name one of the configuration"
+    )]
+    Clients(String),
     /// The server to be asked can't be made.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -73,6 +80,7 @@ pub enum ExplainError {
 /// # Errors
 /// See [`ExplainError`].
 pub fn explain(config: Config, ask: &Ask) -> Result<Explanation, ExplainError> {
+    let config = with_clients_of_the_database(config, ask)?;
     let address = ask.address(&config)?;
     let packet = ask.packet(&config, address)?;
     let folder = Folder::new()?;
@@ -95,6 +103,23 @@ pub fn explain(config: Config, ask: &Ask) -> Result<Explanation, ExplainError> {
     let mut reply = reply.map(|reply| reply::described(&dictionary, reply.peek())).unwrap_or_default();
     reply::attributed(&mut reply, &set_by);
     Ok(Explanation { steps, end, reply })
+}
+
+/// The configuration with the clients of the table `nas` too, where those count. A database that is away doesn't matter to a
+/// client of the configuration.
+fn with_clients_of_the_database(mut config: Config, ask: &Ask) -> Result<Config, ExplainError> {
+    let Some(sql) = config.sql.as_mut().filter(|sql| sql.clients) else { return Ok(config) };
+    sql.clients = false;
+    match clients::read(sql) {
+        Ok(more) => {
+            // Of a network that both have, the configuration says more.
+            let known: BTreeSet<_> = config.clients.iter().map(|client| client.network.trunc()).collect();
+            config.clients.extend(more.into_iter().filter(|client| !known.contains(&client.network.trunc())));
+        }
+        Err(why) if ask.client_of(&config).is_none() => return Err(ExplainError::Clients(why)),
+        Err(_) => {}
+    }
+    Ok(config)
 }
 
 /// The configuration without what would leave a trace, or ask home servers.

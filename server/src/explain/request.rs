@@ -149,6 +149,13 @@ impl Ask {
         }
     }
 
+    /// The client of the configuration that is meant.
+    pub(super) fn client_of<'c>(&self, config: &'c Config) -> Option<&'c Client> {
+        let wanted = self.client.as_deref()?;
+        let named = config.clients.iter().find(|client| &*client.name == wanted);
+        named.or_else(|| client_at(&config.clients, wanted.parse().ok()?))
+    }
+
     /// Where it comes from.
     pub(super) fn address(&self, config: &Config) -> Result<IpAddr, AskError> {
         let Some(wanted) = &self.client else {

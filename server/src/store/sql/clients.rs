@@ -75,6 +75,23 @@ impl Clients {
     }
 }
 
+/// Reads them once. Waits for the database.
+///
+/// # Errors
+/// What it says, for people.
+pub fn read(sql: &Sql) -> Result<Vec<config::Client>, String> {
+    let rows = match &sql.engine {
+        Engine::Sqlite { path } => read_sqlite(path, sql.timeout).map_err(|error| error.to_string()),
+        Engine::PostgreSql(server) => {
+            let connector = Connector::new(server, sql.timeout).map_err(|error| error.to_string())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            runtime.block_on(read_postgresql(&connector, &mut None)).map_err(|error| error.to_string())
+        }
+    };
+    Ok(clients(&rows?))
+}
+
 impl Drop for Clients {
     fn drop(&mut self) {
         self.0.changed.notify_one();
