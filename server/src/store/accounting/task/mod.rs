@@ -4,77 +4,35 @@
 //! database is away, put into the spool and answered. Once anything is in the spool, everything new goes behind it,
 //! until it is empty: so the order in which records came is the order in which they are written.
 
+mod flight;
+mod ground;
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
-use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use forewarn_proto::time::{Instant, Utc};
 use forewarn_shell::clock;
 use forewarn_wire::Packet;
 
-use super::apply::{ApplyError, Fate};
+use super::apply::ApplyError;
 use super::refused::Refused;
-use super::{BATCH_MAX, Entry, Inner, PostgreSql, Record, RecordError, Sqlite, Taken};
+use super::{BATCH_MAX, Entry, Inner, Record, RecordError, Taken};
 use crate::contained::contained;
 use crate::process::mailbox::{Finding, Unstored};
-use crate::store::spool::{self, Doubt, Place, Spool};
+use crate::store::spool::{self, Doubt, Spool};
 use crate::store::sql::connect::Backoff;
 
-/// One line about a store that fails, at most this often.
-const LINE_EVERY: Duration = Duration::from_secs(10);
+pub(super) use flight::Database;
+
+use flight::{Carried, Flight, Landed, fly, landing};
+use ground::Ground;
+
 /// Records read from the queue between two looks at the batch under way.
 const READ_MAX: usize = 128;
-
-pub(super) enum Database {
-    Sqlite(Box<Sqlite>),
-    PostgreSql(Box<PostgreSql>),
-}
-
-impl Database {
-    fn shown(&self) -> String {
-        match self {
-            Database::Sqlite(database) => database.shown(),
-            Database::PostgreSql(database) => database.shown().to_owned(),
-        }
-    }
-}
-
-/// A record on its way.
-struct Carried {
-    record: Record,
-    /// Whom to answer; `None`: answered already, it comes out of the spool.
-    entry: Option<Entry>,
-    /// As the spool keeps it.
-    kept: spool::Entry,
-    /// Where it ends in the spool it comes out of.
-    end: Option<Place>,
-}
-
-/// A batch that was under way.
-struct Landed {
-    database: Database,
-    batch: Vec<Carried>,
-    /// So many of them, from the first on, are done with.
-    done: usize,
-    /// So many after those were in the transaction that failed.
-    tried: usize,
-    /// Why the others aren't.
-    error: Option<ApplyError>,
-}
-
-type Flight = Pin<Box<dyn Future<Output = Landed>>>;
-
-/// What the batch under way and the rest share: one thread.
-struct Ground {
-    inner: Arc<Inner>,
-    spool: Spool,
-    refused: Refused,
-    line_at: Instant,
-}
 
 pub(super) struct Task {
     ground: Rc<RefCell<Ground>>,
@@ -384,271 +342,5 @@ impl Task {
 fn answer(carried: Carried, verdict: Result<(), Unstored>) {
     if let Some(entry) = carried.entry {
         entry.promise.keep(Finding::Stored(verdict, entry.request));
-    }
-}
-
-/// The batch under way has landed; never while there is none.
-async fn landing(flight: &mut Option<Flight>) -> Landed {
-    match flight {
-        Some(flight) => flight.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Brings a batch to the database. A record that is refused for what it says is found by halves, and set aside.
-async fn fly(mut database: Database, mut batch: Vec<Carried>, ground: Rc<RefCell<Ground>>) -> Landed {
-    if let Err(error) = settle(&mut database, &mut batch, &ground).await {
-        return Landed { database, batch, done: 0, tried: 0, error: Some(error) };
-    }
-    let mut records: Vec<Record> =
-        batch.iter_mut().map(|carried| std::mem::take(&mut carried.record)).collect();
-    let mut done = 0;
-    let mut most = records.len();
-    loop {
-        let count = most.min(records.len());
-        let rest = records.split_off(count);
-        let end = batch.get((done + count).wrapping_sub(1)).and_then(|carried| carried.end);
-        let error = match database.apply(&mut records, end, &ground).await {
-            Ok(()) => {
-                ground.borrow_mut().done(count, end);
-                done += count;
-                None
-            }
-            Err(ApplyError::Refused(why)) if count == 1 => {
-                match ground.borrow_mut().refuse(&batch[done].kept, end, &why) {
-                    Ok(()) => done += 1,
-                    Err(error) => return Landed { database, batch, done, tried: 0, error: Some(error) },
-                }
-                None
-            }
-            Err(error) => Some(error),
-        };
-        match error {
-            None => {
-                records = rest;
-                most = records.len();
-            }
-            Some(ApplyError::Refused(_)) => {
-                most = count / 2;
-                records.extend(rest);
-            }
-            Some(error) => return Landed { database, batch, done, tried: count, error: Some(error) },
-        }
-        if records.is_empty() {
-            return Landed { database, batch, done, tried: 0, error: None };
-        }
-    }
-}
-
-/// Finds out what became of a transaction in doubt, before its records are written again.
-async fn settle(
-    database: &mut Database,
-    batch: &mut Vec<Carried>,
-    ground: &Rc<RefCell<Ground>>,
-) -> Result<(), ApplyError> {
-    let Some(doubt) = ground.borrow().spool.doubt() else { return Ok(()) };
-    let fate = match database {
-        Database::Sqlite(_) => Fate::Unknown,
-        Database::PostgreSql(database) => database.fate(doubt.transaction).await?,
-    };
-    let mut ground = ground.borrow_mut();
-    let noted = match fate {
-        Fate::Committed => {
-            batch.retain(|carried| carried.end.is_none_or(|end| end > doubt.end));
-            ground.inner.figures.drained(doubt.records);
-            ground.spool.believe_doubt()
-        }
-        Fate::Aborted | Fate::Unknown => ground.spool.forget_doubt(),
-    };
-    noted.map_err(|error| ApplyError::Full(error.to_string()))
-}
-
-impl Database {
-    /// The records come back whatever becomes of them.
-    async fn apply(
-        &mut self,
-        records: &mut Vec<Record>,
-        end: Option<Place>,
-        ground: &Rc<RefCell<Ground>>,
-    ) -> Result<(), ApplyError> {
-        match self {
-            Database::PostgreSql(database) => {
-                let count = records.len() as u64;
-                let noted = end.map(|end| {
-                    move |transaction| {
-                        let doubt = Doubt { end, records: count, transaction };
-                        let noted = ground.borrow_mut().spool.about_to_commit(doubt);
-                        noted.map_err(|error| ApplyError::Full(error.to_string()))
-                    }
-                });
-                database.apply(records, noted).await
-            }
-            Database::Sqlite(database) => {
-                // SQLite waits for the disk and for others' locks: on a thread where nobody else waits.
-                let mut given = database.take();
-                let taken = std::mem::take(records);
-                let work = move || {
-                    // After a panic the connection is dropped, which rolls its transaction back.
-                    let applied = contained(|| given.apply(&taken));
-                    let applied = applied.unwrap_or_else(|panicked| {
-                        given = given.take();
-                        Err(ApplyError::Away(panicked.to_string()))
-                    });
-                    (given, taken, applied)
-                };
-                match tokio::task::spawn_blocking(work).await {
-                    Ok((given, taken, applied)) => {
-                        **database = given;
-                        *records = taken;
-                        applied
-                    }
-                    Err(error) => Err(ApplyError::Away(error.to_string())),
-                }
-            }
-        }
-    }
-}
-
-impl Ground {
-    /// So many records are in the database.
-    fn done(&mut self, records: usize, end: Option<Place>) {
-        if records > 0 {
-            self.inner.figures.stored(records as u64);
-        }
-        if let Some(end) = end {
-            self.inner.figures.drained(records as u64);
-            self.advance(end, records as u64);
-        }
-    }
-
-    fn advance(&mut self, end: Place, records: u64) {
-        if let Err(error) = self.spool.advance(end, records) {
-            self.complain(&format!("how far the spool has been drained can't be noted: {error}"));
-        }
-        self.inner.figures.show_spool(&self.spool);
-    }
-
-    /// The oldest record of the spool can't be read any more: once, it is kept for people instead.
-    fn set_aside(&mut self, kept: &spool::Entry, end: Place) -> Result<(), spool::SpoolError> {
-        let path = self.refused.path().to_owned();
-        let aside = self.refused.keep(kept, "it can't be read any more");
-        aside.map_err(|error| spool::SpoolError::Io { path: path.clone(), error })?;
-        self.inner.figures.refused();
-        self.complain(&format!(
-            "an accounting record can't be read any more; it is kept in {}",
-            path.display()
-        ));
-        self.advance(end, 1);
-        Ok(())
-    }
-
-    fn refuse(&mut self, kept: &spool::Entry, end: Option<Place>, why: &str) -> Result<(), ApplyError> {
-        self.refused.keep(kept, why).map_err(|error| ApplyError::Full(error.to_string()))?;
-        self.inner.figures.refused();
-        let path = self.refused.path().display().to_string();
-        self.complain(&format!("the database refuses an accounting record: {why}; it is kept in {path}"));
-        if let Some(end) = end {
-            self.advance(end, 1);
-        }
-        Ok(())
-    }
-
-    fn complain(&mut self, line: &str) {
-        let now = clock::now();
-        if now >= self.line_at {
-            self.line_at = now + LINE_EVERY;
-            tracing::error!("{line}");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::VecDeque;
-    use std::net::Ipv4Addr;
-    use std::sync::Mutex;
-
-    use tokio::sync::Notify;
-
-    use super::super::{Figures, State};
-    use super::*;
-    use crate::testing::Ask;
-    use crate::vitals::Vitals;
-
-    fn task(folder: &Path) -> Task {
-        let state = State { entries: VecDeque::new(), stopping: false };
-        let inner = Arc::new(Inner {
-            state: Mutex::new(state),
-            ready: Notify::new(),
-            queue_max: 1,
-            vitals: Arc::new(Vitals::new(1)),
-            figures: Figures::default(),
-        });
-        let spool = Spool::open(folder, 1 << 20).unwrap();
-        let refused = Refused::new(folder);
-        let ground = Ground { inner: Arc::clone(&inner), spool, refused, line_at: Instant::ZERO };
-        Task {
-            ground: Rc::new(RefCell::new(ground)),
-            inner,
-            name: String::new(),
-            database: None,
-            flight: None,
-            next: Vec::new(),
-            away: false,
-            backoff: Backoff::default(),
-            retry_at: Instant::ZERO,
-            batch_max: BATCH_MAX,
-        }
-    }
-
-    fn kept(number: u64) -> spool::Entry {
-        spool::Entry { received: number, source: Ipv4Addr::LOCALHOST.into(), packet: vec![4; 20] }
-    }
-
-    #[test]
-    fn only_what_was_in_the_transaction_is_in_doubt() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut task = task(folder.path());
-        let ground = Rc::clone(&task.ground);
-        let carried =
-            |number| Carried { record: Record::default(), entry: None, kept: kept(number), end: None };
-        // A record of the batch was refused before, so a half of it was tried.
-        let error = ApplyError::InDoubt { what: "cut".to_owned(), transaction: Some(7) };
-        task.failed(&error, (0..4).map(carried).collect(), 2, false);
-        let spool = &mut ground.borrow_mut().spool;
-        assert_eq!(spool.doubt().map(|doubt| (doubt.records, doubt.transaction)), Some((2, 7)));
-        spool.believe_doubt().unwrap();
-        let waiting = spool.read(9).unwrap().entries;
-        assert_eq!(waiting.iter().map(|entry| entry.received).collect::<Vec<_>>(), [2, 3]);
-    }
-
-    #[test]
-    fn what_can_not_be_read_any_more_is_set_aside_once_and_in_its_turn() {
-        let folder = tempfile::tempdir().unwrap();
-        let aside =
-            || std::fs::read_to_string(folder.path().join("refused")).map_or(0, |text| text.lines().count());
-        let readable = spool::Entry { packet: Ask::accounting(1, "s", &[]).octets(), ..kept(2) };
-        let before = task(folder.path());
-        {
-            let spool = &mut before.ground.borrow_mut().spool;
-            spool.append([kept(0), kept(1), readable, kept(3)].iter()).unwrap();
-            let end = spool.end();
-            spool.about_to_commit(Doubt { end, records: 4, transaction: 7 }).unwrap();
-        }
-        assert_eq!((before.oldest_spooled().unwrap().len(), aside()), (0, 0), "the doubt goes first");
-        before.ground.borrow_mut().spool.forget_doubt().unwrap();
-        for _ in 0..3 {
-            let batch = before.oldest_spooled().unwrap();
-            assert_eq!(batch.iter().map(|carried| carried.kept.received).collect::<Vec<_>>(), [2]);
-            assert_eq!(aside(), 2);
-        }
-        drop(before);
-        let after = task(folder.path());
-        let batch = after.oldest_spooled().unwrap();
-        assert_eq!((batch.len(), aside()), (1, 2), "nor again after a start");
-        let end = batch[0].end.unwrap();
-        after.ground.borrow_mut().advance(end, 1);
-        assert_eq!((after.oldest_spooled().unwrap().len(), aside()), (0, 3));
-        assert!(after.ground.borrow().spool.is_empty());
     }
 }
