@@ -203,12 +203,7 @@ impl Switch {
             (true, false) => place.standing = ramping(now, RAMP_FROM_PERCENT),
             (false, _) => {}
         }
-        // What waits for servers that are still silent may now be answered here.
-        for id in self.ids() {
-            if self.place(id).life != Life::Alive {
-                self.errands.left |= id.bit();
-            }
-        }
+        self.call_away(now);
         self.reconsider(now, Cause::Revived);
     }
 
@@ -349,7 +344,23 @@ impl Switch {
         }
         let from = RAMP_FROM_PERCENT.max(100 - notice.reduction_percent.min(100));
         place.standing = if alone { Standing::Open } else { ramping(now, from) };
+        self.call_away(now);
         self.reconsider(now, cause);
+    }
+
+    /// A server is back: what waits for servers that are silent, or that asked to be left when there was no other,
+    /// may now be answered there.
+    fn call_away(&mut self, now: Instant) {
+        for id in self.ids() {
+            let place = self.place(id);
+            if place.life == Life::Alive && !matches!(place.standing, Standing::Away { .. }) {
+                continue;
+            }
+            self.errands.left |= id.bit();
+            if !self.keeps_conversations(now, id) {
+                self.errands.drained |= id.bit();
+            }
+        }
     }
 
     fn handle_back(&mut self, now: Instant, server: ServerId, due: Back) {

@@ -94,6 +94,33 @@ fn a_warned_server_is_a_last_resort_when_its_alternate_dies() {
 }
 
 #[test]
+fn what_waits_at_the_last_usable_server_leaves_when_another_is_back() {
+    let mut world = World::new(2, Config::default());
+    world.servers[0].script.delay = s(60);
+    world.failover(1);
+    world.run(ms(10));
+    assert_eq!(world.failover(0), Outcome::LastUsable);
+    let ticket = world.ask();
+    world.run(ms(100));
+    assert_eq!(world.first_seen_by(ticket), Some(0));
+    world.invite(1, 0);
+    world.run(ms(10));
+    assert_eq!(world.reply(ticket), Some(Code::ACCESS_ACCEPT), "invited by the other");
+
+    let mut world = World::new(2, Config::default());
+    world.servers[1].script.dead = true;
+    world.failover(0);
+    world.stream(ms(10), s(2));
+    assert_eq!(world.current(), 0);
+    world.servers[0].script.delay = s(60);
+    let ticket = world.ask();
+    world.run(ms(10));
+    world.servers[1].script.dead = false;
+    world.run(s(4));
+    assert_eq!(world.reply(ticket), Some(Code::ACCESS_ACCEPT), "the other answers again");
+}
+
+#[test]
 fn nobody_answers_the_question_but_a_probe_is_answered() {
     let mut world = World::new(2, Config::default());
     world.failover(0);
