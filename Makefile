@@ -35,6 +35,11 @@ test-packages:
 		echo "installed; a service of theirs didn't start, which the tests don't need: they start their own"; \
 	else echo "the tests need$$missing: apt-get install$$missing" >&2; exit 1; fi
 
+.PHONY: sim
+sim: ## the simulator: SEEDS=n bad days of agents and servers (100,000 unless given), or SEED=s, printed
+	$(if $(SEED),FOREWARN_SIM_SEED=$(SEED),FOREWARN_SIM_SEEDS=$(or $(SEEDS),100000)) \
+	$(CARGO) test --release -p forewarn-sim --test sim whatever -- --nocapture
+
 .PHONY: endurance
 endurance: test-packages ## the deaths and outages of the tests in full: 100 kills, a minute without the database
 	$(CARGO) build --release --workspace --all-targets

@@ -7,4 +7,3 @@ mod house;
 mod interop;
 mod namespaces;
 mod scenarios;
-mod sim;

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// What each room may import of the house, besides crates of the registry.
-const FLOORS: [(&str, &[&str]); 7] = [
+const FLOORS: [(&str, &[&str]); 8] = [
     ("forewarn-wire", &[]),
     ("forewarn-dict", &[]),
     ("forewarn-proto", &["forewarn-wire"]),
     ("forewarn-shell", &["forewarn-proto", "forewarn-wire"]),
     ("forewarn-server", &["forewarn-dict", "forewarn-proto", "forewarn-shell", "forewarn-wire"]),
     ("forewarn-agent", &["forewarn-proto", "forewarn-shell", "forewarn-wire"]),
+    ("forewarn-sim", &["forewarn-proto", "forewarn-server", "forewarn-shell", "forewarn-wire"]),
     ("forewarn-tests", &["forewarn-dict", "forewarn-proto", "forewarn-shell", "forewarn-wire"]),
 ];
 

@@ -1,341 +1,436 @@
-//! The network, the weather, and the order in which things happen.
+//! All hosts, and the order in which things happen. After each step what must hold is checked.
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use forewarn_proto::pool::Kind;
-use forewarn_proto::time::{Instant, Utc};
-use forewarn_wire::{Code, RadiusKey};
+use forewarn_proto::time::Instant;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use super::agent::{Agent, Out};
-use super::home::{CLIENT, Health, Home, address};
-use super::invariants::Invariants;
-use super::nas::{AGAIN, Nas};
+use super::agenda::{Agenda, Due, Host, about};
+use super::agent::{self, Agent, Out, Verdict};
+use super::ledger::Ledger;
+use super::model::Model;
+use super::nas::{AGAIN, Number};
+use super::network::{End, Link, Parcel, What};
+use super::server::{self, Server, Taken};
+use super::setup::Setup;
 
-/// Something on its way, or due.
-enum Due {
-    AtHome { server: usize, kind: Kind, port: u16, octets: Vec<u8> },
-    AtAgent { from: SocketAddr, port: u16, octets: Vec<u8> },
-    Notice { octets: Vec<u8> },
-    Message { server: usize, octets: Vec<u8> },
-    AtNas { number: usize, octets: Vec<u8> },
-    Ask { number: usize },
-    Traffic,
-    Fate,
-}
+/// Datagrams remembered, to come once more.
+const OLD_MAX: usize = 64;
+/// What a socket holds while its process stands still.
+const STALLED_MAX: usize = 100;
 
-/// What the network does to a datagram.
-#[derive(Clone, Copy, Debug)]
-struct Weather {
-    loss_percent: u32,
-    twice_percent: u32,
-    slowest: Duration,
-}
-
-const FAIR: Weather = Weather { loss_percent: 0, twice_percent: 0, slowest: Duration::from_micros(200) };
-
-pub(super) struct World {
-    pub(super) now: Instant,
-    rng: StdRng,
-    agent: Agent,
-    homes: Vec<Home>,
-    nas: Nas,
-    weather: Weather,
-    /// Since when the network has lost nothing.
-    fair_since: Option<Instant>,
-    /// Whether it ever loses anything.
-    may_storm: bool,
-    network: BTreeMap<(Instant, u64), Due>,
-    queued: u64,
-    invariants: Invariants,
-    is_bad: bool,
-    /// Mean time between requests, and between blows of fate.
-    every: Duration,
-    blows: Duration,
-    /// One line for each thing that happened.
-    pub(super) trace: Vec<u64>,
+pub(crate) struct World {
+    pub(crate) now: Instant,
+    pub(crate) rng: StdRng,
+    pub(crate) setup: Setup,
+    pub(crate) agents: Vec<Agent>,
+    pub(crate) models: Vec<Option<Model>>,
+    pub(crate) servers: Vec<Server>,
+    /// By agent and server.
+    pub(crate) links: Vec<Vec<Link>>,
+    pub(crate) agenda: Agenda,
+    pub(crate) ledger: Ledger,
+    pub(crate) old: Vec<Parcel>,
+    /// Users come, and fate strikes.
+    pub(crate) is_day: bool,
+    pub(crate) is_loud: bool,
+    /// One number for each thing that happened.
+    pub(crate) trace: Vec<u64>,
+    /// Servers that answered at the last look, as bits.
+    pub(crate) good: u32,
 }
 
 impl World {
-    pub(super) fn new(seed: u64) -> World {
+    pub(crate) fn new(seed: u64, setup: impl FnOnce(&mut StdRng) -> Setup, is_loud: bool) -> World {
         let mut rng = StdRng::seed_from_u64(seed);
-        let now = Instant::from_millis(1_000);
-        let local = || RadiusKey::new(b"the secret of the NAS").unwrap();
-        let servers = rng.random_range(1..=3);
-        let mut homes: Vec<Home> = (0..servers).map(Home::new).collect();
-        for home in &mut homes {
-            home.rejects = rng.random_range(0..6);
-            home.challenges = rng.random_range(0..8);
-            home.pace = Duration::from_micros(rng.random_range(100..50_000));
-        }
-        World {
-            now,
-            agent: Agent::new(now, &mut rng, servers, local()),
-            homes,
-            nas: Nas::new(local()),
-            weather: FAIR,
-            fair_since: Some(Instant::ZERO),
-            may_storm: rng.random_range(0..3) > 0,
-            network: BTreeMap::new(),
-            queued: 0,
-            invariants: Invariants::default(),
-            is_bad: false,
-            every: Duration::from_millis(rng.random_range(10..120)),
-            blows: Duration::from_millis(rng.random_range(500..8_000)),
-            trace: Vec::new(),
+        let setup = setup(&mut rng);
+        let (agents, servers) = (setup.agents.len(), setup.servers.len());
+        let mut world = World {
+            now: Instant::from_millis(1_000),
             rng,
+            agents: setup
+                .agents
+                .iter()
+                .enumerate()
+                .map(|(index, config)| Agent::new(index, config.clone()))
+                .collect(),
+            models: (0..agents).map(|_| None).collect(),
+            servers: setup
+                .servers
+                .iter()
+                .enumerate()
+                .map(|(index, setup)| Server::new(index, setup.clone()))
+                .collect(),
+            links: vec![vec![Link::FAIR; servers]; agents],
+            agenda: Agenda::default(),
+            ledger: Ledger::default(),
+            old: Vec::new(),
+            is_day: false,
+            is_loud,
+            trace: Vec::new(),
+            good: 0,
+            setup,
+        };
+        for server in 0..servers {
+            world.start(Host::Server(server));
         }
-    }
-
-    /// Traffic all along, and one blow of fate after another.
-    pub(super) fn bad_day(&mut self, duration: Duration) {
-        self.is_bad = true;
-        self.queue(Duration::ZERO, Due::Traffic);
-        self.queue(self.blows, Due::Fate);
-        self.run(duration);
-        self.is_bad = false;
-    }
-
-    /// Everybody is well, invites, and the network is fair.
-    pub(super) fn heal(&mut self) {
-        self.weather = FAIR;
-        self.fair_since = Some(self.now);
-        for home in &mut self.homes {
-            if home.health == Health::Killed {
-                home.restart(self.now);
-            }
-            home.invite(self.now, Duration::from_secs(1));
+        for agent in 0..agents {
+            world.start(Host::Agent(agent));
         }
-        self.settle();
+        world
     }
 
-    pub(super) fn ask_some(&mut self, count: usize) {
-        for index in 0..count {
-            let kind = if index % 3 == 0 { Kind::Acct } else { Kind::Auth };
-            self.ask(kind, None);
-        }
-    }
-
-    pub(super) fn run(&mut self, duration: Duration) {
+    pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
-        while let Some(next) = self.next().filter(|&next| next <= end) {
-            self.now = self.now.max(next);
-            match self.network.first_entry().filter(|entry| entry.key().0 <= self.now) {
-                Some(entry) => {
-                    let due = entry.remove();
-                    self.happen(due);
-                }
-                None => self.agent.handle_timeout(self.now, &mut self.rng),
-            }
-            self.settle();
+        while let Some((at, due)) = self.agenda.next(end) {
+            self.now = self.now.max(at);
+            self.happen(due);
         }
         self.now = end;
     }
 
-    /// Everything asked has ended: answered, or given up by the NAS; and nobody works on anything any more.
-    pub(super) fn check_all_ended(&self) {
-        assert_eq!(self.agent.upstream.in_flight(), 0);
-        for server in self.agent.upstream.pool().ids() {
-            assert_eq!(self.agent.upstream.status(self.now, server).outstanding, 0);
+    pub(crate) fn add(&mut self, after: Duration, due: Due) {
+        self.agenda.add(self.now + after, due);
+    }
+
+    /// Users come to every agent from now on.
+    pub(crate) fn open(&mut self) {
+        self.is_day = true;
+        for agent in 0..self.agents.len() {
+            let after = about(self.setup.every, self.rng.random());
+            self.add(after, Due::Traffic { agent });
         }
-        assert!(self.nas.asked.iter().all(|asked| !asked.is_open()));
-    }
-
-    pub(super) fn check_last_answered(&self, count: usize) {
-        let lost = self.nas.asked.iter().rev().take(count).filter(|asked| asked.replies.is_empty()).count();
-        assert_eq!(lost, 0, "lost with everybody well and the weather fair");
-    }
-
-    fn next(&self) -> Option<Instant> {
-        let network = self.network.keys().next().map(|key| key.0);
-        let homes = self.homes.iter().filter_map(Home::poll_timeout);
-        homes.chain(network).chain(self.agent.poll_timeout()).min()
-    }
-
-    fn utc(&self) -> Utc {
-        Utc::from_millis(1_800_000_000_000 + self.now.as_nanos() / 1_000_000)
-    }
-
-    fn queue(&mut self, after: Duration, due: Due) {
-        self.queued += 1;
-        self.network.insert((self.now + after, self.queued), due);
-    }
-
-    /// Through the network: late, lost or twice.
-    fn send(&mut self, after: Duration, make: impl Fn() -> Due) {
-        let copies = match self.rng.random_range(0..100) {
-            chance if chance < self.weather.loss_percent => 0,
-            chance if chance < self.weather.loss_percent + self.weather.twice_percent => 2,
-            _ => 1,
-        };
-        for _ in 0..copies {
-            let late = self.weather.slowest.mul_f64(self.rng.random::<f64>());
-            self.queue(after + Duration::from_micros(50) + late, make());
-        }
-    }
-
-    fn ask(&mut self, kind: Kind, state: Option<&[u8]>) {
-        let number = self.nas.ask(self.now, &mut self.rng, kind, state);
-        self.queue(Duration::ZERO, Due::Ask { number });
     }
 
     fn happen(&mut self, due: Due) {
         match due {
-            Due::AtHome { server, kind, port, octets } => {
-                let from = SocketAddr::new(CLIENT, 40_000 + port);
-                self.note(1, server as u64, octets.len() as u64);
-                if let Some((reply, delay)) = self.homes[server].handle(self.now, kind, from, &octets) {
-                    let port_at = if kind == Kind::Auth { 1812 } else { 1813 };
-                    let from = SocketAddr::new(address(server), port_at);
-                    self.send(delay, || Due::AtAgent { from, port, octets: reply.clone() });
-                }
+            Due::Arrive(parcel) => self.arrive(parcel),
+            Due::Done { server, start, job } => self.at_server(server, server::Arrival::Done { start, job }),
+            Due::Ask { agent, number } => self.try_to_ask(agent, number),
+            Due::AtNas { agent, number, octets } => self.handle_answer(agent, number, &octets),
+            Due::Traffic { agent } if self.is_day => {
+                self.ask_anything(agent);
+                let after = about(self.setup.every, self.rng.random());
+                self.add(after, Due::Traffic { agent });
             }
-            Due::AtAgent { from, port, octets } => {
-                self.note(2, u64::from(port), octets.len() as u64);
-                self.agent.handle_reply(self.now, &mut self.rng, from, port, &octets);
-            }
-            Due::Notice { octets } => {
-                self.note(3, octets.len() as u64, 0);
-                let utc = self.utc();
-                self.agent.handle_notice(self.now, utc, &mut self.rng, &octets);
-            }
-            Due::Message { server, octets } => {
-                self.note(4, server as u64, 0);
-                if self.homes[server].health != Health::Killed {
-                    self.homes[server].handle_message(self.now, &octets);
-                }
-            }
-            Due::AtNas { number, octets } => self.handle_answer(number, &octets),
-            Due::Ask { number } => {
-                let asked = &mut self.nas.asked[number];
-                if asked.is_open() {
-                    asked.tries += 1;
-                    let (kind, port, octets) = (asked.kind, asked.port, asked.octets.clone());
-                    self.agent.handle_nas(self.now, &mut self.rng, kind, port, &octets);
-                    self.queue(AGAIN, Due::Ask { number });
-                } else {
-                    self.check_lost(number);
-                }
-            }
-            Due::Traffic if self.is_bad => {
-                let kind = if self.rng.random_range(0..4) == 0 { Kind::Acct } else { Kind::Auth };
-                self.ask(kind, None);
-                let after = self.every.mul_f64(2.0 * self.rng.random::<f64>());
-                self.queue(after, Due::Traffic);
-            }
-            Due::Fate if self.is_bad => {
+            Due::Fate if self.is_day => {
                 self.strike();
-                let after = self.blows.mul_f64(2.0 * self.rng.random::<f64>());
-                self.queue(after, Due::Fate);
+                let after = about(self.setup.blows, self.rng.random());
+                self.add(after, Due::Fate);
             }
-            Due::Traffic | Due::Fate => {}
+            Due::Traffic { .. } | Due::Fate => {}
+            Due::Resume(host) => self.resume(host),
+            Due::Start(host) => self.start(host),
+            Due::Timer(Host::Agent(agent)) => self.handle_agent_timeout(agent),
+            Due::Timer(Host::Server(server)) => self.settle_server(server),
         }
+    }
+
+    fn arrive(&mut self, parcel: Parcel) {
+        match parcel.to {
+            End::Agent => self.at_agent(parcel.agent, agent::Arrival::Parcel(parcel)),
+            End::Server => self.at_server(parcel.server, server::Arrival::Parcel(parcel)),
+        }
+    }
+
+    /// Starts a process that doesn't run.
+    pub(crate) fn start(&mut self, host: Host) {
+        self.note("start", host, 0);
+        match host {
+            Host::Agent(index) => {
+                let agent = &mut self.agents[index];
+                if agent.process.is_none() {
+                    self.models[index] = Some(Model::new(agent));
+                    agent.start(self.now, &mut self.rng);
+                    self.settle_agent(index, None);
+                }
+            }
+            Host::Server(index) => {
+                if self.servers[index].process.is_none() {
+                    self.servers[index].start(self.now);
+                    self.settle_server(index);
+                }
+            }
+        }
+        self.review();
+    }
+
+    /// A process that was stopped goes on: it reads what came, before or after it looks at the time.
+    pub(crate) fn resume(&mut self, host: Host) {
+        self.note("resume", host, 0);
+        match host {
+            Host::Agent(index) => {
+                let Some(stalled) = self.agents[index].stalled.take() else { return };
+                if self.rng.random() {
+                    self.handle_agent_timeout(index);
+                }
+                stalled.into_iter().for_each(|arrival| self.at_agent(index, arrival));
+                self.handle_agent_timeout(index);
+            }
+            Host::Server(index) => {
+                let Some(stalled) = self.servers[index].stalled.take() else { return };
+                if self.rng.random() {
+                    self.settle_server(index);
+                }
+                stalled.into_iter().for_each(|arrival| self.at_server(index, arrival));
+                self.settle_server(index);
+            }
+        }
+        self.review();
+    }
+
+    fn at_agent(&mut self, index: usize, arrival: agent::Arrival) {
+        let agent = &mut self.agents[index];
+        if let Some(stalled) = &mut agent.stalled {
+            if stalled.len() < STALLED_MAX {
+                stalled.push(arrival);
+            }
+            return;
+        }
+        let (now, rng) = (self.now, &mut self.rng);
+        let (Some(model), Some(process)) = (&mut self.models[index], &mut agent.process) else { return };
+        let mut repeated = None;
+        match arrival {
+            agent::Arrival::Ask(number) => {
+                let whose = Number::new(index, number);
+                repeated = model.requests.asked(agent.nas.asked[number].name(), whose).then_some(whose);
+                agent.handle_request(now, rng, number);
+                self.note("asked", Host::Agent(index), number as u64);
+            }
+            agent::Arrival::Parcel(parcel) => match parcel.what {
+                What::Radius { port, .. } => {
+                    process.handle_parcel(now, rng, &parcel);
+                    self.note("reply", Host::Agent(index), u64::from(port) << 32 | parcel.server as u64);
+                }
+                What::Notice { via } => {
+                    let expected = model.expect(index, &self.ledger, agent.utc(now), &parcel.octets);
+                    let verdict = agent.handle_notice(now, rng, via, &parcel.octets);
+                    assert_eq!(verdict, expected, "a notice of server {} to agent {index}", parcel.server);
+                    if verdict == Verdict::Accepted {
+                        model.accept(now, index, &self.ledger, &parcel.octets);
+                    }
+                    self.note("notice", Host::Agent(index), (verdict as u64) << 32 | parcel.server as u64);
+                }
+            },
+        }
+        self.settle_agent(index, repeated);
+    }
+
+    fn handle_agent_timeout(&mut self, index: usize) {
+        let agent = &mut self.agents[index];
+        let utc = agent.utc(self.now);
+        if let Some(process) = agent.process.as_mut().filter(|_| agent.stalled.is_none()) {
+            process.handle_timeout(self.now, utc, &mut self.rng);
+            self.settle_agent(index, None);
+        }
+    }
+
+    /// Sends what an agent wants sent, and checks what must hold.
+    pub(crate) fn settle_agent(&mut self, index: usize, repeated: Option<Number>) {
+        let now = self.now;
+        for out in self.agents[index].drain(now, &mut self.rng) {
+            let Some(model) = &mut self.models[index] else { return };
+            match out {
+                Out::Request { transmit, octets } => {
+                    model.check_transmit(now, &transmit, &octets, repeated);
+                    let what = What::Radius { kind: transmit.kind, port: transmit.port };
+                    let server = transmit.server.index();
+                    self.send(Parcel { agent: index, server, to: End::Server, what, octets });
+                }
+                Out::Message { server, via, octets } => {
+                    model.said(server, &octets);
+                    let what = What::Notice { via };
+                    self.send(Parcel { agent: index, server, to: End::Server, what, octets });
+                }
+                Out::Reply { name, octets } => {
+                    let number = model.requests.ended(now, name, Some(&octets)).index();
+                    self.add(Duration::from_micros(20), Due::AtNas { agent: index, number, octets });
+                }
+                Out::Silence { name } => {
+                    model.requests.ended(now, name, None);
+                }
+            }
+        }
+        let agent = &mut self.agents[index];
+        if let (Some(model), Some(process)) = (&mut self.models[index], &mut agent.process) {
+            if self.is_loud {
+                process
+                    .events
+                    .iter()
+                    .for_each(|event| println!("{:>14} agent {index}: {event:?}", now.as_nanos() / 1_000));
+            }
+            model.check(now, process);
+        }
+        self.agenda.arm(Host::Agent(index), agent.poll_timeout());
+    }
+
+    fn at_server(&mut self, index: usize, arrival: server::Arrival) {
+        let (now, server) = (self.now, &mut self.servers[index]);
+        if let Some(stalled) = &mut server.stalled {
+            if stalled.len() < STALLED_MAX {
+                stalled.push(arrival);
+            }
+            return;
+        }
+        match arrival {
+            server::Arrival::Done { start, job } => {
+                if let Some(reply) = server.handle_done(now, start, job) {
+                    self.send(reply);
+                }
+            }
+            server::Arrival::Parcel(parcel) => match parcel.what {
+                What::Radius { .. } => match server.handle_radius(now, &parcel) {
+                    Taken::Nothing => {}
+                    Taken::Reply(reply) => self.send(reply),
+                    Taken::Job(job, at) => {
+                        let start = server.starts;
+                        self.agenda.add(at, Due::Done { server: index, start, job });
+                    }
+                },
+                What::Notice { .. } => {
+                    server.handle_message(now, &parcel);
+                    self.note("message", Host::Server(index), parcel.agent as u64);
+                }
+            },
+        }
+        self.settle_server(index);
+    }
+
+    /// Does what is due at a server, sends its notices, and checks what must hold.
+    pub(crate) fn settle_server(&mut self, index: usize) {
+        let now = self.now;
+        if !self.servers[index].is_at_work() {
+            return self.agenda.arm(Host::Server(index), None);
+        }
+        let before = self.phase(index);
+        let read = self.servers[index].handle_timeout(now);
+        let agents = &self.agents;
+        let mut notices = Vec::new();
+        while let Some(notice) =
+            self.servers[index].poll_notice(now, |agent| agents[agent].config.is_behind_nat)
+        {
+            notices.push(notice);
+        }
+        for notice in notices {
+            let behind_nat = self.agents[notice.agent].config.is_behind_nat;
+            self.ledger.send(index, &notice.octets, behind_nat);
+            if notice.reaches {
+                let what = What::Notice { via: notice.via };
+                self.send(Parcel {
+                    agent: notice.agent,
+                    server: index,
+                    to: End::Agent,
+                    what,
+                    octets: notice.octets,
+                });
+            }
+        }
+        let server = &mut self.servers[index];
+        if let Some(process) = &mut server.process {
+            process.campaign.report();
+        }
+        self.ledger.check_server(now, server, read);
+        let ends = server.has_drained_for_good();
+        self.agenda.arm(Host::Server(index), server.poll_timeout(now));
+        if self.is_loud && self.phase(index) != before {
+            println!("{:>14} server {index}: {before} -> {}", now.as_nanos() / 1_000, self.phase(index));
+        }
+        if ends {
+            self.servers[index].process = None;
+            let after = Duration::from_millis(self.rng.random_range(100..3_000));
+            self.add(after, Due::Start(Host::Server(index)));
+        }
+        let good = self.good_servers();
+        if good != self.good {
+            self.good = good;
+            self.review();
+        }
+    }
+
+    pub(crate) fn phase(&self, server: usize) -> &'static str {
+        self.servers[server]
+            .process
+            .as_ref()
+            .map_or("gone", |process| process.campaign.watch().phase().name())
+    }
+
+    /// Through the network: late, lost or twice.
+    pub(crate) fn send(&mut self, parcel: Parcel) {
+        let link = &self.links[parcel.agent][parcel.server];
+        let copies = link.carry(&mut self.rng, &parcel);
+        if self.is_day {
+            if self.old.len() < OLD_MAX {
+                self.old.push(parcel.clone());
+            } else if self.rng.random_range(0..20) == 0 {
+                let place = self.rng.random_range(0..OLD_MAX);
+                self.old[place] = parcel.clone();
+            }
+        }
+        if let [_, Some(late)] = copies {
+            self.add(late, Due::Arrive(parcel.clone()));
+        }
+        if let [Some(late), _] = copies {
+            self.add(late, Due::Arrive(parcel));
+        }
+    }
+
+    fn try_to_ask(&mut self, agent: usize, number: usize) {
+        let asked = &mut self.agents[agent].nas.asked[number];
+        if !asked.is_open() {
+            return self.check_lost(agent, number);
+        }
+        asked.tries += 1;
+        self.add(AGAIN, Due::Ask { agent, number });
+        self.at_agent(agent, agent::Arrival::Ask(number));
+    }
+
+    /// A user comes, whose name may be that of one who still waits.
+    fn ask_anything(&mut self, agent: usize) {
+        let kind = if self.rng.random_range(0..4) == 0 { Kind::Acct } else { Kind::Auth };
+        let is_impatient = self.rng.random_range(0..30) == 0;
+        let mut open = self.agents[agent].nas.open();
+        let instead_of = open.find(|(_, asked)| is_impatient && asked.kind == kind).map(|(number, _)| number);
+        drop(open);
+        self.ask(agent, kind, None, instead_of);
+    }
+
+    pub(crate) fn ask(&mut self, agent: usize, kind: Kind, state: Option<&[u8]>, instead_of: Option<usize>) {
+        let number = self.agents[agent].nas.ask(self.now, &mut self.rng, kind, state, instead_of);
+        self.agents[agent].nas.asked[number].answerable = self.answerable(agent);
+        self.try_to_ask(agent, number);
     }
 
     /// An answer reaches the NAS: the first one of a request continues its conversation; all say the same.
-    fn handle_answer(&mut self, number: usize, octets: &[u8]) {
-        self.note(5, number as u64, u64::from(octets[0]));
-        self.nas.handle_reply(self.now, number, octets);
-        let asked = &self.nas.asked[number];
-        let (_, first) = &asked.replies[0];
-        assert_eq!(first, octets, "request {number} was answered twice differently");
+    fn handle_answer(&mut self, agent: usize, number: usize, octets: &[u8]) {
+        self.note("answer", Host::Agent(agent), (number as u64) << 8 | u64::from(octets[0]));
+        let nas = &mut self.agents[agent].nas;
+        nas.handle_reply(self.now, number, octets);
+        let asked = &nas.asked[number];
         if asked.kind == Kind::Acct {
-            let is_recorded = self.homes.iter().any(|home| home.recorded.contains(&(number as u64)));
-            assert!(is_recorded, "accounting {number} was acknowledged before anybody had it");
+            let whose = Number::new(agent, number);
+            let is_recorded = self.servers.iter().any(|server| server.recorded.contains(&whose));
+            assert!(is_recorded, "accounting {whose:?} was acknowledged before anybody had it");
         }
-        if asked.replies.len() == 1 && asked.reply_code() == Some(Code::ACCESS_CHALLENGE) {
-            let state = self.nas.state(number);
-            self.ask(Kind::Auth, state.as_deref());
-        }
-    }
-
-    fn strike(&mut self) {
-        let server = self.rng.random_range(0..self.homes.len());
-        let now = self.now;
-        let blow = self.rng.random_range(0..11);
-        self.note(6, server as u64, blow);
-        let (reduction, load) = (self.rng.random_range(1..=100), self.rng.random_range(0..=100));
-        let slot = Duration::from_millis(self.rng.random_range(0..10_000));
-        let home = &mut self.homes[server];
-        match blow {
-            0 | 1 => home.become_so(now, Health::Killed),
-            2 | 3 if home.health == Health::Killed => home.restart(now),
-            2 | 3 => home.invite(now, slot),
-            4 | 5 if home.health == Health::Well => {
-                home.become_so(now, Health::Overloaded);
-                home.warn(now, 100, false, load);
-            }
-            6 if home.health == Health::Well => home.warn(now, reduction, false, load),
-            7 if home.health == Health::Well => home.warn(now, 100, true, load),
-            8 => home.invite(now, slot),
-            9 if self.may_storm => {
-                self.fair_since = None;
-                self.weather = Weather {
-                    loss_percent: self.rng.random_range(0..30),
-                    twice_percent: self.rng.random_range(0..30),
-                    slowest: Duration::from_micros(self.rng.random_range(100..400_000)),
-                };
-            }
-            _ => {}
+        if asked.replies.len() == 1
+            && !asked.is_replaced
+            && let Some(state) = nas.state(number)
+        {
+            self.ask(agent, Kind::Auth, Some(&state), None);
         }
     }
 
-    /// When a server that never asked to be left was well all the time a request was waited for, and the network lost
-    /// nothing (no notice of the others' either), the request was answered.
-    fn check_lost(&self, number: usize) {
-        let asked = &self.nas.asked[number];
-        let Some(fair) = self.fair_since.filter(|&fair| fair <= asked.at && asked.replies.is_empty()) else {
-            return;
+    pub(crate) fn note(&mut self, what: &'static str, who: Host, more: u64) {
+        if self.is_loud {
+            println!("{:>14} {what} {who:?} {more:#x}", self.now.as_nanos() / 1_000);
+        }
+        let (kind, index) = match who {
+            Host::Agent(index) => (0, index as u64),
+            Host::Server(index) => (1, index as u64),
         };
-        let is_good = |home: &Home| home.health == Health::Well && home.since <= asked.at && !home.has_warned;
-        let is_honest = |home: &Home| home.health != Health::Overloaded || home.since >= fair;
-        if !asked.in_conversation && self.homes.iter().any(is_good) && self.homes.iter().all(is_honest) {
-            panic!(
-                "request {number} of {:?} was lost at {:?} though it could be answered",
-                asked.at, self.now
-            );
-        }
-    }
-
-    /// Sends what everybody wants sent, and checks what must hold.
-    fn settle(&mut self) {
-        let utc = self.utc();
-        for out in self.agent.drain(self.now, utc, &mut self.rng) {
-            match out {
-                Out::Request { transmit, octets } => {
-                    self.invariants.check_transmit(self.now, &self.agent, &self.nas, &transmit, &octets);
-                    let (server, kind, port) = (transmit.server.index(), transmit.kind, transmit.port);
-                    self.send(Duration::ZERO, || Due::AtHome { server, kind, port, octets: octets.clone() });
-                }
-                Out::Reply { port, identifier, octets } => {
-                    let number = usize::from(port - 1024) * 256 + usize::from(identifier);
-                    self.queue(Duration::from_micros(20), Due::AtNas { number, octets });
-                }
-                Out::Message { server, octets } => {
-                    self.send(Duration::ZERO, || Due::Message { server, octets: octets.clone() });
-                }
-            }
-        }
-        for index in 0..self.homes.len() {
-            while let Some(octets) = self.homes[index].poll_notice(self.now, utc) {
-                self.send(Duration::ZERO, || Due::Notice { octets: octets.clone() });
-            }
-            while self.homes[index].issuer.poll_event().is_some() {}
-        }
-        self.invariants.check_step(self.now, &mut self.agent);
-    }
-
-    fn note(&mut self, what: u64, one: u64, other: u64) {
-        if super::is_loud() {
-            println!("{:>12} {what} {one} {other}", self.now.as_nanos() / 1_000);
-        }
-        let line = [self.now.as_nanos(), what, one, other];
-        self.trace.push(
-            line.iter()
-                .fold(0_u64, |hash, word| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)),
-        );
+        let line = [self.now.as_nanos(), what.len() as u64, kind, index, more];
+        let fold = |hash: u64, word: &u64| (hash ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23);
+        self.trace.push(line.iter().fold(0, fold));
     }
 }

@@ -34,7 +34,7 @@ pub use operating::{Decisions, Log, LogSettings, Metrics};
 pub use sql::Sql;
 
 /// A whole server configuration.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The configuration file's folder: relative paths were resolved against it, and checks run in it.
     pub folder: PathBuf,

@@ -1,0 +1,131 @@
+//! What the servers have really sent, and what each of them may do: its readings, its phases, its slots.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use forewarn_proto::notice::issue::{REPEATS, Standing, Told, View};
+use forewarn_proto::stagger;
+use forewarn_proto::time::Instant;
+use forewarn_proto::watch::{Cause, Phase};
+use forewarn_server::config::Audience;
+use forewarn_wire::notice::{Flags, Notice};
+
+use super::server::Server;
+
+/// Server, epoch, sequence.
+type Mark = (usize, u32, u32);
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    sent: BTreeSet<u64>,
+    /// What each mark says, and in how many datagrams it was said.
+    marks: BTreeMap<Mark, (u64, usize)>,
+    watched: Vec<Watched>,
+}
+
+/// What a server's readings were.
+#[derive(Clone, Copy, Default)]
+struct Watched {
+    start: u32,
+    phase: Option<Phase>,
+    over: u32,
+    calm: u32,
+    /// When it began to send clients away.
+    left: Option<Instant>,
+}
+
+impl Ledger {
+    pub(crate) fn has_sent(&self, octets: &[u8]) -> bool {
+        self.sent.contains(&digest(octets))
+    }
+
+    /// A mark means one thing to one client, and is said so often and no more.
+    pub(crate) fn send(&mut self, server: usize, octets: &[u8], may_begin_anew: bool) {
+        self.sent.insert(digest(octets));
+        let notice = *Notice::parse(octets).expect("it writes notices").peek();
+        let header = notice.header();
+        let is_hard = header.flags.contains(Flags::HARD);
+        let alternates: Vec<_> = notice.alternates().collect();
+        let says = (
+            header.client.0,
+            header.kind as u8,
+            header.reduction_percent,
+            is_hard,
+            notice.nonce(),
+            alternates,
+        );
+        let says = digest(&says);
+        let mark = (server, header.epoch, header.sequence);
+        let (said, count) = self.marks.entry(mark).or_insert((says, 0));
+        assert_eq!(*said, says, "{mark:?} says two things");
+        *count += 1;
+        assert!(*count < 2 * REPEATS.len() || may_begin_anew, "{mark:?} was sent {count} times");
+    }
+
+    /// After each step of a server's; `read` when it took a reading.
+    pub(crate) fn check_server(&mut self, now: Instant, server: &Server, read: bool) {
+        self.watched.resize(self.watched.len().max(server.index + 1), Watched::default());
+        let watched = &mut self.watched[server.index];
+        let Some(process) = &server.process else { return };
+        if watched.start != server.starts {
+            *watched = Watched { start: server.starts, ..Watched::default() };
+        }
+        let phase = process.campaign.watch().phase();
+        let before = watched.phase.replace(phase).unwrap_or(Phase::Serving);
+        let health = &server.setup.config.health;
+        let leaves = |phase: Phase| matches!(phase, Phase::Shedding { .. } | Phase::Away { .. });
+        if read {
+            let (value, urgent) = (process.load.value(), process.load.urgent());
+            let run = |run: u32, goes_on: bool| if goes_on { run + 1 } else { 0 };
+            watched.over = run(watched.over, value > health.failover_threshold);
+            watched.calm = run(watched.calm, value < health.connection_threshold && urgent.is_none());
+            let must_warn = urgent.is_some() || watched.over >= health.failover_after;
+            let may_stay = leaves(phase) || matches!(phase, Phase::Draining { .. } | Phase::Drained);
+            assert!(!must_warn || may_stay, "server {} is {phase} at load {value}", server.index);
+            if leaves(phase) && !leaves(before) {
+                assert!(must_warn, "server {} warns at load {value}", server.index);
+                watched.left = Some(now);
+            }
+            let by_itself = matches!(process.campaign.watch().cause(), Cause::Recovered { .. });
+            if leaves(before) && matches!(phase, Phase::Returning { .. }) && by_itself {
+                let left = watched.left.expect("it has left");
+                assert!(now >= left + health.away_min, "server {} returns too early", server.index);
+                assert!(watched.calm >= health.connection_after, "server {} isn't calm", server.index);
+                check_slots(now, server);
+            }
+        }
+        assert_eq!(process.taking, phase != Phase::Drained, "server {} is {phase}", server.index);
+        if matches!(phase, Phase::Away { .. }) && server.setup.config.notice.audience == Audience::All {
+            let mut views = process.campaign.issuer().clients();
+            let all = views.all(|view| matches!(view.standing, Standing::Leave(_)));
+            assert!(all, "server {} is away, and somebody may stay", server.index);
+        }
+    }
+}
+
+/// Each client that is invited has a slot of its own, and the slots are evenly spread (SPEC 5.5).
+fn check_slots(now: Instant, server: &Server) {
+    let Some(process) = &server.process else { return };
+    let slot = |view: View<'_>| match (view.standing, view.told) {
+        (Standing::Invited(invitation), Told::Telling { since }) if since == now => {
+            Some(invitation.at.since(now))
+        }
+        _ => None,
+    };
+    let mut slots: Vec<_> = process.campaign.issuer().clients().filter_map(slot).collect();
+    slots.sort_unstable();
+    let reconnect = server.setup.config.reconnect;
+    let config = stagger::Config { window: reconnect.window, rate: reconnect.rate };
+    let by_rate = slots.len() as f64 / f64::from(reconnect.rate);
+    let window = config.window.as_secs_f64().max(by_rate);
+    for (rank, slot) in slots.iter().enumerate() {
+        let even = window * rank as f64 / slots.len() as f64;
+        assert!((slot.as_secs_f64() - even).abs() < 1e-6, "slots of server {}: {slots:?}", server.index);
+    }
+}
+
+fn digest(value: &(impl Hash + ?Sized)) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
