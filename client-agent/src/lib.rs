@@ -17,6 +17,7 @@ pub mod agent;
 pub mod cli;
 pub mod coa;
 pub mod config;
+mod counts;
 pub mod hook;
 pub mod inbox;
 pub mod local;

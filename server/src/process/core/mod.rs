@@ -1,6 +1,6 @@
 //! One core's desk: what happens to a datagram, in one turn, without a socket in sight.
 //!
-//! Where the password is quick to verify, a turn takes no lock, allocates nothing and formats nothing. What has to wait leaves a [`Waiting`] behind and comes back as a [`Finding`].
+//! Where the password is quick to verify, a turn takes no lock, allocates nothing and formats nothing. What has to wait leaves a `Waiting` behind and comes back as a [`Finding`].
 
 mod desk;
 mod judge;
