@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forewarn_dict::Dictionary;
 
 use super::Source;
-use super::authorize::Plan;
+use super::plan::Plan;
 use super::rows::{RowError, Rows};
 use super::section::Section;
 use crate::config;

@@ -156,6 +156,11 @@ impl Item {
         self.wire.as_ref().map(|attribute| &attribute.value)
     }
 
+    /// Whether it is no condition.
+    pub(super) fn is_unconditional(&self) -> bool {
+        self.operator.only_sets() || self.subject == Subject::Always
+    }
+
     /// How the value of another item of the same attribute stands to this one's. `None`: one of them is made per
     /// request.
     pub(super) fn order_of(&self, other: &Item) -> Option<Ordering> {

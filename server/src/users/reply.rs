@@ -3,9 +3,9 @@
 use forewarn_wire::{WriteError, Writer, number};
 
 use super::account::Account;
-use super::authorize::Room;
 use super::expand;
 use super::item::Item;
+use super::resolve::Room;
 use crate::config::{ReplyAttribute, ReplyValue};
 use crate::policy::Edits;
 use crate::process::reply::{Hiding, Template, Written, WrittenValue, write_edited, write_one};
