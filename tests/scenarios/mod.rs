@@ -17,6 +17,7 @@ mod keys;
 mod ldap;
 mod load;
 mod metrics;
+mod names;
 mod operating;
 mod ordinary;
 mod ping_socket;

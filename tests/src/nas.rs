@@ -93,12 +93,23 @@ impl Nas {
     /// Never for the short names of a test.
     #[must_use]
     pub fn accounting(&self, session: &str, identifier: u8) -> Vec<u8> {
+        self.accounting_with(identifier, |writer| {
+            writer.attribute(number::ACCT_STATUS_TYPE, &1_u32.to_be_bytes()).expect("room");
+            writer.attribute(number::USER_NAME, session.as_bytes()).expect("room");
+            writer.attribute(number::ACCT_SESSION_ID, session.as_bytes()).expect("room");
+            writer.integer(number::ACCT_DELAY_TIME, 0).expect("room");
+        })
+    }
+
+    /// An Accounting-Request of whatever `fill` writes.
+    ///
+    /// # Panics
+    /// When it has no room.
+    #[must_use]
+    pub fn accounting_with(&self, identifier: u8, fill: impl FnOnce(&mut Writer<'_>)) -> Vec<u8> {
         let mut buffer = [0; 4096];
         let mut writer = Writer::new(&mut buffer, Code::ACCOUNTING_REQUEST, identifier);
-        writer.attribute(number::ACCT_STATUS_TYPE, &1_u32.to_be_bytes()).expect("room");
-        writer.attribute(number::USER_NAME, session.as_bytes()).expect("room");
-        writer.attribute(number::ACCT_SESSION_ID, session.as_bytes()).expect("room");
-        writer.integer(number::ACCT_DELAY_TIME, 0).expect("room");
+        fill(&mut writer);
         writer.request(&self.key, RequestAuthenticator::Computed).expect("room").to_vec()
     }
 

@@ -147,7 +147,7 @@ impl Directory {
     }
 
     async fn search_user(&self, name: &str) -> Result<Option<Found>, Away> {
-        let filter = self.config.user_filter.replace("{user}", &ldap3::ldap_escape(name));
+        let filter = filled(&self.config.user_filter, name, "");
         let attributes = entry::wanted(&self.config);
         // A second one is enough to know that it isn't clear who is meant.
         let mut entries = self.entries(&self.config.base, filter, attributes, 2).await?;
@@ -166,8 +166,7 @@ impl Directory {
         self.counters.passwords_left_out.fetch_add(found.left_out as u64, Relaxed);
         if let Some(groups) = &self.config.groups {
             // Of several spellings, `memberUid` knows one.
-            let filter = groups.filter.replace("{user}", &ldap3::ldap_escape(found.name.as_str()));
-            let filter = filter.replace("{dn}", &ldap3::ldap_escape(found.dn.as_str()));
+            let filter = filled(&groups.filter, &found.name, &found.dn);
             let entries = self.entries(&groups.base, filter, vec![groups.name.clone()], GROUPS_MAX).await?;
             found.add_groups(entries, &groups.name);
         }
@@ -206,6 +205,13 @@ impl Directory {
         contained(|| entries.map(ldap3::SearchEntry::construct).collect())
             .map_err(|_| Away::new("an answer that isn't LDAP"))
     }
+}
+
+/// A filter for this user: what is filled in is data, also where it looks like a place to be filled.
+fn filled(filter: &str, user: &str, dn: &str) -> String {
+    let (user, dn) = (ldap3::ldap_escape(user), ldap3::ldap_escape(dn));
+    let parts: Vec<String> = filter.split("{user}").map(|part| part.replace("{dn}", &dn)).collect();
+    parts.join(&user)
 }
 
 #[cfg(test)]

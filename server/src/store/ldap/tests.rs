@@ -3,6 +3,7 @@
 use ldap3::SearchEntry;
 
 use super::entry::own_name;
+use super::filled;
 use crate::process::password::Password;
 
 #[test]
@@ -35,4 +36,10 @@ fn an_entry_has_one_name_however_many_values() {
     assert_eq!(named("cn=twin,ou=people", &["b", "a"]), of("a"));
     assert_eq!(named("uid=\u{e9}", &["\u{e9}"]), of("\u{e9}"));
     assert_eq!(named("cn=twin,ou=people", &[]), None);
+}
+
+#[test]
+fn what_is_filled_in_is_not_filled_again() {
+    assert_eq!(filled("(|(a={user})(b={dn}))", "{dn}", "{user}"), "(|(a={dn})(b={user}))");
+    assert_eq!(filled("(uid={user})", "*)(\\\0", ""), "(uid=\\2a\\29\\28\\5c\\00)");
 }
