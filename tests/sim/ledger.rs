@@ -95,7 +95,10 @@ impl Ledger {
             }
         }
         assert_eq!(process.taking, phase != Phase::Drained, "server {} is {phase}", server.index);
-        if matches!(phase, Phase::Away { .. }) && server.setup.config.notice.audience == Audience::All {
+        if (read || phase != before)
+            && matches!(phase, Phase::Away { .. })
+            && server.setup.config.notice.audience == Audience::All
+        {
             let mut views = process.campaign.issuer().clients();
             let all = views.all(|view| matches!(view.standing, Standing::Leave(_)));
             assert!(all, "server {} is away, and somebody may stay", server.index);

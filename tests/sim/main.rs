@@ -12,6 +12,7 @@
 
 mod agenda;
 mod agent;
+mod crowd;
 mod fate;
 mod ledger;
 mod model;

@@ -43,6 +43,32 @@ impl Setup {
     }
 }
 
+impl Setup {
+    /// So many agents; three servers, of which the first is everybody's and names the others, and the later ones can do
+    /// less.
+    pub(crate) fn crowd(agents: usize, every: Duration) -> Setup {
+        let mut upstream = upstream_config();
+        upstream.switch.ramp = millis(5_000);
+        let agent = Arc::new(agent::Config { servers: 3, upstream, is_behind_nat: false });
+        let server = |index: usize| {
+            let mut config = named(index, agents);
+            config.health.away_min = millis(10_000);
+            let others = (0..3).filter(|&other| other != index);
+            let alternate = |other| config::Alternate { address: names::server_address(other), weight: 0 };
+            config.notice.alternates = others.map(alternate).collect();
+            let pace = Duration::from_micros([100, 150, 250][index]);
+            server::Setup { config: Arc::new(config), pace, rejects: 0, challenges: 0 }
+        };
+        Setup {
+            agents: vec![agent; agents],
+            servers: (0..3).map(server).collect(),
+            every,
+            blows: Duration::ZERO,
+            may_storm: false,
+        }
+    }
+}
+
 /// A table for few conversations and requests: a small world is set up often.
 pub(crate) fn upstream_config() -> upstream::Config {
     upstream::Config { ports: 1, conversations: 64, in_flight: 200, ..upstream::Config::default() }
