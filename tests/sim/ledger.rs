@@ -95,6 +95,12 @@ impl Ledger {
             }
         }
         assert_eq!(process.taking, phase != Phase::Drained, "server {} is {phase}", server.index);
+        if let Phase::Returning { paused: true } = phase {
+            let is_admitted =
+                |standing: &Standing| matches!(standing, Standing::Invited(one) if one.at > now);
+            let mut views = process.campaign.issuer().clients();
+            assert!(!views.any(|view| is_admitted(view.standing)), "server {} admits", server.index);
+        }
         if (read || phase != before)
             && matches!(phase, Phase::Away { .. })
             && server.setup.config.notice.audience == Audience::All

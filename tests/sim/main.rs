@@ -24,7 +24,7 @@ mod server;
 mod setup;
 mod world;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use setup::Setup;
@@ -46,7 +46,7 @@ fn whatever_happens_the_invariants_hold() {
     let work = || {
         loop {
             match next.fetch_add(1, Ordering::Relaxed) {
-                seed if seed < count => drop(run(seed, false)),
+                seed if seed < count && !FAILED.load(Ordering::Relaxed) => drop(run(seed, false)),
                 _ => break,
             }
         }
@@ -81,11 +81,15 @@ fn run(seed: u64, is_loud: bool) -> World {
     world
 }
 
+/// A seed has failed: one is enough.
+static FAILED: AtomicBool = AtomicBool::new(false);
+
 /// Says which seed failed.
 struct Report(u64);
 
 impl Drop for Report {
     fn drop(&mut self) {
+        FAILED.store(true, Ordering::Relaxed);
         eprintln!("the simulation failed: make sim SEED={} replays it", self.0);
     }
 }

@@ -18,6 +18,8 @@ use super::setup::Setup;
 
 /// Datagrams remembered, to come once more.
 const OLD_MAX: usize = 64;
+/// Steps without any time passing.
+const STEPS_MAX: usize = 100_000;
 /// What a socket holds while its process stands still.
 const STALLED_MAX: usize = 100;
 
@@ -84,7 +86,10 @@ impl World {
 
     pub(crate) fn run(&mut self, duration: Duration) {
         let end = self.now + duration;
+        let mut steps = 0;
         while let Some((at, due)) = self.agenda.next(end) {
+            steps = if at > self.now { 0 } else { steps + 1 };
+            assert!(steps < STEPS_MAX, "somebody's deadline never passes");
             self.now = self.now.max(at);
             self.happen(due);
         }
