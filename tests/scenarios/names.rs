@@ -84,13 +84,14 @@ fn look(server: &Server, texts: &[String], all: &[Vec<u8>]) {
     let ask = |arguments: &[&str]| printed(&server.forewarn(arguments));
     let json = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_else(|e| panic!("{e}: {text}"));
     let named = |list: &Value, field: &str| -> BTreeSet<String> {
-        list.as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+        let list = list.as_array().expect("a list");
+        list.iter().map(|one| one[field].as_str().expect("a text").to_owned()).collect()
     };
     let listed = named(&json(&ask(&["user", "list", "-c", "server.toml", "--json"])), "name");
     assert_eq!(listed, texts.iter().cloned().collect());
     assert_eq!(ask(&["user", "list", "-c", "server.toml"]).lines().count(), texts.len());
     let sessions = json(&ask(&["sessions", "-c", "server.toml", "--json"]));
-    assert_eq!(sessions.as_array().unwrap().len(), all.len());
+    assert_eq!(sessions.as_array().map(Vec::len), Some(all.len()));
     let users = named(&sessions, "user");
     assert!(texts.iter().all(|name| users.contains(name)), "as they were sent: {users:#?}");
     assert!(users.contains("al\\xff\\xfeice"), "{users:#?}");
@@ -125,7 +126,7 @@ fn one_line_each(server: &Server, requests: usize) {
         (lines.len() >= requests).then_some(lines)
     });
     assert_eq!(lines.len(), requests);
-    let log = std::fs::read(server.folder().path().join("log")).unwrap();
+    let log = std::fs::read(server.folder().path().join("log")).expect("a log");
     assert!(is_harmless(&log), "{}", server.log());
     for line in server.log().lines() {
         assert!(line.starts_with("20") || line.starts_with("{\"time\":\"20"), "a line of its own: {line}");
@@ -200,8 +201,9 @@ fn dump_of(database: &rusqlite::Connection) -> String {
         statement.query_map([], row).expect("rows").map(|row| row.expect("a row")).collect()
     };
     let mut dump = rows("SELECT type, name, tbl_name, sql FROM sqlite_master ORDER BY 1, 2");
-    let mut tables =
-        database.prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1").unwrap();
+    let mut tables = database
+        .prepare("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY 1")
+        .expect("a statement");
     let tables = tables.query_map([], |row| row.get::<_, String>(0)).expect("rows");
     for table in tables.map(|table| table.expect("a name")) {
         if !["radacct", "radpostauth", "sqlite_sequence"].contains(&&*table) {
