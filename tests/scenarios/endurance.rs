@@ -34,16 +34,31 @@ const RECOVERY: Duration = Duration::from_secs(120);
 
 #[test]
 fn every_acknowledged_record_is_there_once_whatever_is_killed() {
+    kill_under(500, kills(), |_| ());
+}
+
+/// So many at one time that they are written over two connections.
+#[test]
+fn every_acknowledged_record_is_there_once_in_a_storm_too() {
+    let writing = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'forewarn accounting'";
+    kill_under(4000, kills().div_ceil(2), |database| {
+        within(RECOVERY, "two connections write", || (database.count(writing) == 2).then_some(()));
+    });
+}
+
+/// Kills forewarnd or PostgreSQL, at random instants, so many times, under `rate` records a second; while they still
+/// come, looks `at_last` at what is left.
+fn kill_under(rate: u32, kills: u32, at_last: impl Fn(&Postgres)) {
     let mut hosts = Hosts::claim();
     let mut database = Postgres::with_schema(hosts.host());
     let (address, nas) = (hosts.host(), hosts.host());
     let text = config::server(&hosts, "east", address, &[], &(database.section() + "users = false\n"));
     let mut server = Server::start(&text);
-    let teller = Teller::start((address, 1813).into(), nas, 500, RECOVERY);
+    let teller = Teller::start((address, 1813).into(), nas, rate, RECOVERY);
     let seed = u64::from(std::process::id());
     println!("seed {seed:#x}");
     let mut state = seed;
-    for _ in 0..kills() {
+    for _ in 0..kills {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         std::thread::sleep(Duration::from_millis(200 + (state >> 33) % 1000));
         if state >> 63 == 0 {
@@ -55,10 +70,16 @@ fn every_acknowledged_record_is_there_once_whatever_is_killed() {
             database.start_again();
         }
     }
+    at_last(&database);
     let told = teller.finish();
-    println!("{} sessions, {} repetitions, slowest {:?}", told.started.len(), told.repeated, told.slowest);
+    println!(
+        "{kills} kills at {rate}/s: {} sessions, {} repetitions, slowest {:?}",
+        told.started.len(),
+        told.repeated,
+        told.slowest
+    );
     assert_eq!(told.lost, 0);
-    assert!(told.started.len() as u32 > 100 * kills(), "{}", told.started.len());
+    assert!(told.started.len() as u32 > 100 * kills, "{}", told.started.len());
     all_there(&database, &told);
 }
 

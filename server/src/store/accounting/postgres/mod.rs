@@ -20,7 +20,7 @@ use open::Open;
 /// What became of a transaction: known to every version from 10 on.
 const FATE: &str = "SELECT txid_status($1)";
 /// Fewer records than this aren't worth a second commit.
-const SHARED_MIN: usize = 64;
+const SHARED_MIN: usize = 32;
 /// A database that has no second connection to give is asked for one again after this.
 const SECOND_AGAIN: Duration = Duration::from_secs(30);
 
