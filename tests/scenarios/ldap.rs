@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::radclient::{Said, radclient};
 use forewarn_tests::wait::eventually;
-use forewarn_tests::{Hosts, Server, Slapd};
+use forewarn_tests::{Hosts, Postgres, Server, Slapd};
 
 const PEOPLE: &str = "\
 dn: uid=anna,ou=people,dc=example,dc=org
@@ -54,6 +54,10 @@ cn: staff
 member: uid=ben,ou=people,dc=example,dc=org
 ";
 
+/// A policy for one of them.
+const ONE_SESSION: &str = "[[policy]]\nname = \"anna\"\naction = \"reject\"\n\
+    when = 'user.name == \"anna\" && session.count > 0'\n";
+
 /// A directory with people in it, and a server that asks it with these further lines in `[ldap]`.
 struct Scene {
     directory: Slapd,
@@ -94,6 +98,24 @@ impl Scene {
     fn send(&self, name: &str, proof: &str, options: &[&str]) -> Said {
         let request = format!("User-Name = \"{name}\", {proof}, Message-Authenticator = 0x00\n");
         radclient((self.host, 1812).into(), "auth", SECRET, &request, options)
+    }
+
+    /// With [`ONE_SESSION`]: however she is spelled, she is let in until her session has begun.
+    fn anna_has_one_session(&self) {
+        self.directory.modify(
+            "dn: uid=anna,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
+        );
+        for spelled in ["anna", "ANNA", "anna "] {
+            assert_eq!(self.ask(spelled, "wonderland").received("Access-Accept"), 1, "{spelled:?}");
+        }
+        let start = "Acct-Status-Type = Start, Acct-Session-Id = s, NAS-IP-Address = 127.0.0.9";
+        let told = format!("User-Name = \" Anna\", {start}\n");
+        let said = radclient((self.host, 1813).into(), "acct", SECRET, &told, &["-t", "3"]);
+        assert_eq!(said.received("Accounting-Response"), 1, "{}", said.text);
+        for spelled in ["anna", "ANNA", "anna "] {
+            assert_eq!(self.ask(spelled, "wonderland").received("Access-Reject"), 1, "{spelled:?}");
+        }
+        assert_eq!(self.outcome("access-reject.policy"), 3);
     }
 
     fn outcome(&self, name: &str) -> u64 {
@@ -214,12 +236,8 @@ fn any_of_several_passwords_lets_in() {
 /// Case and blanks around it don't matter to `uid` (RFC 4519 section 2.39), so they mustn't to limits and policies.
 #[test]
 fn however_a_name_is_spelled_it_is_one_user() {
-    const ONE_SESSION: &str = "[[policy]]\nname = \"anna\"\naction = \"reject\"\n\
-        when = 'user.name == \"anna\" && session.count > 0'\n[limits]\nfailures = 3\nhold = \"1h\"\n";
-    let scene = scene_with(|directory| format!("servers = [\"{}\"]", directory.url()), ONE_SESSION);
-    scene.directory.modify(
-        "dn: uid=anna,ou=people,dc=example,dc=org\nchangetype: modify\nreplace: userPassword\nuserPassword: wonderland\n",
-    );
+    let limits = format!("{ONE_SESSION}[limits]\nfailures = 3\nhold = \"1h\"\n");
+    let scene = scene_with(|directory| format!("servers = [\"{}\"]", directory.url()), &limits);
     for spelled in ["ben", "BEN", " Ben "] {
         assert_eq!(scene.ask(spelled, "wrong").received("Access-Reject"), 1, "{spelled:?}");
     }
@@ -228,17 +246,17 @@ fn however_a_name_is_spelled_it_is_one_user() {
         assert_eq!(scene.ask(spelled, "builder").received("Access-Reject"), 1, "{spelled:?}");
     }
     assert_eq!(scene.outcome("access-reject.too-many-failures"), 3);
-    for spelled in ["anna", "ANNA", "anna "] {
-        assert_eq!(scene.ask(spelled, "wonderland").received("Access-Accept"), 1, "{spelled:?}");
-    }
-    let start = "Acct-Status-Type = Start, Acct-Session-Id = s, NAS-IP-Address = 127.0.0.9";
-    let told = format!("User-Name = \" Anna\", {start}\n");
-    let said = radclient((scene.host, 1813).into(), "acct", SECRET, &told, &["-t", "3"]);
-    assert_eq!(said.received("Accounting-Response"), 1, "{}", said.text);
-    for spelled in ["anna", "ANNA", "anna "] {
-        assert_eq!(scene.ask(spelled, "wonderland").received("Access-Reject"), 1, "{spelled:?}");
-    }
-    assert_eq!(scene.outcome("access-reject.policy"), 3);
+    scene.anna_has_one_session();
+}
+
+#[test]
+fn so_it_is_for_sessions_in_postgresql() {
+    let mut hosts = Hosts::claim();
+    let database = Postgres::with_schema(hosts.host());
+    let further = format!("{ONE_SESSION}{}", database.section());
+    let scene = scene_with(|directory| as_admin(&directory.url()), &further);
+    scene.anna_has_one_session();
+    assert_eq!(database.value("SELECT username FROM radacct"), " Anna", "as the NAS has sent it");
 }
 
 /// Directories count failures too, and lock accounts (`ppolicy`).
