@@ -93,6 +93,19 @@ impl Shared {
     /// # Errors
     /// See [`StartError`].
     pub fn start(config: Arc<Config>, state: &Arc<StateDir>) -> Result<Arc<Self>, StartError> {
+        let asked = Settings::of(&config, state.path());
+        Self::start_asking(config, state, &asked)
+    }
+
+    /// As [`start`](Self::start), with sessions counted and addresses sought in the database of `asked`.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub fn start_asking(
+        config: Arc<Config>,
+        state: &Arc<StateDir>,
+        asked: &Settings,
+    ) -> Result<Arc<Self>, StartError> {
         let cores = config.server.cores.max(1);
         let vitals = Arc::new(Vitals::new(cores));
         vitals.limit_queue_delay(config.health.limits.queue_delay);
@@ -104,9 +117,8 @@ impl Shared {
         let decisions = Decisions::start(cores, &config.log).map_err(StartError::Log)?;
         let sources = Sources::start(&config, &stores, None)?;
         let directory = sources.directory(&config, &stores, None).unwrap_or_default();
-        let settings = Settings::of(&config, state.path());
-        let admissions = Admissions::new(&settings, stores.handle().clone()).map_err(StoreError::Tls)?;
-        let accounting = Accounting::open(settings, Arc::clone(&vitals))?;
+        let admissions = Admissions::new(asked, stores.handle().clone()).map_err(StoreError::Tls)?;
+        let accounting = Accounting::open(Settings::of(&config, state.path()), Arc::clone(&vitals))?;
         let shared = Arc::new(Self {
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             config: ArcSwap::new(config),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use forewarn_tests::config::{self, SECRET};
-use forewarn_tests::{Folder, Hosts, Nas, Server, eventually};
+use forewarn_tests::{Folder, Hosts, Nas, Postgres, Server, eventually};
 use forewarn_wire::{Code, number};
 use serde_json::Value;
 
@@ -138,6 +138,48 @@ fn a_record_says_what_decided_and_what_to_change() {
     }
     assert!(record["latency_ms"].as_f64().unwrap() > 0.0 && !record["hint"].as_str().unwrap().is_empty());
     assert!(record["source"].as_str().unwrap().starts_with(&host.to_string()), "{record:#}");
+}
+
+#[test]
+fn a_record_and_an_explanation_name_the_check_item_that_decided() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let database = Postgres::with_schema(hosts.host());
+    let mut rows = String::from(
+        "INSERT INTO radacct (acctsessionid, acctuniqueid, username, nasipaddress, acctstarttime)
+            VALUES ('one', 'one', 'heidi', '192.0.2.1', now());",
+    );
+    let people = [
+        ("erin", "NAS-Port", "==", "99", "no-password"),
+        ("frank", "Expiration", ":=", "1 Jan 2020", "expired"),
+        ("grace", "Auth-Type", ":=", "Reject", "auth-type-reject"),
+        ("heidi", "Simultaneous-Use", ":=", "1", "too-many-sessions"),
+    ];
+    for (id, (name, attribute, op, value, _)) in (1..).zip(people) {
+        rows += &format!(
+            "INSERT INTO radcheck (id, username, attribute, op, value) VALUES
+                ({id}, '{name}', '{attribute}', '{op}', '{value}'),
+                ({id} + 100, '{name}', 'Cleartext-Password', ':=', 'wonderland');"
+        );
+    }
+    database.execute(&rows);
+    let more = database.section() + "[log]\nformat = \"json\"\n";
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &more));
+    let nas = Nas::with_secret(host, SECRET);
+    for (id, (name, attribute, op, value, cause)) in (1..).zip(people) {
+        assert_eq!(ask(&nas, id, name.as_bytes(), b"desk"), Code::ACCESS_REJECT, "{name}");
+        let lines = records(server.folder(), "log", usize::from(id));
+        let record: Value = serde_json::from_str(&lines[usize::from(id) - 1]).unwrap();
+        let by = format!("radcheck row {id} ({name:?}): {attribute} {op} {value:?}");
+        assert_eq!((record["cause"].as_str(), record["decided_by"].as_str()), (Some(cause), Some(&*by)));
+        server.folder().write("request", &format!("User-Name = {name}\nUser-Password = wonderland\n"));
+        let arguments =
+            ["explain", "-c", "server.toml", "--client", "hosts", "--request", "request", "--json"];
+        let output = server.forewarn(&arguments);
+        let explained: Value = serde_json::from_slice(&output.stdout).expect("it is explained");
+        let (by, cause) = (&record["decided_by"], &record["cause"]);
+        assert_eq!((&explained["decided_by"], &explained["cause"]), (by, cause), "{explained:#}");
+    }
 }
 
 #[test]

@@ -17,11 +17,13 @@ use forewarn_shell::clock;
 use forewarn_shell::state::{StateDir, StateError};
 use forewarn_wire::Packet;
 
+use crate::config::sql::Engine;
 use crate::config::{Config, Decisions, ListenKind};
 use crate::process::outcome::Cause;
 use crate::process::story::{Step, Story};
 use crate::process::{Arrival, Core, REJECT_DELAY, REJECT_JITTER};
 use crate::shared::{Learnt, Shared, StartError};
+use crate::store::accounting::Settings;
 use crate::store::sql::clients;
 
 pub use reply::Replied;
@@ -37,6 +39,8 @@ pub struct Explanation {
     pub steps: Vec<Step>,
     /// How it ended.
     pub end: End,
+    /// The policy, or the check item, that decided, where one did.
+    pub decided_by: Option<Arc<str>>,
     /// The answer's attributes, where there is one.
     pub reply: Vec<Replied>,
 }
@@ -88,12 +92,13 @@ pub fn explain(config: Config, ask: &Ask) -> Result<Explanation, ExplainError> {
     let _ = fs::copy(config.server.state_dir.join(Learnt::FILE), folder.path().join(Learnt::FILE));
     let state = Arc::new(StateDir::open(folder.path())?);
     let dictionary = Arc::clone(&config.dictionary);
-    let shared = Shared::start(Arc::new(harmless(config)), &state)?;
+    let asked = asked(&config, folder.path());
+    let shared = Shared::start_asking(Arc::new(harmless(config)), &state, &asked)?;
     let mut core = Core::new(0, Arc::clone(&shared));
     core.listen();
     let mut out = [0; 4096];
     let answer = answer(&shared, &mut core, address, &packet, &mut out)?;
-    let Story { steps, cause, handed_on, set_by, .. } = core.story().unwrap_or_default();
+    let Story { steps, cause, decided_by, handed_on, set_by, .. } = core.story().unwrap_or_default();
     let end = match (handed_on, cause) {
         (Some(pool), _) => End::HandedOn(pool),
         (None, Some(cause)) => End::Decided(cause),
@@ -102,7 +107,7 @@ pub fn explain(config: Config, ask: &Ask) -> Result<Explanation, ExplainError> {
     let reply = answer.and_then(|length| Packet::parse(&out[..length]).ok());
     let mut reply = reply.map(|reply| reply::described(&dictionary, reply.peek())).unwrap_or_default();
     reply::attributed(&mut reply, &set_by);
-    Ok(Explanation { steps, end, reply })
+    Ok(Explanation { steps, end, decided_by, reply })
 }
 
 /// The configuration with the clients of the table `nas` too, where those count. A database that is away doesn't matter to a
@@ -120,6 +125,15 @@ fn with_clients_of_the_database(mut config: Config, ask: &Ask) -> Result<Config,
         Err(_) => {}
     }
     Ok(config)
+}
+
+/// Where sessions are counted: where the server counts them, since that leaves no trace. A file that isn't there stays so.
+fn asked(config: &Config, folder: &Path) -> Settings {
+    let settings = Settings::of(config, &config.server.state_dir);
+    match settings.engine {
+        Engine::Sqlite { ref path } if !path.exists() => Settings::of(&harmless(config.clone()), folder),
+        _ => settings,
+    }
 }
 
 /// The configuration without what would leave a trace, or ask home servers.

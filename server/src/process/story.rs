@@ -2,6 +2,7 @@
 //! nobody listens, and no step is put together.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use forewarn_wire::{Attributes, MessageAuthenticatorRule, Packet};
 use serde::Serialize;
@@ -63,6 +64,8 @@ pub struct Story {
     pub steps: Vec<Step>,
     /// How it ended. `None`: it waits, or is another server's to answer.
     pub cause: Option<Cause>,
+    /// The policy, or the check item, that decided, as records name it.
+    pub decided_by: Option<Arc<str>>,
     /// Which policy put an attribute into the reply: one entry for each value, in their order.
     pub set_by: Vec<(String, String)>,
     /// The pool that it would be handed on to.
@@ -129,6 +132,7 @@ impl Desk {
     pub(super) fn tell_end(&mut self, cause: Cause) {
         if let Some(story) = &mut self.story {
             story.cause = Some(cause);
+            story.decided_by.clone_from(&self.trail.decided_by);
         }
     }
 

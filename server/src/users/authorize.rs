@@ -6,12 +6,12 @@ use super::account::Account;
 use super::control::{Control, totp};
 use super::expand::Filled;
 use super::item::{Asker, AuthType, Item, Meaning};
-use super::login_time::LoginTime;
 use super::passwords::{Passwords, passwords};
 use super::reply::Reply;
 use super::resolve::{Room, expand_all};
 use super::rows::RowError;
 use super::witness::Witness;
+use crate::process::outcome::Cause;
 use crate::process::totp::Totp;
 
 /// What an account means for one request.
@@ -33,6 +33,62 @@ pub struct Authorization<'a> {
     pub simultaneous_use: Option<u32>,
     /// The pool of the session's address.
     pub pool: Option<&'a str>,
+    pub(super) deciding: Deciding<'a>,
+}
+
+/// The check items that may decide a reject.
+#[derive(Debug, Default)]
+pub(super) struct Deciding<'a> {
+    /// Of [`Authorization::refusal`].
+    pub(super) refusal: Option<&'a Item>,
+    /// Of [`Authorization::auth_type`].
+    pub(super) auth_type: Option<&'a Item>,
+    /// Of [`Authorization::simultaneous_use`].
+    pub(super) simultaneous_use: Option<&'a Item>,
+    /// Of [`Authorization::pool`].
+    pub(super) pool: Option<&'a Item>,
+    /// The first condition that doesn't hold.
+    pub(super) unmet: Option<&'a Item>,
+}
+
+impl<'a> Authorization<'a> {
+    /// Of an account in which no control item but passwords says anything.
+    pub(super) fn new(passwords: Passwords<'a>, totp: Option<&'a Totp>, reply: Reply<'a>) -> Self {
+        Self {
+            passwords,
+            totp,
+            reply,
+            auth_type: None,
+            refusal: None,
+            longest: None,
+            simultaneous_use: None,
+            pool: None,
+            deciding: Deciding::default(),
+        }
+    }
+
+    /// With what control items say of it now.
+    pub(super) fn limit(&mut self, control: &Control<'a>, now: u64) {
+        let (refusal, longest) = control.limits(now);
+        (self.refusal, self.deciding.refusal) = refusal.unzip();
+        self.longest = longest;
+        (self.simultaneous_use, self.deciding.simultaneous_use) = control.simultaneous_use.unzip();
+        (self.pool, self.deciding.pool) = control.pool.unzip();
+    }
+
+    /// The check item by which a reject of this cause was decided, as records name it.
+    pub fn decided_by(&self, cause: Cause) -> Option<&'a Arc<str>> {
+        let item = match cause {
+            Cause::Expired | Cause::OutsideLoginTime | Cause::AccountDisabled => self.deciding.refusal,
+            Cause::AuthTypeReject | Cause::AuthTypeOther => self.deciding.auth_type,
+            Cause::TooManySessions => self.deciding.simultaneous_use,
+            Cause::PoolEmpty => self.deciding.pool,
+            // A password behind a condition that doesn't hold doesn't count.
+            Cause::NoPassword => self.deciding.unmet,
+            _ => None,
+        };
+        item?.record.as_ref()
+    }
 }
 
 /// Why an account is of no use to this request.
@@ -70,37 +126,31 @@ pub fn authorize_seen<'a>(
     let holds = |item: &Item, filled: &mut Filled| item.holds(asker, &account.group_names, filled);
     let refused = account.resolve(room, method.is_some(), holds, witness);
     expand_all(account, asker, room);
-    let mut control: Control<&Arc<str>, &LoginTime> = Control::NOTHING;
-    let mut auth_type = None;
+    let room = &*room;
+    let items = || room.control.iter().filter_map(|place| account.check_item(*place));
+    let reply = Reply::Listed { account, room };
+    let mut authorization =
+        Authorization::new(passwords(items(), account.has_equal_passwords()), totp(items()), reply);
     for place in &room.control {
-        let found = match account.check_item(*place).map(|item| &item.meaning) {
+        let item = account.check_item(*place);
+        let found = match item.map(|item| &item.meaning) {
             None => method,
             Some(Meaning::AuthType(found)) => Some(*found),
-            Some(meaning) => {
-                control.note(meaning);
-                None
-            }
+            Some(_) => None,
         };
         // The last one counts, but Reject wins.
-        if auth_type != Some(AuthType::Reject) {
-            auth_type = found.or(auth_type);
+        if found.is_some() && authorization.auth_type != Some(AuthType::Reject) {
+            (authorization.auth_type, authorization.deciding.auth_type) = (found, item);
         }
     }
-    let (refusal, longest) = match refused {
-        Some(number) => (account.faults.get(number).map(Refusal::Row), None),
-        None => control.limits(asker.now, |hours| hours),
-    };
-    Authorization {
-        passwords: passwords(
-            room.control.iter().filter_map(|place| account.check_item(*place)),
-            account.has_equal_passwords(),
-        ),
-        totp: totp(room.control.iter().filter_map(|place| account.check_item(*place))),
-        reply: Reply::Listed { account, room },
-        auth_type,
-        refusal,
-        longest,
-        simultaneous_use: control.simultaneous_use,
-        pool: control.pool.map(|pool| &**pool),
+    authorization.deciding.unmet = room.unmet.and_then(|place| account.check_item(place));
+    match refused {
+        Some(number) => authorization.refusal = account.faults.get(number).map(Refusal::Row),
+        None => {
+            let mut control = Control::default();
+            items().for_each(|item| control.note(item));
+            authorization.limit(&control, asker.now);
+        }
     }
+    authorization
 }

@@ -34,6 +34,8 @@ pub struct Item {
     pub(super) meaning: Meaning,
     /// How it stands in a reply. `None`: it isn't sent.
     pub(super) wire: Option<ReplyAttribute>,
+    /// Its row, as records of decisions name it. `None`: it can't decide one.
+    pub(super) record: Option<Arc<str>>,
     /// Its value for people; nothing of a secret.
     pub(super) shown: Box<str>,
 }
@@ -159,6 +161,12 @@ impl Item {
     /// Whether it is no condition.
     pub(super) fn is_unconditional(&self) -> bool {
         self.operator.only_sets() || self.subject == Subject::Always
+    }
+
+    /// Whether a reject may be for it alone: a condition, or what keeps out by itself.
+    pub(super) fn may_decide(&self) -> bool {
+        let limits = !matches!(self.meaning, Meaning::Nothing | Meaning::Password { .. } | Meaning::Totp(_));
+        limits || !self.is_unconditional()
     }
 
     /// How the value of another item of the same attribute stands to this one's. `None`: one of them is made per

@@ -78,6 +78,7 @@ pub(super) fn item(
         value: ItemValue::Unusable,
         meaning: Meaning::Nothing,
         wire: None,
+        record: None,
         shown,
     };
     if is_expanded {
@@ -128,6 +129,7 @@ fn group_item(name: &str, operator: Operator, text: &str, dictionary: &Dictionar
         value: ItemValue::Octets(value::unescape(text.as_bytes()).into()),
         meaning: Meaning::Nothing,
         wire: None,
+        record: None,
         shown: format!("{text:?}").into(),
     })
 }

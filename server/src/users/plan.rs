@@ -1,12 +1,10 @@
 //! What an account means for every request, where that doesn't depend on the request.
 
-use std::sync::Arc;
-
 use super::account::Account;
 use super::authorize::{Authorization, Refusal};
 use super::control::{Control, totp};
 use super::item::{Item, ItemValue, Meaning};
-use super::login_time::LoginTime;
+use super::merge::Ref;
 use super::passwords::{Passwords, passwords};
 use super::reply::Reply;
 use super::resolve::Room;
@@ -23,7 +21,8 @@ pub(super) struct Plan {
     totp: Option<Totp>,
     reply: Template,
     rejected: Template,
-    control: Control<Arc<str>, LoginTime>,
+    /// The control items that say something besides.
+    control: Box<[Ref]>,
     /// The number of the row that makes it unusable.
     refused: Option<usize>,
 }
@@ -42,9 +41,9 @@ impl Plan {
         }
         let mut room = Room::default();
         let refused = account.resolve(&mut room, false, |_, _| true, &mut ());
-        let mut control: Control<&Arc<str>, &LoginTime> = Control::NOTHING;
         let items = || room.control.iter().filter_map(|place| account.check_item(*place));
-        items().for_each(|item| control.note(&item.meaning));
+        let limits =
+            room.control.iter().filter(|place| account.check_item(**place).is_some_and(Item::may_decide));
         let wire = || room.reply.iter().filter_map(|place| account.reply_item(*place)?.wire.as_ref());
         let in_rejects = wire().filter(|attribute| super::reply::is_for_rejects(attribute));
         Some(Self {
@@ -52,13 +51,7 @@ impl Plan {
             totp: totp(items()).cloned(),
             reply: Template::new(&wire().cloned().collect::<Vec<_>>()),
             rejected: Template::new(&in_rejects.cloned().collect::<Vec<_>>()),
-            control: Control {
-                expiration: control.expiration,
-                login_time: control.login_time.map(Option::<&LoginTime>::cloned),
-                simultaneous_use: control.simultaneous_use,
-                pool: control.pool.cloned(),
-                closed: control.closed,
-            },
+            control: limits.copied().collect(),
             refused,
         })
     }
@@ -70,7 +63,7 @@ impl Plan {
             totp: user.totp.clone(),
             reply: Template::new(&user.reply),
             rejected: Template::default(),
-            control: Control::NOTHING,
+            control: Box::default(),
             refused: None,
         }
     }
@@ -80,19 +73,18 @@ impl Plan {
         for password in &self.passwords {
             passwords.add(password);
         }
-        let (refusal, longest) = match self.refused {
-            Some(number) => (account.faults.get(number).map(Refusal::Row), None),
-            None => self.control.limits(now, |hours| hours),
-        };
-        Authorization {
-            passwords,
-            totp: self.totp.as_ref(),
-            reply: Reply::Fixed { accepted: &self.reply, rejected: &self.rejected },
-            auth_type: None,
-            refusal,
-            longest,
-            simultaneous_use: self.control.simultaneous_use,
-            pool: self.control.pool.as_deref(),
+        let reply = Reply::Fixed { accepted: &self.reply, rejected: &self.rejected };
+        let mut authorization = Authorization::new(passwords, self.totp.as_ref(), reply);
+        match self.refused {
+            Some(number) => authorization.refusal = account.faults.get(number).map(Refusal::Row),
+            None if self.control.is_empty() => {}
+            None => {
+                let mut control = Control::default();
+                let items = self.control.iter().filter_map(|place| account.check_item(*place));
+                items.for_each(|item| control.note(item));
+                authorization.limit(&control, now);
+            }
         }
+        authorization
     }
 }

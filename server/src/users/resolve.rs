@@ -8,7 +8,7 @@ use super::expand::Filled;
 use super::item::{Asker, Item, ItemValue, Meaning};
 use super::merge::{Ref, Scratch, merge};
 use super::reply::expanded;
-use super::section::{FallThrough, Section};
+use super::section::FallThrough;
 use super::witness::{Step, Witness};
 
 /// Buffers of a core for accounts that depend on the request, used again.
@@ -16,6 +16,8 @@ use super::witness::{Step, Witness};
 pub struct Room {
     pub(super) control: Vec<Ref>,
     pub(super) reply: Vec<Ref>,
+    /// The first condition that doesn't hold.
+    pub(super) unmet: Option<Ref>,
     scratch: Scratch,
     filled: Filled,
     /// Attributes made for this request, as they stand in the packet.
@@ -51,6 +53,7 @@ impl Account {
     ) -> Option<usize> {
         room.control.clear();
         room.reply.clear();
+        room.unmet = None;
         if has_method {
             room.control.push(METHOD);
         }
@@ -60,7 +63,7 @@ impl Account {
             return own.check.refused;
         }
         // Rows of radreply alone are never looked at. A directory's users may have nothing to check: it verifies them.
-        if (own.check.has_rows || self.source != Source::Sql) && self.matches(own, room, &holds, witness) {
+        if (own.check.has_rows || self.source != Source::Sql) && self.matches(0, room, &holds, witness) {
             self.merge_check(0, room, witness);
             if own.reply.refused.is_some() {
                 return own.reply.refused;
@@ -76,7 +79,7 @@ impl Account {
             if group.check.refused.is_some() {
                 return group.check.refused;
             }
-            if !self.matches(group, room, &holds, witness) {
+            if !self.matches(number, room, &holds, witness) {
                 continue;
             }
             self.merge_check(number, room, witness);
@@ -94,12 +97,13 @@ impl Account {
 
     fn matches(
         &self,
-        section: &Section,
+        number: u16,
         room: &mut Room,
         holds: impl Fn(&Item, &mut Filled) -> bool,
         witness: &mut impl Witness,
     ) -> bool {
-        let failed = section.check.items.iter().find(|item| {
+        let Some(section) = self.sections.get(usize::from(number)) else { return false };
+        let failed = section.check.items.iter().position(|item| {
             let held = holds(item, &mut room.filled);
             if !item.is_unconditional() {
                 witness.see(Step::Compared { section, item, held });
@@ -107,6 +111,8 @@ impl Account {
             !held
         });
         witness.see(if failed.is_none() { Step::Applies { section } } else { Step::Skipped { section } });
+        let unmet = failed.map(|item| Ref { section: number, item: item as u16 });
+        room.unmet = room.unmet.or(unmet);
         failed.is_none()
     }
 

@@ -104,8 +104,12 @@ impl List {
                 (problem.effect == RowEffect::TableRefused).then(|| faults.len() - 1)
             };
             match item(row, table.is_check(), dictionary) {
-                Ok((item, remark)) => {
+                Ok((mut item, remark)) => {
                     remark.map(&mut report);
+                    if table.is_check() && item.may_decide() {
+                        let record = format!("{} row {} ({owner:?}): {item}", table.name(), row.id);
+                        item.record = Some(record.into());
+                    }
                     list.items.push(item);
                 }
                 Err(problem) => list.refused = list.refused.or(report(problem)),

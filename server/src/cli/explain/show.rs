@@ -27,6 +27,9 @@ pub(super) fn text(explanation: &Explanation) -> String {
         End::Decided(cause) => {
             let answer = spelled(cause.answer());
             let _ = writeln!(text, "{answer}, cause {}: {}", cause.name(), cause.meaning());
+            if let Some(by) = &explanation.decided_by {
+                let _ = writeln!(text, "decided by {}", escaped(by));
+            }
             for Replied { name, value, by } in &explanation.reply {
                 let _ = writeln!(text, "    {} = {}  ({})", escaped(name), escaped(value), escaped(by));
             }
@@ -59,6 +62,9 @@ pub(super) struct Json<'e> {
     cause: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     meaning: Option<&'e str>,
+    /// The policy, or the check item.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<&'e str>,
     /// What an operator would change.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'e str>,
@@ -78,6 +84,7 @@ impl<'e> From<&'e Explanation> for Json<'e> {
             answer,
             cause: cause.map(Cause::name),
             meaning: cause.map(Cause::meaning),
+            decided_by: explanation.decided_by.as_deref(),
             hint: cause.map(Cause::hint).filter(|hint| !hint.is_empty()),
             pool,
             reply: &explanation.reply,

@@ -74,6 +74,7 @@ impl Desk {
         authorization: &Authorization<'_>,
         out: &mut [u8],
     ) -> Turn {
+        self.note_item(cause, authorization);
         let challenge = self.challenge();
         let mut hiding =
             Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
@@ -83,11 +84,18 @@ impl Desk {
 
     /// An Access-Reject for one session too many. As with FreeRADIUS it tells the user that, and nothing that the account
     /// has for replies.
-    pub(super) fn reject_session(&mut self, client: &Client, case: Case<'_>, out: &mut [u8]) -> Turn {
+    pub(super) fn reject_session(
+        &mut self,
+        client: &Client,
+        case: Case<'_>,
+        authorization: &Authorization<'_>,
+        out: &mut [u8],
+    ) -> Turn {
+        let cause = Cause::TooManySessions;
+        self.note_item(cause, authorization);
         let challenge = self.challenge();
         let more =
             |writer: &mut Writer<'_>| writer.attribute(number::REPLY_MESSAGE, TOO_MANY_SESSIONS).map(|_| ());
-        let cause = Cause::TooManySessions;
         rejected(cause, write_reject(client, case.request, cause, challenge, out, more))
     }
 
@@ -108,6 +116,13 @@ impl Desk {
             Hiding { key: &client.key, request: case.request, random: &mut self.random, salt: None };
         let more = |writer: &mut Writer<'_>| write_all(writer, &mut hiding, attributes);
         rejected(Cause::Policy, write_reject(client, case.request, Cause::Policy, challenge, out, more))
+    }
+
+    /// The check item that decides, for the record.
+    fn note_item(&mut self, cause: Cause, authorization: &Authorization<'_>) {
+        if let Some(item) = authorization.decided_by(cause) {
+            self.trail.decided_by = Some(Arc::clone(item));
+        }
     }
 
     /// For another try, should the peer want one.

@@ -240,7 +240,7 @@ impl Desk {
         if let (Some(most), Some(open)) = (authorization.simultaneous_use, sessions)
             && open >= most
         {
-            return self.reject_session(client, case, out);
+            return self.reject_session(client, case, authorization, out);
         }
         self.matched.clear();
         if !policies.is_empty() {

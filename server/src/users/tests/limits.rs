@@ -81,3 +81,64 @@ fn a_stored_nt_hash_comes_before_a_clear_text() {
         assert_eq!(hash[..2], [0x88, 0x46]);
     });
 }
+
+#[test]
+fn a_reject_names_the_row_that_decided() {
+    use crate::process::outcome::Cause;
+    let never = group("night", &[("Login-Time", ":=", "Never")], &[]);
+    let shut = group("shut", &[("NAS-Port", "==", "9")], &[]);
+    for (rules, groups, cause, row) in [
+        (
+            &[PASSWORD, ("NAS-Port", "==", "9")][..],
+            &[][..],
+            Cause::NoPassword,
+            Some("radcheck row 2 (\"bob\"): NAS-Port == \"9\""),
+        ),
+        (&[], &[shut], Cause::NoPassword, Some("radgroupcheck row 1 (\"shut\"): NAS-Port == \"9\"")),
+        (
+            &[PASSWORD],
+            &[never],
+            Cause::OutsideLoginTime,
+            Some("radgroupcheck row 1 (\"night\"): Login-Time := \"Never\""),
+        ),
+        (
+            &[PASSWORD, ("Expiration", ":=", "1 Jan 2020")],
+            &[],
+            Cause::Expired,
+            Some("radcheck row 2 (\"bob\"): Expiration := \"1 Jan 2020\""),
+        ),
+        // The last one counts.
+        (
+            &[PASSWORD, ("Auth-Type", "+=", "PAP"), ("Auth-Type", "+=", "CHAP")],
+            &[],
+            Cause::AuthTypeOther,
+            Some("radcheck row 3 (\"bob\"): Auth-Type += \"CHAP\""),
+        ),
+        (
+            &[PASSWORD, ("Simultaneous-Use", ":=", "1")],
+            &[],
+            Cause::TooManySessions,
+            Some("radcheck row 2 (\"bob\"): Simultaneous-Use := \"1\""),
+        ),
+        (
+            &[PASSWORD, ("Pool-Name", ":=", "main")],
+            &[],
+            Cause::PoolEmpty,
+            Some("radcheck row 2 (\"bob\"): Pool-Name := \"main\""),
+        ),
+        // What a user types, or should have, is nobody's to read.
+        (
+            &[PASSWORD, ("User-Password", "==", "secret")],
+            &[],
+            Cause::NoPassword,
+            Some("radcheck row 2 (\"bob\"): User-Password == <hidden>"),
+        ),
+        (&[PASSWORD], &[], Cause::WrongPassword, None),
+        (&[("Reply-Message", ":=", "x")], &[], Cause::NoPassword, None),
+    ] {
+        let account = account(rules, &[], groups);
+        Request::new(&[]).weigh(&account, |found| {
+            assert_eq!(found.decided_by(cause).map(AsRef::as_ref), row, "{rules:?}");
+        });
+    }
+}
