@@ -1,5 +1,6 @@
 //! What befalls a world: one blow after another, then peace. And what must be answered all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::notice::issue::{Standing as Told, Told as Knows};
@@ -37,6 +38,8 @@ impl World {
             *link = Link::FAIR;
         }
         for server in 0..self.servers.len() {
+            let config = Arc::clone(&self.setup.servers[server].config);
+            self.servers[server].reload(self.now, config);
             self.mend(server);
             self.resume(Host::Server(server));
             self.start(Host::Server(server));
@@ -148,7 +151,7 @@ impl World {
     }
 
     fn strike_server(&mut self, index: usize) {
-        let blow = self.rng.random_range(0..20);
+        let blow = self.rng.random_range(0..21);
         self.note("strike", Host::Server(index), blow);
         let (now, skew_ms, pause) = (self.now, self.skew(), self.pause());
         let server = &mut self.servers[index];
@@ -181,9 +184,22 @@ impl World {
             }
             18 => server.skew_ms = skew_ms,
             19 => server.epoch = None,
+            20 => self.reload(index),
             _ => {}
         }
         self.settle_server(index);
+    }
+
+    /// Another configuration: other steps, and the last client leaves it or comes back.
+    fn reload(&mut self, index: usize) {
+        let server = &mut self.servers[index];
+        let whole = &self.setup.servers[index].config;
+        let mut config = (**whole).clone();
+        if server.setup.config.clients.len() == whole.clients.len() {
+            config.clients.pop();
+        }
+        config.notice.shed = [1.0, 0.5][self.rng.random_range(0..2)];
+        server.reload(self.now, Arc::new(config));
     }
 
     fn strike_agent(&mut self, index: usize) {
@@ -285,7 +301,9 @@ impl World {
             let link = &links[server.index];
             let config = &server.setup.config.notice;
             let is_slow = server.condition.hangs || server.condition.pace != server.setup.pace;
-            let tells = config.shed >= 1.0 && config.audience == Audience::All && link.is_whole();
+            let is_client = agent < server.setup.config.clients.len();
+            let tells =
+                config.shed >= 1.0 && config.audience == Audience::All && is_client && link.is_whole();
             server.is_at_work() && is_slow && !link.is_cut() && !tells
         });
         if !self.agents[agent].is_at_work() || is_lossy || keeps {

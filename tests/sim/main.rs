@@ -22,6 +22,7 @@ mod network;
 mod requests;
 mod server;
 mod setup;
+mod steps;
 mod world;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -98,4 +99,23 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+#[test]
+fn nothing_that_can_be_shown_holds_a_secret() {
+    let mut world = World::new(3, Setup::small, false);
+    world.bad_day(DAY);
+    world.morning();
+    let mut shown = String::new();
+    for process in world.agents.iter().filter_map(|agent| agent.process.as_ref()) {
+        shown += &format!("{:?} {:?} {:?}", process.upstream, process.inbox, process.dedup);
+    }
+    for process in world.servers.iter().filter_map(|server| server.process.as_ref()) {
+        shown += &format!("{:?}", process.campaign);
+    }
+    for secret in [&b"agent 0, server 0"[..], b"the NAS of agent 0", b"wonderland", &[7; 8]] {
+        let as_list = secret.iter().map(u8::to_string).collect::<Vec<_>>().join(", ");
+        assert!(!shown.contains(&as_list), "as a list of octets");
+        assert!(!shown.contains(&*String::from_utf8_lossy(secret)), "as a text");
+    }
 }

@@ -143,6 +143,14 @@ impl Server {
         });
     }
 
+    /// Another configuration holds from now on.
+    pub(crate) fn reload(&mut self, now: Instant, config: Arc<Config>) {
+        if let Some(process) = &mut self.process {
+            process.campaign.reload(now, Arc::clone(&config));
+        }
+        self.setup.config = config;
+    }
+
     pub(crate) fn utc(&self, now: Instant) -> Utc {
         names::calendar(now, self.skew_ms)
     }
