@@ -48,6 +48,14 @@ userPassword: {CRYPT}$6$rounds=1000$forewarn$dK/Yn/3hQG.UNu6pYac5DYjruCpoeg09NGv
 userPassword: {CRYPT}$2b$10$abcdefghijklmnopqrstuuwmjOOgyx/jknFqeF8sHrF2cGgSECl/q
 userPassword: another
 
+dn: uid=kept,ou=people,dc=example,dc=org
+objectClass: inetOrgPerson
+cn: Kept
+sn: K
+uid: kept
+userPassword: {SASL}kept@EXAMPLE.ORG
+userPassword: own
+
 dn: cn=staff,ou=groups,dc=example,dc=org
 objectClass: groupOfNames
 cn: staff
@@ -257,6 +265,19 @@ fn so_it_is_for_sessions_in_postgresql() {
     let scene = scene_with(|directory| as_admin(&directory.url()), &further);
     scene.anna_has_one_session();
     assert_eq!(database.value("SELECT username FROM radacct"), " Anna", "as the NAS has sent it");
+}
+
+#[test]
+fn what_only_the_directory_can_verify_is_left_to_it_and_last() {
+    let scene = scene(|directory| as_admin(&directory.url()));
+    let binds =
+        || scene.directory.log().matches("BIND dn=\"uid=kept,ou=people,dc=example,dc=org\" method=").count();
+    assert_eq!(scene.ask("kept", "own").received("Access-Accept"), 1);
+    assert_eq!(binds(), 0);
+    for wrong in ["other", "kept@EXAMPLE.ORG", "{SASL}kept@EXAMPLE.ORG"] {
+        assert_eq!(scene.ask("kept", wrong).received("Access-Reject"), 1, "{wrong}");
+    }
+    assert_eq!(binds(), 3);
 }
 
 /// Directories count failures too, and lock accounts (`ppolicy`).
