@@ -15,6 +15,9 @@ use super::world::World;
 
 /// Each has a request this often, on average.
 const EVERY: Duration = Duration::from_secs(5);
+/// How long a request takes each of the servers: any of them can bear everybody.
+const PACES: [Duration; 3] =
+    [Duration::from_micros(100), Duration::from_micros(150), Duration::from_micros(250)];
 /// Slots are given out over the whole window: this is as uneven as a second of it may be.
 const UNEVEN_MAX: f64 = 1.2;
 /// Above this a server warns.
@@ -72,7 +75,7 @@ impl Figures {
 
 #[test]
 fn ten_thousand_agents_leave_an_overloaded_server_and_come_back_evenly() {
-    let figures = overload(10_000, 0);
+    let figures = overload(10_000, 0, PACES);
     figures.print();
     assert!(figures.moved_after < millis(1_000));
     figures.check();
@@ -80,7 +83,16 @@ fn ten_thousand_agents_leave_an_overloaded_server_and_come_back_evenly() {
 
 #[test]
 fn a_thousand_agents_behind_a_bad_network_do_so_too() {
-    let figures = overload(1_000, 10);
+    let figures = overload(1_000, 10, PACES);
+    figures.print();
+    figures.check();
+}
+
+/// Neither of the alternates can bear everybody, but both together can.
+#[test]
+#[ignore = "a server doesn't know its alternates' headroom yet: it sends everybody to the first of them"]
+fn no_alternate_gets_more_than_it_can_bear() {
+    let figures = overload(10_000, 0, [PACES[0], PACES[1] * 5, PACES[1] * 5]);
     figures.print();
     figures.check();
 }
@@ -97,8 +109,8 @@ impl Figures {
 }
 
 /// A crowd's bad day: in calm for five seconds; the first server slow for eight; and the way back.
-fn overload(agents: usize, loss_percent: u32) -> Figures {
-    let mut world = World::new(7, |_| Setup::crowd(agents, EVERY), false);
+fn overload(agents: usize, loss_percent: u32, paces: [Duration; 3]) -> Figures {
+    let mut world = World::new(7, |_| Setup::crowd(agents, EVERY, paces), false);
     for link in world.links.iter_mut().flatten() {
         (link.loss_percent, link.slowest) = (loss_percent, millis(2));
     }

@@ -26,6 +26,8 @@ pub(crate) struct Setup {
     pub(crate) blows: Duration,
     /// Whether the network ever loses anything.
     pub(crate) may_storm: bool,
+    /// Requests that are lost are counted in the end, by whoever asks.
+    pub(crate) may_lose: bool,
 }
 
 impl Setup {
@@ -39,14 +41,14 @@ impl Setup {
             every: millis(rng.random_range(150..600)),
             blows: millis(rng.random_range(700..4_000)),
             may_storm: rng.random_range(0..2) > 0,
+            may_lose: false,
         }
     }
 }
 
 impl Setup {
-    /// So many agents; three servers, of which the first is everybody's and names the others, and the later ones can do
-    /// less.
-    pub(crate) fn crowd(agents: usize, every: Duration) -> Setup {
+    /// So many agents; three servers of these paces, of which the first is everybody's and names the others.
+    pub(crate) fn crowd(agents: usize, every: Duration, paces: [Duration; 3]) -> Setup {
         let mut upstream = upstream_config();
         upstream.switch.ramp = millis(5_000);
         let agent = Arc::new(agent::Config { servers: 3, upstream, is_behind_nat: false });
@@ -56,8 +58,7 @@ impl Setup {
             let others = (0..3).filter(|&other| other != index);
             let alternate = |other| config::Alternate { address: names::server_address(other), weight: 0 };
             config.notice.alternates = others.map(alternate).collect();
-            let pace = Duration::from_micros([100, 150, 250][index]);
-            server::Setup { config: Arc::new(config), pace, rejects: 0, challenges: 0 }
+            server::Setup { config: Arc::new(config), pace: paces[index], rejects: 0, challenges: 0 }
         };
         Setup {
             agents: vec![agent; agents],
@@ -65,6 +66,7 @@ impl Setup {
             every,
             blows: Duration::ZERO,
             may_storm: false,
+            may_lose: true,
         }
     }
 }
