@@ -79,7 +79,7 @@ fn every_mistake_of_ten_is_told_at_once_with_its_place() {
         .replace("user.groups", "user.group")
         .replace("max = 16", "max = 0")
         .replace("interval = \"1s\"", "interval = 1")
-        .replace("kind = \"process\"", "kind = \"http\"")
+        .replace("kind = \"process\"", "kind = \"htpt\"")
         .replace("[reconnect]", "[reconect]");
     folder.write("server.toml", &wrong);
     let output = forewarn(folder.path(), &["check", "--json", "server.toml"]);
@@ -99,7 +99,7 @@ fn every_mistake_of_ten_is_told_at_once_with_its_place() {
         "user.group'",
         "max = 0",
         "interval = 1",
-        "\"http\"",
+        "\"htpt\"",
         "[reconect]",
     ] {
         assert!(places.iter().any(|(line, _)| *line == line_of(text)), "{text} isn't told of: {places:#?}");

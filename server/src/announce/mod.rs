@@ -69,6 +69,7 @@ impl Announcer {
             pool: Arc::clone(&shared) as Arc<dyn Pool>,
             databases: Arc::clone(&shared) as Arc<dyn Databases>,
             folder: config.folder.clone(),
+            identity: config.server.identity,
         };
         let (services, results) = Services::new(&config.services, context, now);
         let mut campaign = Campaign::new(Arc::clone(&config), epoch, now);

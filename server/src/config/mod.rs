@@ -9,6 +9,7 @@ pub mod limits;
 mod load;
 mod operating;
 pub mod proxy;
+mod service;
 pub mod sql;
 
 use std::net::{IpAddr, SocketAddr};
@@ -31,6 +32,7 @@ pub use forewarn_shell::config::Secret;
 pub(crate) use load::reply::reply_value;
 pub use load::{Loaded, load, resolve};
 pub use operating::{Decisions, Log, LogSettings, Metrics};
+pub use service::{Check, Http, Radius, Role, Service, Tls};
 pub use sql::Sql;
 
 /// A whole server configuration.
@@ -352,71 +354,6 @@ pub struct HealthLimits {
     pub network: bool,
     /// How many processes the machine runs.
     pub processes: Option<u32>,
-}
-
-/// `[[service]]`: something this server needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Service {
-    /// Its name; unique.
-    pub name: Arc<str>,
-    /// How much it is needed.
-    pub role: Role,
-    /// How it is looked at.
-    pub check: Check,
-    /// Time between checks.
-    pub interval: Duration,
-    /// A check that takes longer has failed.
-    pub timeout: Duration,
-    /// Failures running that put it into HOLD_DOWN.
-    pub fall: u32,
-    /// Successes running that clear it.
-    pub rise: u32,
-    /// How long it isn't checked once in HOLD_DOWN.
-    pub hold_down: Duration,
-}
-
-/// `role` and `weight` of a service.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Role {
-    /// Without it the server can't do its job: load 1.0.
-    Mandatory,
-    /// Needed for logging and the like: adds its weight to the load. 0..=1
-    Dependent {
-        /// Share of load 1.0.
-        weight: f64,
-    },
-}
-
-/// `check` of a service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Check {
-    /// A TCP connection opens.
-    Tcp {
-        /// To there.
-        address: SocketAddr,
-    },
-    /// An echo request is answered.
-    Icmp {
-        /// By this host.
-        address: IpAddr,
-    },
-    /// A process of this name runs.
-    Process {
-        /// As in `/proc/PID/comm`, or the file name of the program.
-        name: String,
-    },
-    /// The process named in this file runs.
-    PidFile {
-        /// Absolute.
-        path: PathBuf,
-    },
-    /// The users' database answers a look-up.
-    Sql,
-    /// A command exits 0, run in the configuration's folder, without a shell.
-    Command {
-        /// Program and arguments; at least the program.
-        command: Vec<String>,
-    },
 }
 
 /// One entry of `[topology] nodes`: a place. `campus/north` lies in `campus`.

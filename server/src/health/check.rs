@@ -19,6 +19,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use super::{http, radius};
 use crate::config::Check;
 use crate::workers::{QueueFull, Workers};
 
@@ -32,15 +33,15 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn success(text: impl Into<String>) -> Finding {
+    pub(super) fn success(text: impl Into<String>) -> Finding {
         Finding { outcome: Outcome::Success, text: text.into() }
     }
 
-    fn failure(text: impl Into<String>) -> Finding {
+    pub(super) fn failure(text: impl Into<String>) -> Finding {
         Finding { outcome: Outcome::Failure, text: text.into() }
     }
 
-    fn nothing(text: impl Into<String>) -> Finding {
+    pub(super) fn nothing(text: impl Into<String>) -> Finding {
         Finding { outcome: Outcome::NoResult, text: text.into() }
     }
 }
@@ -75,6 +76,8 @@ pub struct CheckContext {
     pub databases: Arc<dyn Databases>,
     /// Where commands run: the configuration's folder.
     pub folder: PathBuf,
+    /// What Status-Server requests are sent from: this server, as others know it.
+    pub identity: IpAddr,
 }
 
 /// Set while a killed command of a service hasn't died yet, as happens on a disk that hangs: until it has, no other is
@@ -92,6 +95,8 @@ pub async fn check(check: &Check, patience: Duration, context: &CheckContext, dy
             let path = path.clone();
             on_pool(context, patience, move || pid_file(&path)).await
         }
+        Check::Http(wanted) => http::check(wanted, patience).await,
+        Check::Radius(server) => radius::check(server, context.identity, patience).await,
         Check::Sql => sql(&*context.databases, patience).await,
         Check::Command { command } => {
             if dying.load(Ordering::Acquire) {

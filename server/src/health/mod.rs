@@ -5,8 +5,10 @@
 
 mod cgroup;
 pub mod check;
+mod http;
 mod machine;
 mod network;
+mod radius;
 mod service;
 mod show;
 #[cfg(test)]

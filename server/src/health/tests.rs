@@ -175,7 +175,12 @@ impl Pool for Hold {
 }
 
 fn context(pool: Arc<dyn Pool>) -> CheckContext {
-    CheckContext { pool, databases: Arc::new(NoDatabase), folder: std::env::temp_dir() }
+    CheckContext {
+        pool,
+        databases: Arc::new(NoDatabase),
+        folder: std::env::temp_dir(),
+        identity: IpAddr::from([127, 0, 0, 1]),
+    }
 }
 
 /// Nothing to ask.

@@ -10,6 +10,7 @@ mod policy;
 mod proxy;
 pub(super) mod reply;
 mod server;
+mod service;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -78,7 +79,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let metrics = operating::metrics(&root);
     let sql = sql::sql(&root, server.as_ref());
     let accounting = sql::accounting(&root);
-    let services = health::services(&root, sql.as_ref().is_some_and(|sql| sql.users));
+    let services = service::services(&root, sql.as_ref().is_some_and(|sql| sql.users));
     let sources = user::sources(&root, sources, &users, sql.as_ref(), ldap.is_some());
     root.finish();
     let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {

@@ -173,6 +173,34 @@ methods = ["peap"]
 }
 
 #[test]
+fn checks_over_http_and_radius_have_defaults_and_places_for_what_is_wrong() {
+    let with = |check: &str| {
+        let text = format!("[[service]]\nname = \"x\"\nrole = \"mandatory\"\ncheck = {{ {check} }}\n");
+        loaded(&format!("{EXAMPLE}\n{text}")).map(|loaded| loaded.config.services.last().cloned())
+    };
+    let http = with("kind = \"http\", url = \"http://192.0.2.1/\"").unwrap().unwrap().check;
+    let Check::Http(http) = http else { panic!("{http:?}") };
+    assert_eq!((http.head, http.status, http.tls), (false, 200, None));
+    let radius = "kind = \"radius\", address = \"192.0.2.31:1812\"";
+    let secret = "secret = \"testing123testing123\"";
+    let one = with(&format!("{radius}, {secret}")).unwrap();
+    assert_eq!(one, with(&format!("{radius}, {secret}")).unwrap());
+    assert_ne!(one, with(&format!("{radius}, secret = \"testing321testing321\"")).unwrap());
+    for (check, what) in [
+        ("kind = \"http\"", "`url`"),
+        ("kind = \"http\", url = \"http://192.0.2.1/\", ca = \"ca.pem\"", "`ca` is for https"),
+        ("kind = \"http\", url = \"https://192.0.2.1/\", ca = \"no-such.pem\"", "no-such.pem can't be read"),
+        ("kind = \"http\", url = \"http://192.0.2.1/\", status = 100", "100 is out of range"),
+        ("kind = \"http\", url = \"http://192.0.2.1/\", host = \"a b\"", "not a host's name"),
+        (radius, "`secret`"),
+    ] {
+        let found = with(check).unwrap_err();
+        let line = EXAMPLE.lines().count() + 5;
+        assert!(found[0].starts_with(&format!("{line}:")) && found[0].contains(what), "{found:?}");
+    }
+}
+
+#[test]
 fn what_comes_later_is_refused_by_name() {
     for key in ["[eap]", "[[peer]]"] {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
@@ -181,7 +209,6 @@ fn what_comes_later_is_refused_by_name() {
     for (line, other) in [
         ("kind = \"auth\" ", "kind = \"coa\" "),
         ("transport = \"udp\" ", "transport = \"dtls\" "),
-        ("kind = \"process\", name", "kind = \"http\", name"),
         ("interval = \"1s\"", "load = 'cpu'"),
     ] {
         let found = wrong_with(line, other);
