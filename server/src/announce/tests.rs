@@ -91,6 +91,8 @@ struct Agent {
     is_deaf: bool,
     /// This server is its last usable one: it stays unless it must not.
     is_last_usable: bool,
+    /// It was here all the time: an invitation is nothing to it.
+    is_here: bool,
 }
 
 struct World {
@@ -136,8 +138,10 @@ impl World {
         let server = Identity::from(IpAddr::from([127, 0, 0, 11]));
         let source = Source { server, keys, mark: None };
         let inbox = Inbox::new(Identity::from(address), 1, 1, [source], self.now);
-        self.agents
-            .insert(address, Agent { inbox, heard: Vec::new(), is_deaf: false, is_last_usable: false });
+        self.agents.insert(
+            address,
+            Agent { inbox, heard: Vec::new(), is_deaf: false, is_last_usable: false, is_here: false },
+        );
     }
 
     fn run_for(&mut self, time: Duration) {
@@ -197,7 +201,11 @@ impl World {
         let mut out = [0; MAX_OCTETS];
         let mark = accepted.mark();
         let stays = agent.is_last_usable && !header.flags.contains(Flags::HARD);
-        let outcome = if stays { Outcome::LastUsable } else { Outcome::Moved };
+        let outcome = match stays {
+            true => Outcome::LastUsable,
+            false if agent.is_here && header.kind == Kind::Reconnect => Outcome::Noted,
+            false => Outcome::Moved,
+        };
         let len = agent.inbox.acknowledge(0, mark, outcome, self.utc, &mut out).expect("keyed");
         self.at_server(to, &out[..len]);
     }
@@ -452,6 +460,23 @@ fn a_server_that_starts_invites_everybody_once() {
     world.calm_for(30);
     assert!(world.agents.values().all(|agent| agent.heard.len() == 1));
     assert_eq!(world.standing("127.0.1.0"), Standing::Clear);
+}
+
+#[test]
+fn a_quiesced_server_holds_back_whom_it_invited_at_its_start_and_keeps_its_own() {
+    let mut world = World::new(&four());
+    world.agents.get_mut(&address("127.0.1.1")).expect("started").is_here = true;
+    world.agents.get_mut(&address("127.0.1.2")).expect("started").is_here = true;
+    world.calm_for(2);
+    assert_eq!(world.who(Kind::Reconnect).len(), 4, "all are invited at the start");
+    world.campaign.quiesce(world.now);
+    world.deliver();
+    let waiting = world.who(Kind::Failover);
+    assert!(waiting.iter().all(|agent| agent == "127.0.1.0" || agent == "127.0.1.3"), "{waiting:?}");
+    assert!(!waiting.is_empty(), "of those, who has the first slot is back");
+    world.campaign.resume(world.now);
+    world.deliver();
+    assert_eq!(world.who(Kind::Reconnect).len(), 4);
 }
 
 fn network() -> String {

@@ -191,12 +191,19 @@ impl Campaign {
     pub fn resume(&mut self, now: Instant) {
         self.watch.resume(now);
         self.obey(now);
+        self.hold_back(now);
+        let is_away = |standing: &Standing| matches!(standing, Standing::Leave(_));
+        if self.watch.phase() == Phase::Serving && self.issuer.clients().any(|view| is_away(view.standing)) {
+            // Held back at the start, when nobody had been told to leave.
+            self.invite(now, Cause::Operator);
+        }
     }
 
     /// No new clients.
     pub fn quiesce(&mut self, now: Instant) {
         self.watch.quiesce(now);
         self.obey(now);
+        self.hold_back(now);
     }
 
     /// A payload came from an agent.
@@ -393,17 +400,28 @@ impl Campaign {
         self.settle_at = Some(self.settle_at.map_or(at, |settle_at| settle_at.max(at)));
     }
 
-    /// Those whose slots haven't come yet stay away after all.
+    /// Slots are given out in Serving too, after the start; whoever waits for one of those isn't admitted either.
+    fn hold_back(&mut self, now: Instant) {
+        if let Phase::Returning { paused: true } | Phase::Quiesced = self.watch.phase() {
+            self.pause(now, self.watch.cause());
+        }
+    }
+
+    /// Those whose slots haven't come yet stay away after all; not who said that it had never left.
     fn pause(&mut self, now: Instant, cause: Cause) {
         let load = self.watch.load().percent();
         let warning = Warning { everyone: false, hard: false, reason: reason_of(cause), load };
         let waiting =
             |standing: &Standing| matches!(standing, Standing::Invited(invitation) if invitation.at > now);
-        let ids: Vec<ClientId> =
-            self.issuer.clients().filter(|view| waiting(view.standing)).map(|view| view.id).collect();
+        let is_here = |told: Told| matches!(told, Told::Told { outcome: Outcome::Noted, .. });
+        let views = self.issuer.clients().filter(|view| waiting(view.standing) && !is_here(view.told));
+        let ids: Vec<ClientId> = views.map(|view| view.id).collect();
         for &id in &ids {
             let standing = self.leave(id, warning);
             self.issuer.set(now, id, standing);
+        }
+        if ids.is_empty() {
+            return;
         }
         tracing::info!("{cause}: {} clients whose slots haven't come stay away", ids.len());
     }
