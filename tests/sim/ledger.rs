@@ -8,7 +8,7 @@ use forewarn_proto::stagger;
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{Cause, Phase};
 use forewarn_server::config::Audience;
-use forewarn_wire::notice::{Flags, Notice};
+use forewarn_wire::notice::{Flags, Identity, Notice, Outcome};
 
 use super::server::Server;
 
@@ -20,6 +20,9 @@ pub(crate) struct Ledger {
     sent: BTreeSet<u64>,
     /// What each mark says, and in how many datagrams it was said.
     marks: BTreeMap<Mark, (u64, usize)>,
+    /// The marks that agents have accepted, and the last that was sent to each.
+    accepted: BTreeSet<Mark>,
+    last: BTreeMap<(usize, Identity), Mark>,
     watched: Vec<Watched>,
 }
 
@@ -56,10 +59,27 @@ impl Ledger {
         );
         let says = digest(&says);
         let mark = (server, header.epoch, header.sequence);
+        self.last.insert((server, header.client), mark);
         let (said, count) = self.marks.entry(mark).or_insert((says, 0));
         assert_eq!(*said, says, "{mark:?} says two things");
         *count += 1;
         assert!(*count < 2 * REPEATS.len() || may_begin_anew, "{mark:?} was sent {count} times");
+    }
+
+    /// An agent has acted on a notice.
+    pub(crate) fn accept(&mut self, server: usize, octets: &[u8]) {
+        let notice = *Notice::parse(octets).expect("it was accepted").peek();
+        self.accepted.insert((server, notice.header().epoch, notice.header().sequence));
+    }
+
+    /// After each message of an agent's: a server thinks it told only if it has what was sent last.
+    pub(crate) fn check_told(&self, server: &Server, client: Identity) {
+        let Some(issuer) = server.process.as_ref().map(|process| process.campaign.issuer()) else { return };
+        let view = issuer.find(client).and_then(|id| issuer.view(id));
+        if let Some(Told::Told { .. }) = view.map(|view| view.told) {
+            let last = self.last.get(&(server.index, client));
+            assert!(last.is_some_and(|last| self.accepted.contains(last)), "{last:?} counts as told");
+        }
     }
 
     /// After each step of a server's; `read` when it took a reading.
@@ -95,11 +115,13 @@ impl Ledger {
             }
         }
         assert_eq!(process.taking, phase != Phase::Drained, "server {} is {phase}", server.index);
-        if let Phase::Returning { paused: true } = phase {
-            let is_admitted =
-                |standing: &Standing| matches!(standing, Standing::Invited(one) if one.at > now);
+        if phase != before && matches!(phase, Phase::Returning { paused: true } | Phase::Quiesced) {
+            let knows = |told| matches!(told, Told::Told { outcome: Outcome::Noted, .. });
+            let is_admitted = |view: View<'_>| {
+                matches!(view.standing, Standing::Invited(one) if one.at > now) && !knows(view.told)
+            };
             let mut views = process.campaign.issuer().clients();
-            assert!(!views.any(|view| is_admitted(view.standing)), "server {} admits", server.index);
+            assert!(!views.any(is_admitted), "server {} admits", server.index);
         }
         if (read || phase != before)
             && matches!(phase, Phase::Away { .. })

@@ -6,6 +6,7 @@ use rand::RngExt;
 
 use super::agenda::{Due, Host};
 use super::agent::{self, Out, Verdict};
+use super::names;
 use super::nas::Number;
 use super::network::{End, Parcel, What};
 use super::server::{self, Taken};
@@ -44,6 +45,7 @@ impl World {
                     assert_eq!(verdict, expected, "a notice of server {} to agent {index}", parcel.server);
                     if verdict == Verdict::Accepted {
                         model.accept(now, index, &self.ledger, &parcel.octets);
+                        self.ledger.accept(parcel.server, &parcel.octets);
                     }
                     self.note("notice", Host::Agent(index), (verdict as u64) << 32 | parcel.server as u64);
                 }
@@ -125,6 +127,8 @@ impl World {
                 },
                 What::Notice { .. } => {
                     server.handle_message(now, &parcel);
+                    let client = names::identity(names::agent_address(parcel.agent));
+                    self.ledger.check_told(server, client);
                     self.note("message", Host::Server(index), parcel.agent as u64);
                 }
             },
