@@ -114,6 +114,7 @@ impl Announcer {
         while let Ok(checked) = self.results.try_recv() {
             self.services.handle(now, checked);
         }
+        self.services.set_draining(matches!(self.phase(), Phase::Draining { .. } | Phase::Drained));
         self.services.begin_due(now);
         for (origin, payload) in self.post.received() {
             self.campaign.handle_message(now, origin, payload);

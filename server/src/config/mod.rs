@@ -32,7 +32,7 @@ pub use forewarn_shell::config::Secret;
 pub(crate) use load::reply::reply_value;
 pub use load::{Loaded, load, resolve};
 pub use operating::{Decisions, Log, LogSettings, Metrics};
-pub use service::{Check, Http, Radius, Role, Service, Tls};
+pub use service::{Check, Http, Radius, Restart, Role, Service, Tls};
 pub use sql::Sql;
 
 /// A whole server configuration.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_proto::holddown::Waits;
 use forewarn_wire::RadiusKey;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -29,6 +30,19 @@ pub struct Service {
     pub rise: u32,
     /// How long it isn't checked once in HOLD_DOWN.
     pub hold_down: Duration,
+    /// How it is restarted when it has failed, if at all.
+    pub restart: Option<Restart>,
+}
+
+/// `restart` of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// Program and arguments; at least the program. Run in the configuration's folder, without a shell.
+    pub command: Vec<String>,
+    /// Then it is killed.
+    pub timeout: Duration,
+    /// From the end of one attempt to the next.
+    pub waits: Waits,
 }
 
 /// `role` and `weight` of a service.

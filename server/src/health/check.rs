@@ -98,14 +98,22 @@ pub async fn check(check: &Check, patience: Duration, context: &CheckContext, dy
         Check::Http(wanted) => http::check(wanted, patience).await,
         Check::Radius(server) => radius::check(server, context.identity, patience).await,
         Check::Sql => sql(&*context.databases, patience).await,
-        Check::Command { command } => {
-            if dying.load(Ordering::Acquire) {
-                return Finding::failure("the last one was killed and hasn't died yet");
-            }
-            let (command, folder, dying) = (command.clone(), context.folder.clone(), Arc::clone(dying));
-            on_pool(context, patience, move || run(&command, &folder, patience, &dying)).await
-        }
+        Check::Command { command: words } => command(words, patience, context, dying).await,
     }
+}
+
+/// Runs a command on the pool, with `patience` for a free thread and as much for its end.
+pub(super) async fn command(
+    words: &[String],
+    patience: Duration,
+    context: &CheckContext,
+    dying: &StillDying,
+) -> Finding {
+    if dying.load(Ordering::Acquire) {
+        return Finding::failure("the last one was killed and hasn't died yet");
+    }
+    let (words, folder, dying) = (words.to_vec(), context.folder.clone(), Arc::clone(dying));
+    on_pool(context, patience, move || run(&words, &folder, patience, &dying)).await
 }
 
 async fn tcp(address: SocketAddr, patience: Duration) -> Finding {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use forewarn_proto::holddown::{self, HoldDown};
+use forewarn_proto::holddown::{self, HoldDown, Outcome, Restart};
 use forewarn_proto::time::Instant;
 use forewarn_shell::clock;
 use forewarn_shell::control::ServiceStatus;
@@ -12,14 +12,19 @@ use super::check::{self, CheckContext, Finding, StillDying};
 use super::show;
 use crate::config::{Check, Role, Service};
 
-/// A check that has ended.
+/// A check or a restart that has ended.
 #[derive(Debug)]
 pub struct Checked {
-    /// Which service, in the order of the configuration.
-    index: usize,
-    /// The configuration it was of.
-    generation: u64,
+    what: What,
     finding: Finding,
+}
+
+#[derive(Debug)]
+enum What {
+    /// The check of a service, by its place in the configuration of this generation.
+    Check { index: usize, generation: u64 },
+    /// The restart of the service with this name. Reloads don't undo it.
+    Restart { name: Arc<str> },
 }
 
 /// The services of the configuration.
@@ -29,6 +34,8 @@ pub struct Services {
     results: mpsc::UnboundedSender<Checked>,
     /// Tells checks of a configuration that was replaced from those of the one in force.
     generation: u64,
+    /// This server leaves: its services may be meant to.
+    draining: bool,
 }
 
 struct Entry {
@@ -37,18 +44,27 @@ struct Entry {
     dying: StillDying,
     /// What the last check found.
     text: String,
+    restarts: Option<Restarts>,
+}
+
+/// How a service is restarted, and how that went.
+struct Restarts {
+    machine: Restart,
+    dying: StillDying,
+    /// What the last attempt came to.
+    text: String,
 }
 
 impl Services {
-    /// The services, none of them judged yet, and where the results of their checks come out. At most one check of
-    /// each is under way, so that the queue is as long as the list.
+    /// The services, none of them judged yet, and where the results of their checks come out. At most one check and one
+    /// restart of each is under way, so that the queue is at most twice as long as the list.
     pub fn new(
         services: &[Service],
         context: CheckContext,
         now: Instant,
     ) -> (Services, mpsc::UnboundedReceiver<Checked>) {
         let (results, receiver) = mpsc::unbounded_channel();
-        let mut all = Services { entries: Vec::new(), context, results, generation: 0 };
+        let mut all = Services { entries: Vec::new(), context, results, generation: 0, draining: false };
         all.reload(services, now);
         (all, receiver)
     }
@@ -61,20 +77,20 @@ impl Services {
             .iter()
             .map(|service| {
                 let known = before.iter().position(|entry| *entry.service == *service);
-                known.map_or_else(
-                    || Entry {
-                        service: Arc::new(service.clone()),
-                        machine: HoldDown::new(rules(service), now),
-                        dying: StillDying::default(),
-                        text: "not checked yet".to_owned(),
-                    },
-                    |index| {
-                        let mut entry = before.swap_remove(index);
-                        // The result of a check under way won't be taken: make another.
-                        entry.machine.restart_check(now);
-                        entry
-                    },
-                )
+                if let Some(index) = known {
+                    let mut entry = before.swap_remove(index);
+                    // The result of a check under way won't be taken: make another.
+                    entry.machine.restart_check(now);
+                    return entry;
+                }
+                let namesake = before.iter_mut().find(|entry| entry.service.name == service.name);
+                Entry {
+                    service: Arc::new(service.clone()),
+                    machine: HoldDown::new(rules(service), now),
+                    dying: StillDying::default(),
+                    text: "not checked yet".to_owned(),
+                    restarts: restarts(service, namesake.and_then(|entry| entry.restarts.take())),
+                }
             })
             .collect();
     }
@@ -91,21 +107,75 @@ impl Services {
             tokio::spawn(async move {
                 let finding = check::check(&service.check, service.timeout, &context, &dying).await;
                 // Nobody listens any more: the server ends.
-                let _ = results.send(Checked { index, generation, finding });
+                let _ = results.send(Checked { what: What::Check { index, generation }, finding });
+            });
+        }
+        self.restart_due(now);
+    }
+
+    /// Restarts what has failed, unless this server is leaving itself.
+    fn restart_due(&mut self, now: Instant) {
+        if self.draining {
+            return;
+        }
+        for entry in &mut self.entries {
+            let Some(restarts) = &mut entry.restarts else { continue };
+            if !restarts.machine.begin(now) {
+                continue;
+            }
+            let attempt = restarts.machine.attempts();
+            tracing::warn!(service = %entry.service.name, attempt, "restarting a service that has failed");
+            let (service, context) = (Arc::clone(&entry.service), self.context.clone());
+            let (results, dying) = (self.results.clone(), Arc::clone(&restarts.dying));
+            tokio::spawn(async move {
+                let Some(restart) = &service.restart else { return };
+                let finding = check::command(&restart.command, restart.timeout, &context, &dying).await;
+                let what = What::Restart { name: Arc::clone(&service.name) };
+                let _ = results.send(Checked { what, finding });
             });
         }
     }
 
-    /// A check has ended.
+    /// Whether this server is leaving: then nothing is restarted.
+    pub fn set_draining(&mut self, draining: bool) {
+        self.draining = draining;
+    }
+
+    /// A check or a restart has ended.
     pub fn handle(&mut self, now: Instant, checked: Checked) {
-        let Some(entry) =
-            self.entries.get_mut(checked.index).filter(|_| checked.generation == self.generation)
-        else {
-            return;
-        };
+        match checked.what {
+            What::Check { index, generation } if generation == self.generation => {
+                self.handle_check(now, index, checked.finding);
+            }
+            What::Check { .. } => {}
+            What::Restart { name } => self.handle_restart(now, &name, checked.finding),
+        }
+    }
+
+    fn handle_restart(&mut self, now: Instant, name: &str, finding: Finding) {
+        let entry = self.entries.iter_mut().find(|entry| *entry.service.name == *name);
+        let Some(restarts) = entry.and_then(|entry| entry.restarts.as_mut()) else { return };
+        restarts.machine.handle_end(now);
+        if finding.outcome == Outcome::Success {
+            tracing::info!(service = %name, "restarted: {}", finding.text);
+        } else {
+            tracing::warn!(service = %name, "the restart failed: {}", finding.text);
+        }
+        restarts.text = finding.text;
+    }
+
+    fn handle_check(&mut self, now: Instant, index: usize, finding: Finding) {
+        let Some(entry) = self.entries.get_mut(index) else { return };
         let before = (entry.machine.state(), entry.machine.failed());
-        entry.machine.handle_outcome(now, checked.finding.outcome);
-        entry.text = checked.finding.text;
+        entry.machine.handle_outcome(now, finding.outcome);
+        entry.text = finding.text;
+        match (&mut entry.restarts, finding.outcome) {
+            (Some(restarts), Outcome::Success) => restarts.machine.handle_success(now),
+            (Some(restarts), Outcome::Failure) if entry.machine.failed() => {
+                restarts.machine.handle_failure(now);
+            }
+            _ => {}
+        }
         let after = (entry.machine.state(), entry.machine.failed());
         if before != after {
             let (name, state) = (&entry.service.name, after.0);
@@ -117,9 +187,12 @@ impl Services {
         }
     }
 
-    /// When the next check is due.
+    /// When the next check or restart is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.entries.iter().filter_map(|entry| entry.machine.poll_timeout()).min()
+        let checks = self.entries.iter().filter_map(|entry| entry.machine.poll_timeout());
+        let restarts =
+            self.entries.iter().filter_map(|entry| entry.restarts.as_ref()?.machine.poll_timeout());
+        checks.chain(restarts.filter(|_| !self.draining)).min()
     }
 
     /// How many mandatory services have failed, and the weights of the dependent ones that have, added up.
@@ -143,9 +216,22 @@ impl Services {
                 Role::Mandatory => 1.0,
                 Role::Dependent { weight } => weight,
             },
+            restarts: entry.restarts.as_ref().map(|restarts| restarts.machine.attempts()),
+            restarted: entry.restarts.as_ref().map(|restarts| restarts.text.clone()).unwrap_or_default(),
         };
         self.entries.iter().map(status).collect()
     }
+}
+
+/// The restarts of a service. One under way by an older configuration is gone on with: never two at a time.
+fn restarts(service: &Service, before: Option<Restarts>) -> Option<Restarts> {
+    let waits = service.restart.as_ref()?.waits;
+    let Some(mut restarts) = before else {
+        let machine = Restart::new(waits);
+        return Some(Restarts { machine, dying: StillDying::default(), text: String::new() });
+    };
+    restarts.machine.set_waits(waits);
+    Some(restarts)
 }
 
 /// `process` and `pid_file` hold down at the first failure (SPEC 4.2): there is no "maybe" about a process.
@@ -156,5 +242,85 @@ fn rules(service: &Service) -> holddown::Config {
         fall: if at_once { 1 } else { service.fall },
         rise: service.rise,
         hold_down: service.hold_down,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use forewarn_proto::holddown::Waits;
+
+    use super::super::tests::{command, real, run_until, service};
+    use super::*;
+    use crate::config;
+
+    /// A service that is well while `folder` has a file `up`, checked each 10 ms, and restarted by `words`.
+    fn restarted(folder: &Path, words: &[&str], hold_down: Duration) -> Service {
+        let up = folder.join("up");
+        let check = command(&["test", "-e", up.to_str().expect("a plain path")]);
+        let waits = Waits { first: Duration::from_millis(20), most: Duration::from_millis(40) };
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let timeout = Duration::from_secs(10);
+        let restart = Some(config::Restart { command: words, timeout, waits });
+        Service { restart, hold_down, ..service("directory", check, Role::Mandatory) }
+    }
+
+    #[tokio::test]
+    async fn a_service_that_has_failed_is_restarted_and_clears() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let up = folder.path().join("up");
+        let words = ["touch", up.to_str().expect("a plain path")];
+        let one = restarted(folder.path(), &words, Duration::from_millis(50));
+        let (mut services, mut results) = Services::new(&[one], real(), clock::now());
+        run_until(&mut services, &mut results, |services| services.failed().0 == 1).await;
+        run_until(&mut services, &mut results, |services| services.statuses()[0].state == "running").await;
+        let status = &services.statuses()[0];
+        assert_eq!((status.restarts, &*status.restarted), (Some(1), "exit status 0"), "once was enough");
+    }
+
+    #[tokio::test]
+    async fn one_that_stays_down_is_restarted_again_and_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let one = restarted(folder.path(), &["false"], Duration::ZERO);
+        let (mut services, mut results) = Services::new(&[one], real(), clock::now());
+        run_until(&mut services, &mut results, |services| {
+            let status = &services.statuses()[0];
+            status.restarts >= Some(3) && status.restarted.contains("exit status: 1")
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_server_that_leaves_restarts_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let one = restarted(folder.path(), &["true"], Duration::ZERO);
+        let (mut services, mut results) = Services::new(&[one], real(), clock::now());
+        services.set_draining(true);
+        run_until(&mut services, &mut results, |services| {
+            services.statuses()[0].state == "not-running" && services.failed().0 == 1
+        })
+        .await;
+        assert_eq!(services.statuses()[0].restarts, Some(0));
+        assert!(services.poll_timeout() != Some(Instant::ZERO), "nor does it keep the director awake");
+        services.set_draining(false);
+        run_until(&mut services, &mut results, |services| services.statuses()[0].restarts >= Some(1)).await;
+    }
+
+    #[tokio::test]
+    async fn a_reload_does_not_start_a_second_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let one = restarted(folder.path(), &["sleep", "5"], Duration::ZERO);
+        let (mut services, mut results) = Services::new(std::slice::from_ref(&one), real(), clock::now());
+        run_until(&mut services, &mut results, |services| services.statuses()[0].restarts == Some(1)).await;
+        let other = Service { rise: one.rise + 1, ..one };
+        services.reload(&[other], clock::now());
+        run_until(&mut services, &mut results, |services| services.failed().0 == 1).await;
+        assert_eq!(services.statuses()[0].restarts, Some(1));
+        let name: Arc<str> = "directory".into();
+        let finding = Finding { outcome: Outcome::Failure, text: "killed".to_owned() };
+        services.handle(clock::now(), Checked { what: What::Restart { name }, finding });
+        run_until(&mut services, &mut results, |services| services.statuses()[0].restarts == Some(2)).await;
     }
 }

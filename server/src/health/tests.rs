@@ -192,7 +192,7 @@ impl Databases for NoDatabase {
     }
 }
 
-fn real() -> CheckContext {
+pub(super) fn real() -> CheckContext {
     context(Arc::new(Hold { immediate: true, ..Hold::default() }))
 }
 
@@ -287,7 +287,7 @@ async fn a_pid_file_names_a_live_process_or_fails() {
     assert_eq!(outcome().await, Outcome::Failure, "above the kernel's largest");
 }
 
-fn command(words: &[&str]) -> Check {
+pub(super) fn command(words: &[&str]) -> Check {
     Check::Command { command: words.iter().map(|word| (*word).to_owned()).collect() }
 }
 
@@ -371,7 +371,7 @@ async fn a_full_pool_is_no_failure_of_the_service() {
     assert_eq!(finding.outcome, Outcome::NoResult, "{}", finding.text);
 }
 
-fn service(name: &str, check: Check, role: Role) -> Service {
+pub(super) fn service(name: &str, check: Check, role: Role) -> Service {
     Service {
         name: name.into(),
         role,
@@ -381,11 +381,12 @@ fn service(name: &str, check: Check, role: Role) -> Service {
         fall: 3,
         rise: 2,
         hold_down: Duration::from_millis(50),
+        restart: None,
     }
 }
 
 /// Runs the services' checks until `done`.
-async fn run_until(
+pub(super) async fn run_until(
     services: &mut Services,
     results: &mut tokio::sync::mpsc::UnboundedReceiver<Checked>,
     done: impl Fn(&Services) -> bool,

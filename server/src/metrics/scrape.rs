@@ -163,7 +163,11 @@ impl Scrape {
                 (labels, f64::from(u8::from(service.state == state)))
             })
         });
-        page.gauges("service_state", "1 for the state each service is in.", states)
+        page.gauges("service_state", "1 for the state each service is in.", states)?;
+        let restarts = services
+            .iter()
+            .filter_map(|service| Some(([("service", service.name.as_str())], service.restarts?)));
+        page.counters("service_restarts", "Times a service was restarted because it had failed.", restarts)
     }
 
     fn notices(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -1,6 +1,6 @@
 //! A server's page.
 
-use forewarn_shell::control::{ClientStatus, ServerStatus, StoreStatus, ToldStatus};
+use forewarn_shell::control::{ClientStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus};
 
 use super::blastradius;
 use super::layout::{Page, Tone, or_dash, percent};
@@ -81,10 +81,20 @@ fn services(page: &mut Page, status: &ServerStatus) {
                 page.since(service.since),
                 format!("{:.2}", service.weight),
                 service.cause.clone(),
+                restarts(service),
             ]
         })
         .collect();
-    page.table("services", &["service", "role", "state", "for", "weight", "last check"], &rows);
+    page.table("services", &["service", "role", "state", "for", "weight", "last check", "restarts"], &rows);
+}
+
+/// How often it was restarted, and how that went the last time.
+fn restarts(service: &ServiceStatus) -> String {
+    match (service.restarts, service.restarted.as_str()) {
+        (None, _) => "-".to_owned(),
+        (Some(count), "") => count.to_string(),
+        (Some(count), last) => format!("{count}: {last}"),
+    }
 }
 
 fn stores(page: &mut Page, status: &ServerStatus) {

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use axum::http::uri::Authority;
+use forewarn_proto::holddown::Waits;
 use forewarn_shell::config::{Kind, Table, Wrong};
 use rustls::pki_types::ServerName;
 use sha2::{Digest, Sha256};
 
-use super::super::{Check, Http, Radius, Role, Service, Tls};
+use super::super::{Check, Http, Radius, Restart, Role, Service, Tls};
 use super::client::radius_key;
 use super::health::{DAY, HOUR, INTERVAL_MIN, SECOND};
 use super::server::{plain, unicast};
@@ -31,6 +32,7 @@ pub(super) fn services(root: &Table<'_>, has_users: bool) -> Vec<Service> {
         let fall = table.integer("fall").within(1, 1000).or(3);
         let rise = table.integer("rise").within(1, 1000).or(3);
         let hold_down = table.duration("hold_down").within(Duration::ZERO, DAY).or(60 * SECOND);
+        let restart = restart(table);
         Some(Service {
             name: name?.into(),
             role: role?,
@@ -40,8 +42,32 @@ pub(super) fn services(root: &Table<'_>, has_users: bool) -> Vec<Service> {
             fall,
             rise,
             hold_down,
+            restart,
         })
     })
+}
+
+/// The keys that say how, and when, `restart` is run.
+const RESTART_KEYS: [&str; 3] = ["restart_timeout", "restart_wait", "restart_wait_max"];
+
+fn restart(table: &Table<'_>) -> Option<Restart> {
+    let timeout = table.duration("restart_timeout").within(INTERVAL_MIN, HOUR).or(30 * SECOND);
+    let first = table.duration("restart_wait").within(INTERVAL_MIN, DAY).or(10 * SECOND);
+    let most = table.duration("restart_wait_max").within(INTERVAL_MIN, DAY).or((600 * SECOND).max(first));
+    if most < first {
+        let what = format!("`restart_wait_max` {most:?} is shorter than `restart_wait` {first:?}");
+        table.error("restart_wait_max", Wrong::new(what, "the waits get longer; write a longer one"));
+    }
+    if !table.has("restart") {
+        for key in RESTART_KEYS.into_iter().filter(|key| table.has(key)) {
+            let hint = "add restart = [\"systemctl\", \"restart\", \"slapd\"], or remove it";
+            table.error(key, Wrong::new(format!("`{key}` without `restart`"), hint));
+        }
+        return None;
+    }
+    let hint = "write a list: restart = [\"systemctl\", \"restart\", \"slapd\"]; there is no shell";
+    let command = words(table, "restart", hint)?;
+    Some(Restart { command, timeout, waits: Waits { first, most } })
 }
 
 /// What a dependent service adds to the load when it has failed, unless it says.
@@ -109,18 +135,23 @@ fn pid_file(check: &Table<'_>) -> Option<Check> {
 
 fn command(check: &Table<'_>) -> Option<Check> {
     let hint = "write a list: command = [\"test\", \"-w\", \".\"]; there is no shell";
-    if let Some(value) = check.value("command")
+    Some(Check::Command { command: words(check, "command", hint)? })
+}
+
+/// A program and its arguments.
+fn words(table: &Table<'_>, key: &str, hint: &str) -> Option<Vec<String>> {
+    if let Some(value) = table.value(key)
         && value.kind() != Kind::Array
     {
         value.error(value.expected("a list of a program and its arguments", hint));
         return None;
     }
-    let words = check.list("command", |value| value.text_or_empty().map(str::to_owned));
+    let words = table.list(key, |value| value.text_or_empty().map(str::to_owned));
     let words = words.then(|words| match words.first().map(String::as_str) {
         None | Some("") => Err(Wrong::new("no program", hint)),
         Some(_) => Ok(words),
     });
-    Some(Check::Command { command: words.required()? })
+    words.required()
 }
 
 fn http(check: &Table<'_>) -> Option<Check> {

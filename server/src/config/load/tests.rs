@@ -201,6 +201,32 @@ fn checks_over_http_and_radius_have_defaults_and_places_for_what_is_wrong() {
 }
 
 #[test]
+fn a_restart_is_a_command_with_waits() {
+    let with = |lines: &str| {
+        let text =
+            "[[service]]\nname = \"x\"\nrole = \"mandatory\"\ncheck = { kind = \"process\", name = \"x\" }\n";
+        loaded(&format!("{EXAMPLE}\n{text}{lines}\n")).map(|loaded| loaded.config.services.last().cloned())
+    };
+    assert_eq!(with("").unwrap().unwrap().restart, None);
+    let restart = with("restart = [\"true\"]").unwrap().unwrap().restart.unwrap();
+    assert_eq!((restart.command, restart.timeout), (vec!["true".to_owned()], Duration::from_secs(30)));
+    let (first, most) = (restart.waits.first.as_secs(), restart.waits.most.as_secs());
+    assert_eq!((first, most), (10, 600), "as the manual says");
+    let long = with("restart = [\"true\"]\nrestart_wait = \"1h\"").unwrap().unwrap().restart.unwrap();
+    assert_eq!(long.waits.most, long.waits.first);
+    for (lines, what) in [
+        ("restart = \"systemctl restart x\"", "expected a list"),
+        ("restart = []", "no program"),
+        ("restart_wait = \"1s\"", "`restart_wait` without `restart`"),
+        ("restart = [\"true\"]\nrestart_wait_max = \"1s\"", "is shorter than `restart_wait`"),
+    ] {
+        let found = with(lines).unwrap_err();
+        let line = EXAMPLE.lines().count() + 5 + lines.lines().count();
+        assert!(found[0].starts_with(&format!("{line}:")) && found[0].contains(what), "{found:?}");
+    }
+}
+
+#[test]
 fn what_comes_later_is_refused_by_name() {
     for key in ["[eap]", "[[peer]]"] {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();

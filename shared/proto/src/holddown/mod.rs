@@ -15,6 +15,7 @@
 //! A service counts as failed from the moment it enters HOLD_DOWN until it is RUNNING again. One that forewarnd
 //! hasn't judged yet since its own start counts as fine.
 
+mod restart;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::time::Instant;
+
+pub use restart::{Restart, Waits};
 
 /// How one service is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

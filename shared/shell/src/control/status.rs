@@ -135,6 +135,10 @@ pub struct ServiceStatus {
     pub since: u64,
     /// What it adds to the load when it fails.
     pub weight: f64,
+    /// How often it was restarted; absent when nobody has said how.
+    pub restarts: Option<u64>,
+    /// What the last restart came to; empty before the first.
+    pub restarted: String,
 }
 
 /// A database or directory that is asked for each request that needs it.
