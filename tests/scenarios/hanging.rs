@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use forewarn_tests::stream::{Plan, Stream};
-use forewarn_tests::{Agent, Hosts, Server, config, eventually, within};
+use forewarn_tests::{Agent, Hosts, Nas, Server, config, eventually, within};
 
 struct Site {
     east: Server,
@@ -81,6 +81,36 @@ fn a_server_that_hangs_is_left_within_a_second_and_returned_to() {
     let tally = stream.finish();
     assert_eq!((tally.lost, tally.forged, tally.others), (0, 0, 0), "{tally:?}");
     assert!(moved <= Duration::from_secs(1), "moved after {moved:?}");
+}
+
+#[test]
+fn a_server_that_stood_still_warns_nobody_because_of_it() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    // What waited for two seconds is far past this; what a busy machine lets wait is not.
+    let limits = "[health.limits]\nqueue_delay = \"800ms\"\nworkers_busy = \"off\"\n";
+    let text = config::server(&hosts, "east", host, &[host], "").replace("[health.limits]\n", limits);
+    let east = Server::start(&text);
+    let standing = || {
+        let watch = east.status()["watch"].clone();
+        (watch["state"].clone(), watch["cause"].clone())
+    };
+    let read_at = || east.status()["load"]["read_at"].as_u64().expect("a time");
+    eventually("it serves", || (standing().0 == "serving").then_some(()));
+    let before = standing();
+    let nas = Nas::with_secret(host, config::SECRET);
+    east.signal("STOP");
+    // Slow hashes: some of them still wait when readings count again.
+    let requests: Vec<_> = (0..=255).map(|identifier| nas.access("bob", identifier, None)).collect();
+    for request in &requests {
+        nas.send_access(request);
+    }
+    std::thread::sleep(Duration::from_secs(2));
+    east.signal("CONT");
+    let resumed = read_at();
+    eventually("readings of a second", || (read_at() > resumed + 1_000_000).then_some(()));
+    assert_eq!(standing(), before);
+    east.says("this process stood still for");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_proto::gauge::{Doubt, PULSE};
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{DrainBy, Phase};
 use forewarn_shell::clock;
@@ -53,6 +54,9 @@ pub struct Announcer {
     next_reading: Instant,
     last_reading: Option<Instant>,
     devices_at: Instant,
+    doubt: Doubt,
+    /// How often readings were distrusted.
+    doubts: u64,
 }
 
 impl Announcer {
@@ -84,6 +88,8 @@ impl Announcer {
             next_reading: now,
             last_reading: None,
             devices_at: now,
+            doubt: Doubt::default(),
+            doubts: 0,
             shared,
         })
     }
@@ -92,7 +98,9 @@ impl Announcer {
     pub async fn wait(&mut self) {
         let due =
             [Some(self.next_reading), self.services.poll_timeout(), self.campaign.poll_timeout(clock::now())];
-        let due = due.into_iter().flatten().min().unwrap_or(self.next_reading);
+        let asleep = clock::now();
+        self.doubt.handle_asleep(asleep, clock::utc());
+        let due = due.into_iter().flatten().min().unwrap_or(self.next_reading).min(asleep + PULSE);
         let allowed = self.last_reading.map_or(Instant::ZERO, |last| last + POKED_EVERY);
         let vitals = self.shared.vitals();
         tokio::select! {
@@ -108,6 +116,7 @@ impl Announcer {
     /// Does all that is due. Waits for nothing but room to send.
     pub async fn look(&mut self) {
         let now = clock::now();
+        self.doubt(now);
         for checked in self.checked.drain(..) {
             self.services.handle(now, checked);
         }
@@ -121,7 +130,13 @@ impl Announcer {
         }
         self.post.done();
         self.learn_devices(now);
-        if self.next_reading <= now {
+        if self.next_reading > now {
+            // Not yet.
+        } else if let Some(settled) = self.doubt.settles(now) {
+            self.health.begin_anew(now, &self.services);
+            self.last_reading = Some(now);
+            self.next_reading = settled;
+        } else {
             let late = now.since(self.next_reading);
             let load = self.health.read(now, late, &self.services);
             if load.value() > self.shared.config().health.failover_threshold {
@@ -136,6 +151,17 @@ impl Announcer {
         }
         self.campaign.handle_timeout(now, self.shared.vitals().in_flight());
         self.tell().await;
+    }
+
+    /// Asks whether this process stood still, or its clock was set, since it went to sleep.
+    fn doubt(&mut self, now: Instant) {
+        if let Some(doubted) = self.doubt.handle_awake(now, clock::utc()) {
+            tracing::warn!("{doubted}: what was measured meanwhile doesn't count");
+            self.doubts += 1;
+            self.services.distrust(now);
+            self.next_reading = now;
+        }
+        self.health.set_known_for(self.doubt.known_for(now));
     }
 
     /// Sends what is due, and takes or stops taking requests as the campaign says.

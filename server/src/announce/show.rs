@@ -34,6 +34,7 @@ impl Announcer {
         figures.since = micros_since_1970(watch.since()) as f64 / 1e6;
         figures.share = watch.moved();
         figures.reading = self.health.last().map(|(_, reading, load)| (reading.clone(), *load));
+        figures.doubts = self.doubts;
         figures.services = self.services.statuses();
         figures.notices = notices(&self.campaign, self.post.refused());
         let mut told = [("nothing-to-tell", 0), ("telling", 0), ("told", 0), ("not-told", 0)];

@@ -40,6 +40,8 @@ pub struct Health {
     cores_before: Option<(u64, Vec<u64>)>,
     /// The greatest age of a request since the last reading but one.
     delay_before: Duration,
+    /// How long ago a pause ended: no request has waited for longer.
+    known_for: Duration,
     last: Option<(Instant, Reading, Load)>,
 }
 
@@ -53,6 +55,7 @@ impl Health {
             network: Network::new(config),
             cores_before: None,
             delay_before: Duration::ZERO,
+            known_for: Duration::MAX,
             last: None,
         }
     }
@@ -86,6 +89,19 @@ impl Health {
         load
     }
 
+    /// Measures everything only to measure from there: this process stood still, and a reading wouldn't count.
+    pub fn begin_anew(&mut self, now: Instant, services: &Services) {
+        let last = self.last.take();
+        self.read(now, Duration::ZERO, services);
+        self.last = last;
+        self.delay_before = Duration::ZERO;
+    }
+
+    /// The ages of requests are known for so long: what they waited while this process stood still isn't counted.
+    pub fn set_known_for(&mut self, known_for: Duration) {
+        self.known_for = known_for;
+    }
+
     /// The last reading and its load.
     pub fn last(&self) -> Option<&(Instant, Reading, Load)> {
         self.last.as_ref()
@@ -107,8 +123,8 @@ impl Health {
     /// ourselves, what waits now may wait because the whole machine stood still for a moment, which is over. Both
     /// count when they were so in the last two readings running.
     fn queue_delay(&mut self, now_ns: u64, late: Duration) -> Duration {
-        let peak = self.vitals.take_queue_delay_peak();
-        let waits = self.vitals.queue_delay(now_ns);
+        let peak = self.vitals.take_queue_delay_peak().min(self.known_for);
+        let waits = self.vitals.queue_delay(now_ns).min(self.known_for);
         let is_doubtful = late >= DOUBTFUL_WHEN_LATE;
         let seen = if is_doubtful { peak.max(waits) } else { peak };
         let lasting = seen.min(std::mem::replace(&mut self.delay_before, seen));

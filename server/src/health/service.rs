@@ -36,12 +36,16 @@ pub struct Services {
     generation: u64,
     /// This server leaves: its services may be meant to.
     draining: bool,
+    /// Checks that began earlier failed because this process stood still, if they failed.
+    trusted_since: Instant,
 }
 
 struct Entry {
     service: Arc<Service>,
     machine: HoldDown,
     dying: StillDying,
+    /// When the last check began.
+    began: Instant,
     /// What the last check found.
     text: String,
     restarts: Option<Restarts>,
@@ -64,7 +68,14 @@ impl Services {
         now: Instant,
     ) -> (Services, mpsc::UnboundedReceiver<Checked>) {
         let (results, receiver) = mpsc::unbounded_channel();
-        let mut all = Services { entries: Vec::new(), context, results, generation: 0, draining: false };
+        let mut all = Services {
+            entries: Vec::new(),
+            context,
+            results,
+            generation: 0,
+            draining: false,
+            trusted_since: Instant::ZERO,
+        };
         all.reload(services, now);
         (all, receiver)
     }
@@ -88,6 +99,7 @@ impl Services {
                     service: Arc::new(service.clone()),
                     machine: HoldDown::new(rules(service), now),
                     dying: StillDying::default(),
+                    began: now,
                     text: "not checked yet".to_owned(),
                     restarts: restarts(service, namesake.and_then(|entry| entry.restarts.take())),
                 }
@@ -101,6 +113,7 @@ impl Services {
             if !entry.machine.begin(now) {
                 continue;
             }
+            entry.began = now;
             let (service, context) = (Arc::clone(&entry.service), self.context.clone());
             let (results, generation) = (self.results.clone(), self.generation);
             let dying = Arc::clone(&entry.dying);
@@ -141,6 +154,11 @@ impl Services {
         self.draining = draining;
     }
 
+    /// This process stood still until `now`: failures of checks under way don't count.
+    pub fn distrust(&mut self, now: Instant) {
+        self.trusted_since = now;
+    }
+
     /// A check or a restart has ended.
     pub fn handle(&mut self, now: Instant, checked: Checked) {
         match checked.what {
@@ -164,8 +182,11 @@ impl Services {
         restarts.text = finding.text;
     }
 
-    fn handle_check(&mut self, now: Instant, index: usize, finding: Finding) {
+    fn handle_check(&mut self, now: Instant, index: usize, mut finding: Finding) {
         let Some(entry) = self.entries.get_mut(index) else { return };
+        if finding.outcome == Outcome::Failure && entry.began < self.trusted_since {
+            finding = Finding::nothing(format!("{}; not counted, this process stood still", finding.text));
+        }
         let before = (entry.machine.state(), entry.machine.failed());
         entry.machine.handle_outcome(now, finding.outcome);
         entry.text = finding.text;
@@ -278,6 +299,19 @@ mod tests {
         run_until(&mut services, &mut results, |services| services.statuses()[0].state == "running").await;
         let status = &services.statuses()[0];
         assert_eq!((status.restarts, &*status.restarted), (Some(1), "exit status 0"), "once was enough");
+    }
+
+    #[tokio::test]
+    async fn a_check_that_failed_while_this_process_stood_still_does_not_count() {
+        let check = command(&["false"]);
+        let one = Service { fall: 1, ..service("directory", check, Role::Mandatory) };
+        let (mut services, mut results) = Services::new(&[one], real(), clock::now());
+        services.begin_due(clock::now());
+        let ended = results.recv().await.expect("a result");
+        services.distrust(clock::now());
+        services.handle(clock::now(), ended);
+        assert_eq!(services.failed().0, 0, "{:?}", services.statuses());
+        run_until(&mut services, &mut results, |services| services.failed().0 == 1).await;
     }
 
     #[tokio::test]

@@ -100,6 +100,7 @@ fn health(cores: usize) -> (Arc<Vitals>, Health, Services) {
         network: Network::of(vec![], IpAddr::from([127, 0, 0, 1])),
         cores_before: None,
         delay_before: Duration::ZERO,
+        known_for: Duration::MAX,
         last: None,
     };
     let (services, _) = Services::new(&[], context(Arc::new(Hold::default())), Instant::ZERO);
@@ -154,6 +155,22 @@ fn a_machine_that_stood_still_for_a_moment_is_no_queue() {
     assert_eq!(delay(&mut health, &services, 2_300, 200), 0);
     waits_since(Some(2_200));
     assert_eq!(delay(&mut health, &services, 2_600, 200), 300, "late again and again is overload");
+}
+
+#[test]
+fn what_requests_waited_while_this_process_stood_still_is_not_counted() {
+    let (vitals, mut health, services) = health(1);
+    vitals.cores()[0].set_oldest_waiting(Some(Instant::from_millis(1_000).as_nanos()));
+    vitals.cores()[0].note_delay(2_000_000_000);
+    health.set_known_for(Duration::ZERO);
+    health.begin_anew(Instant::from_millis(3_000), &services);
+    assert!(health.last().is_none(), "it is no reading");
+    vitals.cores()[0].note_delay(2_100_000_000);
+    health.set_known_for(Duration::from_millis(250));
+    assert_eq!(delay(&mut health, &services, 3_250, 0), 250, "what still waits has waited since");
+    vitals.cores()[0].set_oldest_waiting(None);
+    health.set_known_for(Duration::from_millis(1_250));
+    assert_eq!(delay(&mut health, &services, 4_250, 0), 0);
 }
 
 /// A pool whose jobs wait until they are let go, or run at once.

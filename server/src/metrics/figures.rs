@@ -18,6 +18,8 @@ pub struct Figures {
     pub share: f64,
     /// The last reading and what it amounts to.
     pub reading: Option<(Reading, Load)>,
+    /// How often readings were distrusted because this process had stood still.
+    pub doubts: u64,
     /// The services.
     pub services: Vec<ServiceStatus>,
     /// Notices by what became of them.

@@ -119,6 +119,8 @@ impl Scrape {
             .into_iter()
             .filter_map(|part| Some(([("parameter", part.name())], load?.part(part)?)));
         page.gauges("load_part_ratio", "What each parameter adds to the load: 1 at its limit.", parts)?;
+        let help = "Times readings didn't count because this process had stood still or its clock was set.";
+        page.counter("readings_doubted", help, self.figures.doubts)?;
         let reading = reading.as_ref().map(|(reading, _)| reading);
         let figures = [
             (

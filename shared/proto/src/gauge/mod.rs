@@ -3,12 +3,14 @@
 //! Each parameter is scaled so that 1.0 is its limit; the load is the worst of them, or what the operator's
 //! expression makes of the reading. A parameter that wasn't measured, or whose limit is off, doesn't count.
 
+mod doubt;
 mod load;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+pub use doubt::{AGAIN, Doubt, Doubted, PAUSE, PULSE, SETTLE};
 pub use load::{Load, Parameter};
 
 /// One measurement of everything; `None` is "not measured this time".
