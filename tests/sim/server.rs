@@ -16,7 +16,7 @@ use forewarn_proto::watch::{Cause, DrainBy, Phase};
 use forewarn_server::announce::campaign::{Campaign, Order};
 use forewarn_server::config::Config;
 use forewarn_wire::notice::MAX_OCTETS;
-use forewarn_wire::{Code, MAX_PACKET, MessageAuthenticatorRule, Packet, Writer, number};
+use forewarn_wire::{Code, MAX_PACKET, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
 
 use super::names;
 use super::nas::Number;
@@ -66,6 +66,8 @@ pub(crate) struct Server {
     pub(crate) index: usize,
     pub(crate) setup: Setup,
     pub(crate) condition: Condition,
+    /// The secrets, by agent.
+    keys: Vec<RadiusKey>,
     /// The last epoch, on disk.
     pub(crate) epoch: Option<u32>,
     /// Accounting that is on disk.
@@ -111,6 +113,7 @@ impl Server {
         Server {
             index,
             condition: Condition { pace: setup.pace, hangs: false, cpu: 0.1, mandatory_failed: false },
+            keys: setup.config.clients.iter().map(|client| client.key.clone()).collect(),
             setup,
             epoch: None,
             recorded: BTreeSet::new(),
@@ -171,10 +174,10 @@ impl Server {
         let Some(process) = self.process.as_mut().filter(|process| process.taking) else {
             return Taken::Nothing;
         };
-        let key = names::secret(parcel.agent, self.index);
+        let key = &self.keys[parcel.agent];
         let verified = Packet::parse(&parcel.octets)
             .ok()
-            .and_then(|packet| packet.verify_request(&key, MessageAuthenticatorRule::Required).ok());
+            .and_then(|packet| packet.verify_request(key, MessageAuthenticatorRule::Required).ok());
         let Some(request) = verified else { return Taken::Nothing };
         let mut job = Job {
             agent: parcel.agent,
@@ -188,7 +191,7 @@ impl Server {
             came: now,
         };
         if request.code() == Code::STATUS_SERVER {
-            return Taken::Reply(job.reply(self.index, write(self.index, &job)));
+            return Taken::Reply(job.reply(self.index, job.write(self.index, &self.keys)));
         }
         let source = SocketAddr::new(names::agent_address(parcel.agent), 40_000 + port);
         let key = dedup::Key { source, identifier: job.identifier, socket: kind as u16 };
@@ -233,7 +236,7 @@ impl Server {
         if job.kind == Kind::Acct {
             self.recorded.insert(job.number);
         }
-        let octets = write(self.index, &job);
+        let octets = job.write(self.index, &self.keys);
         process.dedup.complete(now, job.slot, &octets);
         Some(job.reply(self.index, octets))
     }
@@ -377,17 +380,17 @@ impl Job {
         let what = What::Radius { kind: self.kind, port: self.port };
         Parcel { agent: self.agent, server, to: super::network::End::Agent, what, octets }
     }
-}
 
-fn write(server: usize, job: &Job) -> Vec<u8> {
-    let mut buffer = [0; MAX_PACKET];
-    let mut writer = Writer::new(&mut buffer, job.code, job.identifier);
-    if job.code != Code::ACCOUNTING_RESPONSE {
-        writer.message_authenticator().unwrap();
+    fn write(&self, server: usize, keys: &[RadiusKey]) -> Vec<u8> {
+        let mut buffer = [0; MAX_PACKET];
+        let mut writer = Writer::new(&mut buffer, self.code, self.identifier);
+        if self.code != Code::ACCOUNTING_RESPONSE {
+            writer.message_authenticator().unwrap();
+        }
+        if self.code == Code::ACCESS_CHALLENGE {
+            let state = [&[server as u8][..], &self.authenticator].concat();
+            writer.attribute(number::STATE, &state).unwrap();
+        }
+        writer.reply(&keys[self.agent], &self.authenticator).unwrap().to_vec()
     }
-    if job.code == Code::ACCESS_CHALLENGE {
-        let state = [&[server as u8][..], &job.authenticator].concat();
-        writer.attribute(number::STATE, &state).unwrap();
-    }
-    writer.reply(&names::secret(job.agent, server), &job.authenticator).unwrap().to_vec()
 }
