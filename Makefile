@@ -43,7 +43,7 @@ sim: ## the simulator: SEEDS=n bad days of agents and servers (100,000 unless gi
 .PHONY: endurance
 endurance: test-packages ## the deaths and outages of the tests in full: 100 kills, a minute without the database
 	$(CARGO) build --release --workspace --all-targets
-	FOREWARN_KILLS=100 FOREWARN_OUTAGE=60 $(CARGO) test --release -p forewarn-tests --test blackbox scenarios::endurance -- --nocapture --test-threads 1
+	FOREWARN_KILLS=100 FOREWARN_OUTAGE=60 $(CARGO) test --release --workspace --test blackbox scenarios::endurance -- --nocapture --test-threads 1
 
 .PHONY: lint
 lint: ## formatting and lints, every warning an error
