@@ -19,6 +19,10 @@ use open::Open;
 
 /// What became of a transaction: known to every version from 10 on.
 const FATE: &str = "SELECT txid_status($1)";
+/// Whether it wrote any of these sessions. After a crash PostgreSQL gives the numbers of transactions that it has no trace
+/// of to others: the number alone proves nothing.
+const TRACE: &str =
+    "SELECT EXISTS (SELECT FROM radacct WHERE acctuniqueid = ANY($1) AND xmin = $2::text::xid)";
 /// Fewer records than this aren't worth a second commit.
 const SHARED_MIN: usize = 32;
 /// A database that has no second connection to give is asked for one again after this.
@@ -158,33 +162,44 @@ impl PostgreSql {
         Open::new(&self.connector, self.class, self.lease).await.ok()
     }
 
-    /// What became of a transaction whose end was not heard.
+    /// What became of a transaction whose end was not heard, by which `records` were written and nobody's since.
     ///
     /// # Errors
     /// It can't be asked, or is still under way.
-    pub async fn fate(&mut self, transaction: i64) -> Result<Fate, ApplyError> {
+    pub async fn fate(
+        &mut self,
+        transaction: i64,
+        records: impl Iterator<Item = &Record>,
+    ) -> Result<Fate, ApplyError> {
         let open = match self.first.take() {
             Some(open) if !open.client.is_closed() => open,
             _ => Open::new(&self.connector, self.class, self.lease).await?,
         };
+        let sessions: Vec<&str> = records.map(|record| record.unique_id.as_str()).collect();
+        // Rows have the lower half of the number.
+        let number = (transaction & 0xffff_ffff).to_string();
         let asked = self
             .connector
-            .limited(async { open.client.query_opt(FATE, &[&transaction]).await.map_err(SqlError::from) })
+            .limited(async {
+                let fate = open.client.query_opt(FATE, &[&transaction]).await?;
+                let wrote = open.client.query_one(TRACE, &[&sessions, &number]).await?;
+                Ok((fate.and_then(|row| row.get::<_, Option<String>>(0)), wrote.get::<_, bool>(0)))
+            })
             .await;
         let fate = match asked {
-            Ok(row) => row.and_then(|row| row.get::<_, Option<String>>(0)),
+            Ok(fate) => fate,
             // Another database, or this one restored from a copy.
-            Err(error) if error.is_refusal() => None,
+            Err(error) if error.is_refusal() => (None, false),
             Err(error) => return Err(error.into()),
         };
         self.first = Some(open);
-        match fate.as_deref() {
-            Some("committed") => Ok(Fate::Committed),
-            Some("aborted") => Ok(Fate::Aborted),
-            Some(_) => {
+        match (fate.0.as_deref(), fate.1) {
+            (Some("committed"), true) => Ok(Fate::Committed),
+            (Some("aborted"), _) => Ok(Fate::Aborted),
+            (Some("committed") | None, _) => Ok(Fate::Unknown),
+            (Some(_), _) => {
                 Err(ApplyError::Away("a transaction of a broken connection is still under way".to_owned()))
             }
-            None => Ok(Fate::Unknown),
         }
     }
 }

@@ -118,7 +118,10 @@ async fn settle(
     let Some(doubt) = ground.borrow().spool.doubt() else { return Ok(()) };
     let fate = match database {
         Database::Sqlite(_) => Fate::Unknown,
-        Database::PostgreSql(database) => database.fate(doubt.transaction).await?,
+        Database::PostgreSql(database) => {
+            let doubtful = batch.iter().filter(|carried| carried.end.is_some_and(|end| end <= doubt.end));
+            database.fate(doubt.transaction, doubtful.map(|carried| &carried.record)).await?
+        }
     };
     let mut ground = ground.borrow_mut();
     let noted = match fate {
