@@ -1,7 +1,7 @@
 //! Metrics as a scraper sees them: asked for over HTTP, and read as strictly as the format is defined.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Page {
     pub body: String,
 }
 
-/// Asks for a page. `None`: nobody listens there.
+/// Asks for a page. `None`: nobody listens there, or the listener was closed before it took the connection up.
 ///
 /// # Panics
 /// When what answers doesn't speak HTTP.
@@ -25,9 +25,12 @@ pub fn get(address: SocketAddr, path: &str, accept: &str) -> Option<Page> {
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time-out");
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).expect("sent");
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).expect("an answer, and then the end");
+    let asked = stream.write_all(request.as_bytes()).and_then(|()| stream.read_to_string(&mut answer));
+    match asked {
+        Err(error) if error.kind() == ErrorKind::ConnectionReset && answer.is_empty() => return None,
+        asked => asked.expect("an answer, and then the end"),
+    };
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
     let types = head.lines().find_map(|line| line.strip_prefix("content-type: "));
