@@ -45,7 +45,8 @@ pub(super) struct Director {
     check_again: bool,
     reloads: u64,
     refused_reloads: u64,
-    started_at: Instant,
+    /// Microseconds since 1970, told once: the clocks drift apart.
+    started_at: u64,
     ending: bool,
 }
 
@@ -93,7 +94,7 @@ impl Director {
             check_again: false,
             reloads: 0,
             refused_reloads: 0,
-            started_at: now,
+            started_at: clock::micros_since_1970(now),
             ending: false,
         })
     }
@@ -296,7 +297,7 @@ impl Director {
                 identity: config.server.identity.to_string(),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
-                started_at: clock::micros_since_1970(self.started_at),
+                started_at: self.started_at,
                 config: self.running.file.display().to_string(),
                 state_dir: self.running.state.path().display().to_string(),
                 reloads: self.reloads,
