@@ -161,7 +161,7 @@ impl Accounting {
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(1).build();
         let runtime = runtime.map_err(StoreError::Thread)?;
-        let task = task::Task::new(Arc::clone(&inner), database, spool, &folder);
+        let task = task::Packed::new(Arc::clone(&inner), database, spool, &folder);
         let writer =
             thread::Builder::new().name("accounting".into()).spawn(move || runtime.block_on(task.run()));
         Ok(Self { inner, writer: Some(writer.map_err(StoreError::Thread)?) })

@@ -57,15 +57,12 @@ pub(super) struct Packed {
     refused: Refused,
 }
 
-impl Task {
-    #[allow(clippy::new_ret_no_self)]
-    pub(super) fn new(inner: Arc<Inner>, database: Database, spool: Spool, folder: &Path) -> Packed {
-        inner.figures.show_spool(&spool);
-        Packed { inner, database, spool, refused: Refused::new(folder) }
-    }
-}
-
 impl Packed {
+    pub(super) fn new(inner: Arc<Inner>, database: Database, spool: Spool, folder: &Path) -> Self {
+        inner.figures.show_spool(&spool);
+        Self { inner, database, spool, refused: Refused::new(folder) }
+    }
+
     pub(super) async fn run(self) {
         let Self { inner, database, spool, refused } = self;
         let waiting = spool.records();
@@ -73,24 +70,27 @@ impl Packed {
         if waiting > 0 {
             tracing::info!("{waiting} accounting records wait in the spool for {name}");
         }
-        let ground = Ground { inner: Arc::clone(&inner), spool, refused, line_at: Instant::ZERO };
-        let task = Task {
+        let ground = Ground { inner, spool, refused, line_at: Instant::ZERO };
+        Task::new(ground, name, Some(database)).run().await;
+    }
+}
+
+impl Task {
+    fn new(ground: Ground, name: String, database: Option<Database>) -> Self {
+        Self {
+            inner: Arc::clone(&ground.inner),
             ground: Rc::new(RefCell::new(ground)),
-            inner,
             name,
-            database: Some(database),
+            database,
             flight: None,
             next: Vec::new(),
             away: false,
             backoff: Backoff::default(),
             retry_at: Instant::ZERO,
             batch_max: BATCH_MAX,
-        };
-        task.run().await;
+        }
     }
-}
 
-impl Task {
     async fn run(mut self) {
         let mut entries = Vec::new();
         // What the spool holds comes first; and a database that is away is known to be before the first record.

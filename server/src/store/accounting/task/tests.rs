@@ -20,19 +20,7 @@ fn task(folder: &Path) -> Task {
     });
     let spool = Spool::open(folder, 1 << 20).unwrap();
     let refused = Refused::new(folder);
-    let ground = Ground { inner: Arc::clone(&inner), spool, refused, line_at: Instant::ZERO };
-    Task {
-        ground: Rc::new(RefCell::new(ground)),
-        inner,
-        name: String::new(),
-        database: None,
-        flight: None,
-        next: Vec::new(),
-        away: false,
-        backoff: Backoff::default(),
-        retry_at: Instant::ZERO,
-        batch_max: BATCH_MAX,
-    }
+    Task::new(Ground { inner, spool, refused, line_at: Instant::ZERO }, String::new(), None)
 }
 
 fn kept(number: u64) -> spool::Entry {
