@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use forewarn_proto::pool;
+use forewarn_shell::config::Secret;
 use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::Identity;
 use regex::Regex;
@@ -33,15 +34,24 @@ pub struct HomeServer {
     pub key: RadiusKey,
     /// Whether its replies without Message-Authenticator are discarded (CVE-2024-3596).
     pub require_message_authenticator: bool,
-    /// Its secret and the rest as they were written, to tell whether a reload changes it. A digest.
-    pub fingerprint: [u8; 32],
+    /// The same as it was written, to tell whether a reload changes it.
+    pub secret: Secret,
 }
+
+impl PartialEq for HomeServer {
+    fn eq(&self, other: &HomeServer) -> bool {
+        let facts =
+            |one: &HomeServer| (one.address, one.auth_port, one.acct_port, one.require_message_authenticator);
+        self.name == other.name && facts(self) == facts(other) && self.secret == other.secret
+    }
+}
+
+impl Eq for HomeServer {}
 
 impl Pool {
     /// Whether both are asked in the same way.
     pub fn is_like(&self, other: &Pool) -> bool {
-        let prints = |pool: &Pool| pool.servers.iter().map(|server| server.fingerprint).collect::<Vec<_>>();
-        self.name == other.name && prints(self) == prints(other)
+        self.name == other.name && self.servers == other.servers
     }
 
     /// The servers as the machine takes them.

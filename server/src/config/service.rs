@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::holddown::Waits;
+use forewarn_shell::config::Secret;
 use forewarn_wire::RadiusKey;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -144,14 +145,14 @@ pub struct Radius {
     pub key: RadiusKey,
     /// Whether its replies without Message-Authenticator are discarded (CVE-2024-3596).
     pub require_message_authenticator: bool,
-    /// The secret as it was written, to tell whether a reload changes it. A digest.
-    pub fingerprint: [u8; 32],
+    /// The same as it was written, to tell whether a reload changes it.
+    pub secret: Secret,
 }
 
 impl PartialEq for Radius {
     fn eq(&self, other: &Radius) -> bool {
-        let facts = |one: &Radius| (one.address, one.require_message_authenticator, one.fingerprint);
-        facts(self) == facts(other)
+        let facts = |one: &Radius| (one.address, one.require_message_authenticator);
+        facts(self) == facts(other) && self.secret == other.secret
     }
 }
 

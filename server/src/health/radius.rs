@@ -98,6 +98,7 @@ mod tests {
     use forewarn_wire::{RadiusKey, number};
 
     use super::*;
+    use crate::config::Secret;
 
     const PATIENCE: Duration = Duration::from_secs(10);
     const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -110,7 +111,8 @@ mod tests {
         let socket = UdpSocket::bind((LOOPBACK, 0)).await.expect("loopback");
         let address = socket.local_addr().expect("bound");
         let key = key("testing123testing123");
-        (socket, Radius { address, key, require_message_authenticator: true, fingerprint: [0; 32] })
+        let secret = Secret::new(b"testing123testing123".to_vec());
+        (socket, Radius { address, key, require_message_authenticator: true, secret })
     }
 
     /// Takes one request, which has to be a Status-Server, and answers it.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use forewarn_proto::pool::MAX_SERVERS;
 use forewarn_shell::config::{Table, Wrong};
 use regex::RegexBuilder;
-use sha2::{Digest, Sha256};
 
 use super::super::proxy::{HomeServer, Matching, Pool, Realm};
 use super::client::radius_key;
@@ -62,22 +61,14 @@ fn home_server(table: &Table<'_>) -> Option<HomeServer> {
     let choices = [("yes", true), ("no", false)];
     let require_message_authenticator =
         table.choice("require_message_authenticator", &choices, &["auto"]).or(true);
-    let (name, address) = (name?, address?);
-    let mut fingerprint = Sha256::new();
-    for part in [name.as_bytes(), address.to_string().as_bytes(), secret?.octets()] {
-        fingerprint.update((part.len() as u64).to_be_bytes());
-        fingerprint.update(part);
-    }
-    fingerprint.update([auth_port.to_be_bytes(), acct_port.to_be_bytes()].concat());
-    fingerprint.update([u8::from(require_message_authenticator)]);
     Some(HomeServer {
-        name,
-        address,
+        name: name?,
+        address: address?,
         auth_port,
         acct_port,
         key: key?,
         require_message_authenticator,
-        fingerprint: fingerprint.finalize().into(),
+        secret: secret?,
     })
 }
 

@@ -241,8 +241,8 @@ fn radius(check: &Table<'_>) -> Option<Check> {
     let key = radius_key(check);
     let choices = [("yes", true), ("no", false)];
     let require_message_authenticator = check.choice("require_message_authenticator", &choices, &[]).or(true);
-    let fingerprint = Sha256::digest(secret?.octets()).into();
-    Some(Check::Radius(Radius { address: address?, key: key?, require_message_authenticator, fingerprint }))
+    let (address, key, secret) = (address?, key?, secret?);
+    Some(Check::Radius(Radius { address, key, require_message_authenticator, secret }))
 }
 
 #[cfg(test)]
