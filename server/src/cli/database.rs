@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 use crate::store::sql::connect::{Connector, Link, SqlError};
 use crate::store::sql::schema::{self, Kind, Part, Plan, Shape};
 use crate::store::sql::statements::Dialect;
-use crate::store::sql::{create_file, notice_channel};
+use crate::store::sql::{create_file, notice_channel, write_ahead};
 
 /// How long SQLite is waited for while a server writes.
 const BUSY: Duration = Duration::from_secs(10);
@@ -212,7 +212,7 @@ fn sqlite(path: &Path, make: bool) -> rusqlite::Result<Database> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     if make {
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        write_ahead(&connection, BUSY)?;
     }
     Ok(Database::Sqlite(connection))
 }

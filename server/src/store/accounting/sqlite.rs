@@ -15,6 +15,7 @@ use super::apply::ApplyError;
 use super::pools::{Following, SqliteLeases, holder_key, holder_nas};
 use super::record::{Record, Status};
 use super::statements::{Dialect, Statements};
+use crate::store::sql::write_ahead;
 
 /// How long another process (an operator's `sqlite3`) may hold the database before a batch fails.
 const BUSY: Duration = Duration::from_secs(2);
@@ -136,7 +137,7 @@ impl Open {
         keep_private(path)?;
         let connection = Connection::open(path)?;
         connection.busy_timeout(BUSY)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
+        write_ahead(&connection, BUSY)?;
         // FULL: a commit has returned only when the log is on the disk.
         connection.pragma_update(None, "synchronous", "full")?;
         connection.execute_batch(SCHEMA)?;

@@ -25,7 +25,7 @@ use self::accounts::{Accounts, Known};
 use self::connect::Connector;
 use self::lines::Lines;
 use self::queue::{Batch, Queue};
-pub use self::sqlite::create_file;
+pub use self::sqlite::{create_file, write_ahead};
 use super::Runtime;
 use super::cache::Keep;
 use super::directory::{Directory, Query, Source, WeakDirectory};

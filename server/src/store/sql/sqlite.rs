@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_shell::clock;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::Inner;
 use super::connect::Backoff;
@@ -19,6 +19,8 @@ use super::statements::{Dialect, GROUPS, USERS};
 
 /// How often the thread looks up from an empty queue: for probes, and for what has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// How often to try what SQLite doesn't wait for by itself.
+const TRY_EVERY: Duration = Duration::from_millis(5);
 
 /// Keeps the database open and looks up what waits, until the queue is closed.
 pub(super) fn serve(inner: &Arc<Inner>, path: &Path, timeout: Duration) {
@@ -61,13 +63,33 @@ pub fn create_file(path: &Path) -> rusqlite::Result<()> {
     }
 }
 
+/// Has SQLite write ahead: who reads then doesn't wait for who writes. A file stays that way once it is. For this one
+/// step SQLite itself doesn't wait for others (its busy handler would let two that do the same wait for each other), so
+/// it is tried again for as long as `patience`.
+///
+/// # Errors
+/// SQLite's: somebody else held the database all the time, or it can't be written.
+pub fn write_ahead(database: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    let deadline = clock::now() + patience;
+    loop {
+        match database.pragma_update(None, "journal_mode", "wal") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && clock::now() < deadline =>
+            {
+                std::thread::sleep(TRY_EVERY);
+            }
+            done => return done,
+        }
+    }
+}
+
 /// Opens the database for reading, with all its tables. It has answered a look-up.
 fn open(path: &Path, timeout: Duration) -> rusqlite::Result<Connection> {
     create_file(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(timeout)?;
-    database.pragma_update(None, "journal_mode", "wal")?;
+    write_ahead(&database, timeout)?;
     let made = complete_sqlite(&mut database)?;
     if !made.missing.is_empty() {
         tracing::info!(

@@ -142,6 +142,22 @@ fn names_that_come_together_are_looked_up_together_and_each_gets_its_own() {
 }
 
 #[test]
+fn writing_ahead_begins_beside_a_busy_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("radius.sqlite");
+    let writer = Connection::open(&path).unwrap();
+    writer.execute_batch("CREATE TABLE log (number INTEGER)").unwrap();
+    let reader = Connection::open(&path).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert!(write_ahead(&reader, Duration::ZERO).is_err(), "somebody else has it");
+    thread::scope(|scope| {
+        let waiting = scope.spawn(move || write_ahead(&reader, PATIENCE));
+        writer.execute_batch("INSERT INTO log VALUES (1); COMMIT").unwrap();
+        waiting.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn hostile_names_are_data() {
     let scene = Scene::new();
     let names =
