@@ -24,3 +24,4 @@ mod ping_socket;
 mod proxying;
 mod recovering;
 mod reloading;
+mod returning;
