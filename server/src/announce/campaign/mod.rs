@@ -396,7 +396,7 @@ impl Campaign {
 
     fn invite_one(&mut self, now: Instant, id: ClientId, at: Instant, window: Duration, reason: Reason) {
         let load = self.watch.load().percent();
-        self.issuer.set(now, id, Standing::Invited(Invitation { at, window, reason, load }));
+        self.issuer.set(now, id, Standing::Invited(Invitation { at, window, come: false, reason, load }));
         self.settle_at = Some(self.settle_at.map_or(at, |settle_at| settle_at.max(at)));
     }
 

@@ -184,7 +184,7 @@ fn leave(reduction: u8) -> Standing {
 
 fn invited(at: Instant) -> Standing {
     let window = Duration::from_secs(30);
-    Standing::Invited(Invitation { at, window, reason: Reason::RECOVERED, load: 10 })
+    Standing::Invited(Invitation { at, window, come: false, reason: Reason::RECOVERED, load: 10 })
 }
 
 #[test]

@@ -13,6 +13,7 @@
 //!        probes with a ramp
 //! ```
 
+mod call;
 mod config;
 mod notices;
 mod state;
@@ -21,6 +22,7 @@ mod tests;
 
 use std::collections::VecDeque;
 
+use call::Call;
 pub use config::{Alternates, Config};
 use forewarn_wire::notice::Reason;
 pub use state::{Back, Conversations, InForce, Life, Standing};
@@ -109,6 +111,10 @@ pub struct Switch {
     places: Vec<Place>,
     /// The servers in the order in which traffic is offered to them now.
     order: Vec<ServerId>,
+    /// A server that called, whose slot hasn't begun.
+    call: Option<Call>,
+    /// The one that called last and comes before the configured order.
+    first: Option<ServerId>,
     current: ServerId,
     since: Instant,
     cause: Cause,
@@ -133,6 +139,8 @@ impl Switch {
             config,
             places: places.collect(),
             order: pool.ids().collect(),
+            call: None,
+            first: None,
             current: first,
             since: now,
             cause: Cause::Preferred,
@@ -216,6 +224,7 @@ impl Switch {
 
     /// Does what is due: slots, questions, the end of drains and ramps.
     pub fn handle_timeout(&mut self, now: Instant) {
+        self.follow_call(now);
         for id in self.ids() {
             match self.place(id).standing {
                 Standing::Ramping { since, .. } if since + self.config.ramp <= now => {
@@ -235,7 +244,8 @@ impl Switch {
 
     /// When the next thing is due, and what.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        self.places.iter().filter_map(|place| self.deadline(place)).min()
+        let call = self.call.map(|call| (call.at, Timer::Slot));
+        self.places.iter().filter_map(|place| self.deadline(place)).chain(call).min()
     }
 
     /// What happened since the last call.
@@ -305,11 +315,11 @@ impl Switch {
         }
     }
 
-    /// The configured order, but what the notice of a server names comes right after that server.
+    /// The configured order behind a server that called, but what the notice of a server names comes right after that server.
     fn reorder(&mut self) {
         let mut order = std::mem::take(&mut self.order);
         order.clear();
-        for id in self.ids() {
+        for id in self.first.into_iter().chain(self.ids()) {
             if order.contains(&id) {
                 continue;
             }

@@ -28,6 +28,9 @@ impl Switch {
                 self.invite(now, server, slot(notice, rng), Cause::NoticeEnded)
             }
             Kind::Failover => self.leave(now, rng, server, notice),
+            Kind::Reconnect if header.flags.contains(Flags::COME) => {
+                self.handle_call(now, server, slot(notice, rng))
+            }
             Kind::Reconnect => self.invite(now, server, slot(notice, rng), Cause::Invited),
             Kind::Refused => {
                 let delay = self.refusal(notice, rng);
@@ -65,6 +68,9 @@ impl Switch {
         let before = self.place(server).standing;
         let conversations = self.conversations(now, before, &in_force);
         self.select_alternates(server, notice);
+        if in_force.reduction_percent >= 100 {
+            self.end_call(server);
+        }
         self.place_mut(server).standing = Standing::Away { notice: in_force, back: ask, conversations };
         self.errands.left |= server.bit();
         if conversations == Conversations::Elsewhere {
@@ -132,7 +138,7 @@ impl Switch {
         self.current == server
     }
 
-    fn invite(&mut self, now: Instant, server: ServerId, slot: Duration, cause: Cause) -> Outcome {
+    pub(super) fn invite(&mut self, now: Instant, server: ServerId, slot: Duration, cause: Cause) -> Outcome {
         let place = self.place_mut(server);
         match &mut place.standing {
             Standing::Open | Standing::Ramping { .. } => {

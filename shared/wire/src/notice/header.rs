@@ -201,6 +201,8 @@ impl Flags {
     pub const HARD: Flags = Flags(4);
     /// Sent on behalf of another server.
     pub const ON_BEHALF: Flags = Flags(8);
+    /// Of a RECONNECT: it means whoever hears it, and not only who has left.
+    pub const COME: Flags = Flags(16);
 
     /// Whether all bits of `other` are set.
     pub const fn contains(self, other: Flags) -> bool {

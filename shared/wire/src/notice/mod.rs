@@ -6,7 +6,8 @@
 //!   4   1   version = 1
 //!   5   1   mac: 1 HMAC-MD5, 2 HMAC-SHA-256 truncated to 128 bits, 3 keyed MD5
 //!   6   1   type: 1 FAILOVER 2 RECONNECT 3 ACK 4 HELLO 5 RECONNECT-REQUEST 6 REFUSED 7 PEER-DOWN 8 CHALLENGE 9 LOAD
-//!   7   1   flags: 1 ack wanted, 2 retransmission, 4 hard, 8 on behalf of another server
+//!   7   1   flags: 1 ack wanted, 2 retransmission, 4 hard, 8 on behalf of another server,
+//!                 16 come, even if you never were mine
 //!   8   2   total length                      10  1  key id        11  1  reason
 //!  12   4   sender's id    16  4  sender's epoch                   20  4  sender's sequence
 //!  24   8   UTC milliseconds

@@ -92,6 +92,8 @@ pub struct Invitation {
     pub at: Instant,
     /// The window all slots are in.
     pub window: Duration,
+    /// It is to come even if it never left: see [`Flags::COME`](forewarn_wire::notice::Flags::COME).
+    pub come: bool,
     /// Why.
     pub reason: Reason,
     /// Per cent.

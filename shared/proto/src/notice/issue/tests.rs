@@ -253,7 +253,8 @@ fn a_client_that_could_not_be_told_is_told_again_when_the_same_is_set_again() {
 fn an_invitation_s_slot_is_what_is_left_of_it() {
     let (mut rig, id) = Rig::both();
     let at = rig.now + Duration::from_secs(10);
-    let invitation = Invitation { at, window: Duration::from_secs(30), reason: Reason::RECOVERED, load: 12 };
+    let invitation =
+        Invitation { at, window: Duration::from_secs(30), come: false, reason: Reason::RECOVERED, load: 12 };
     rig.issuer.set(rig.now, id, Standing::Invited(invitation));
     let said = rig.run_for(Duration::from_secs(5));
     let slots: Vec<_> = said.iter().map(|one| one.slot_ms.expect("a slot")).collect();
@@ -422,7 +423,7 @@ fn the_table_is_bounded_and_its_places_are_used_again() {
 fn settled_is_who_knows_its_slot() {
     let (mut rig, id) = Rig::both();
     let window = Duration::from_secs(30);
-    let invitation = Invitation { at: rig.now, window, reason: Reason::RECOVERED, load: 1 };
+    let invitation = Invitation { at: rig.now, window, come: false, reason: Reason::RECOVERED, load: 1 };
     rig.issuer.set(rig.now, id, Standing::Invited(invitation.clone()));
     rig.issuer.settle(id);
     assert_eq!(*rig.issuer.view(id).expect("known").standing, Standing::Invited(invitation));

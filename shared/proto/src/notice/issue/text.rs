@@ -64,6 +64,7 @@ fn state<'c>(
         }
         Standing::Invited(invitation) => {
             header.kind = Kind::Reconnect;
+            header.flags = if invitation.come { header.flags | Flags::COME } else { header.flags };
             header.reason = invitation.reason;
             header.load_percent = invitation.load.min(100);
             header.stagger_s = seconds(invitation.window);
