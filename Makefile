@@ -1,7 +1,7 @@
 # forewarn: what people and CI call. `make help` lists it.
 SHELL := /bin/bash
 CARGO ?= cargo
-PACKAGES := freeradius-utils freeradius-common iproute2 faketime \
+PACKAGES := freeradius-utils freeradius-common iproute2 nftables faketime \
 	postgresql slapd ldap-utils openssl freeradius freeradius-config freeradius-postgresql
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 

@@ -133,7 +133,10 @@ impl Inbox {
         };
         let mut complaint = None;
         let icmp = match config.inbox.icmp {
-            true => Icmp::open(config.identity, now, &mut complaint),
+            true if config.is_behind_nat() => Icmp::ping(config.address, now)
+                .inspect_err(|refused| complaint = Some(format!("{refused}: no notice passes the NAT")))
+                .ok(),
+            true => Icmp::open(config.address, now, &mut complaint),
             false => None,
         };
         if let Some(complaint) = &mut complaint {
@@ -359,8 +362,8 @@ impl Udp {
 
 impl Icmp {
     /// A raw socket, or else a ping socket; none without either. `complaint` says what is missing, and how to get it.
-    fn open(identity: IpAddr, now: Instant, complaint: &mut Option<String>) -> Option<Icmp> {
-        let refused = match Icmp::raw(identity) {
+    fn open(own: IpAddr, now: Instant, complaint: &mut Option<String>) -> Option<Icmp> {
+        let refused = match Icmp::raw(own) {
             Ok(raw) => return Some(raw),
             Err(refused) => refused,
         };
@@ -368,7 +371,7 @@ impl Icmp {
         if !matches!(refused, IcmpError::NotPermitted { .. }) {
             return None;
         }
-        let socket = PingSocket::open(identity, MAGIC).ok()?;
+        let ping = Icmp::ping(own, now).ok()?;
         *complaint = Some(format!(
             "no raw ICMP socket: notices come as Echo Replies to a ping socket, and by UDP. To have them as Echo \
              Requests, grant CAP_NET_RAW: `setcap cap_net_raw+ep {}`, or `AmbientCapabilities=CAP_NET_RAW` in the \
@@ -376,12 +379,17 @@ impl Icmp {
             std::env::current_exe()
                 .map_or_else(|_| "forewarn-agent".into(), |path| path.display().to_string())
         ));
-        Some(Icmp::Ping { socket, hello: now })
+        Some(ping)
     }
 
-    fn raw(identity: IpAddr) -> Result<Icmp, IcmpError> {
-        let receiver = Receiver::open(identity, icmp::Kind::Request, MAGIC)?;
-        let sender = icmp::Sender::new(identity)?;
+    /// A ping socket, which says HELLO at once.
+    fn ping(own: IpAddr, now: Instant) -> Result<Icmp, IcmpError> {
+        Ok(Icmp::Ping { socket: PingSocket::open(own, MAGIC)?, hello: now })
+    }
+
+    fn raw(own: IpAddr) -> Result<Icmp, IcmpError> {
+        let receiver = Receiver::open(own, icmp::Kind::Request, MAGIC)?;
+        let sender = icmp::Sender::new(own)?;
         let (letters, post) = mpsc::channel(ICMP_QUEUE_MAX);
         tokio::spawn(carry(sender, post));
         Ok(Icmp::Raw { receiver, letters })

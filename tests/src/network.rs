@@ -140,6 +140,32 @@ impl Host {
         shell(command, script);
     }
 
+    /// Takes it off the switch and puts it behind `router`, which translates addresses: all its datagrams seem to come
+    /// from there, and only answers find the way back (the switch itself knows another). Tells its new address.
+    ///
+    /// # Panics
+    /// When the kernel can't translate addresses.
+    pub fn put_behind(&self, router: &Host) -> IpAddr {
+        router.run(&format!(
+            "ip link add inside type veth peer name eth1 netns {}
+             ip addr add 10.98.0.1/24 dev inside
+             ip link set inside up
+             echo 1 > /proc/sys/net/ipv4/ip_forward
+             nft add table ip nat
+             nft 'add chain ip nat out {{ type nat hook postrouting priority 100; }}'
+             nft add rule ip nat out oifname eth0 ip saddr 10.98.0.0/24 masquerade",
+            self.holder.id(),
+        ));
+        self.run(
+            "ip link del eth0
+             ip addr add 10.98.0.2/24 dev eth1
+             ip link set eth1 up
+             ip route add default via 10.98.0.1",
+        );
+        shell(Command::new("sh"), &format!("ip route add 10.98.0.0/24 via {}", router.v4()));
+        Ipv4Addr::new(10, 98, 0, 2).into()
+    }
+
     /// Pulls its cable out of the switch.
     pub fn unplug(&self) {
         self.cable("down");

@@ -29,7 +29,7 @@ impl Desk {
     /// Binds them, on the current runtime.
     pub(super) fn open(config: &Config) -> Result<Desk, StartError> {
         let both = |listener: &crate::config::CoaListener| -> Result<Both, StartError> {
-            let own = SocketAddr::new(towards(listener.nas.ip(), config.identity), 0);
+            let own = SocketAddr::new(towards(listener.nas.ip(), config.address), 0);
             Ok(Both { servers: Door::open(listener.address)?, nas: Door::open(own)? })
         };
         let doors = config.coa.iter().map(both).collect::<Result<_, _>>()?;

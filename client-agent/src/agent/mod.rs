@@ -117,7 +117,7 @@ impl Agent {
         let doors = doors.collect::<Result<Vec<_>, StartError>>()?;
         let inbox = Inbox::open(&config, epoch, marks, now)?;
         let coa = coa::Desk::open(&config)?;
-        let driver = Driver::bind(config.identity, config.upstream(), config.pool()?, now, &mut rng)?;
+        let driver = Driver::bind(config.address, config.upstream(), config.pool()?, now, &mut rng)?;
         let core = Core {
             front: FrontDoor::new(&config.listeners, rng.next_u64()),
             doors,

@@ -42,8 +42,10 @@ pub const HOOKS_MAX: usize = 32;
 pub struct Config {
     /// The agent's name, for people.
     pub name: String,
-    /// The address by which the servers know this agent; requests leave from it.
+    /// The address by which the servers know this agent.
     pub identity: IpAddr,
+    /// Where it is itself: requests leave from here. Another one than `identity` means that a NAT is in between.
+    pub address: IpAddr,
     /// Where the epoch, the marks, the lock and the control socket live.
     pub state_dir: PathBuf,
     /// The front door.
@@ -161,6 +163,15 @@ pub struct Server {
     pub require_message_authenticator: bool,
     /// The keys its notices may be signed with, at most one for each key id; empty: it sends none.
     pub notice_keys: Vec<KeyEntry>,
+}
+
+impl Config {
+    /// Whether the servers know this agent by an address that isn't its own. Then nobody can call it unasked: it says
+    /// HELLO, and notices come back as Echo Replies (SPEC 5.1).
+    #[must_use]
+    pub fn is_behind_nat(&self) -> bool {
+        self.address != self.identity
+    }
 }
 
 impl Server {

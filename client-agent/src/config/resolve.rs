@@ -38,12 +38,19 @@ fn walk(document: &Document) -> Option<Config> {
     let agent = root.table("agent");
     let name = agent.text("name").required();
     let identity = agent.address("identity").then(called_address).required();
+    let own = agent.address("address").then(called_address).optional().or(identity);
+    if let (Some(own), Some(identity)) = (own, identity)
+        && own.is_ipv4() != identity.is_ipv4()
+    {
+        let hint = "give the address that this host has on the near side of the NAT, or remove the key";
+        agent.error("address", Wrong::new(format!("{own} can't be known to anybody as {identity}"), hint));
+    }
     let state_dir = agent.path("state_dir").required();
     agent.finish();
 
-    let (listeners, coa) = listen::listeners(&root, identity).unzip();
-    let servers = servers(&root, identity, listeners.as_deref().unwrap_or_default());
-    let inbox = inbox(&root, identity);
+    let (listeners, coa) = listen::listeners(&root, own).unzip();
+    let servers = servers(&root, own, listeners.as_deref().unwrap_or_default());
+    let inbox = inbox(&root, own);
     let failover = failover(&root);
     let reconnect = reconnect(&root);
     let dead_server = dead_server(&root);
@@ -57,6 +64,7 @@ fn walk(document: &Document) -> Option<Config> {
     Some(Config {
         name: name?,
         identity: identity?,
+        address: own?,
         state_dir: state_dir?,
         listeners: listeners?,
         coa: coa?,
@@ -71,7 +79,7 @@ fn walk(document: &Document) -> Option<Config> {
     })
 }
 
-fn servers(root: &Table<'_>, identity: Option<IpAddr>, listeners: &[Listener]) -> Option<Vec<Server>> {
+fn servers(root: &Table<'_>, own: Option<IpAddr>, listeners: &[Listener]) -> Option<Vec<Server>> {
     let tables = bounded_named(root, "server", SERVERS_MAX)?;
     if tables.is_empty() {
         root.error(
@@ -83,19 +91,19 @@ fn servers(root: &Table<'_>, identity: Option<IpAddr>, listeners: &[Listener]) -
     let mut taken: Vec<(IpAddr, Place)> = Vec::new();
     for table in tables {
         let server = server(&table);
-        if let (Some(server), Some(identity)) = (&server, identity)
-            && server.address.is_ipv4() != identity.is_ipv4()
+        if let (Some(server), Some(own)) = (&server, own)
+            && server.address.is_ipv4() != own.is_ipv4()
         {
             table.error(
                 "address",
                 Wrong::new(
-                    format!("{} can't be called from {identity}", server.address),
+                    format!("{} can't be called from {own}", server.address),
                     "server and `identity` must both be IPv4 or both be IPv6",
                 ),
             );
         }
         if let Some(server) = &server {
-            if listeners.iter().any(|listener| is_called(listener.address, server, identity)) {
+            if listeners.iter().any(|listener| is_called(listener.address, server, own)) {
                 table.error(
                     "address",
                     Wrong::new(
@@ -124,9 +132,9 @@ fn servers(root: &Table<'_>, identity: Option<IpAddr>, listeners: &[Listener]) -
 }
 
 /// Whether what goes to `server` arrives at an agent's own door.
-fn is_called(door: SocketAddr, server: &Server, identity: Option<IpAddr>) -> bool {
+fn is_called(door: SocketAddr, server: &Server, own: Option<IpAddr>) -> bool {
     let address = door.ip() == server.address
-        || (door.ip().is_unspecified() && (Some(server.address) == identity || server.address.is_loopback()));
+        || (door.ip().is_unspecified() && (Some(server.address) == own || server.address.is_loopback()));
     address && [server.auth_port, server.acct_port].contains(&door.port())
 }
 
@@ -176,7 +184,7 @@ pub(super) fn secret(table: &Table<'_>) -> Option<RadiusKey> {
     Some(key)
 }
 
-fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
+fn inbox(root: &Table<'_>, address: Option<IpAddr>) -> Option<Inbox> {
     let table = root.table("inbox");
     let transports = [("icmp", Transport::Icmp), ("udp", Transport::Udp)];
     let wanted = table
@@ -203,7 +211,7 @@ fn inbox(root: &Table<'_>, identity: Option<IpAddr>) -> Option<Inbox> {
         );
     }
     table.finish();
-    let own = identity.map(|identity| SocketAddr::new(identity, NOTICE_PORT));
+    let own = address.map(|address| SocketAddr::new(address, NOTICE_PORT));
     Some(Inbox {
         icmp: wanted.contains(&Transport::Icmp),
         udp: if udp { Some(given.or(own)?) } else { None },

@@ -182,6 +182,17 @@ fn the_identity_is_an_address_by_which_servers_can_know_it() {
 }
 
 #[test]
+fn behind_a_nat_it_has_an_address_of_its_own() {
+    let (config, _) = check(GOOD).unwrap();
+    assert!(!config.is_behind_nat());
+    let (config, _) = check(&GOOD.replace("[agent]\n", "[agent]\naddress = \"192.168.1.5\"\n")).unwrap();
+    assert!(config.is_behind_nat());
+    assert_eq!(config.inbox.udp.map(|udp| udp.ip()), Some(config.address));
+    let wrong = errors(&GOOD.replace("[agent]\n", "[agent]\naddress = \"fd00::5\"\n"));
+    assert!(wrong.iter().any(|error| error.contains("fd00::5 can't be known")), "{wrong:?}");
+}
+
+#[test]
 fn an_agent_is_no_server_of_its_own() {
     let itself = GOOD.replace("address = \"127.0.0.11\"", "address = \"127.0.0.21\"");
     assert!(errors(&itself)[0].contains("where this agent listens itself"));

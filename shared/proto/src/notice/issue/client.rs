@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use forewarn_wire::notice::{Identity, Kind, Notice, Outcome, Reason};
 
+use super::window::Window;
 use crate::notice::{KeyRing, Mark, Transport};
 use crate::time::Instant;
 
@@ -174,8 +175,8 @@ pub(super) struct Client {
     pub(super) told: Told,
     /// The transport acknowledged last.
     pub(super) preferred: Option<Transport>,
-    /// The place of its last message.
-    pub(super) mark: Option<Mark>,
+    /// Which of its messages have come.
+    pub(super) window: Option<Window>,
     /// When a CHALLENGE from behind the mark was last answered.
     pub(super) challenged: Option<Instant>,
     pub(super) icmp_registered: Option<Registered>,
@@ -210,7 +211,7 @@ impl Client {
             current: None,
             told: Told::Nothing,
             preferred: None,
-            mark: None,
+            window: None,
             challenged: None,
             icmp_registered: None,
             udp_registered: None,

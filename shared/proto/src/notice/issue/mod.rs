@@ -9,6 +9,7 @@ mod pace;
 #[cfg(test)]
 mod tests;
 mod text;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -21,6 +22,7 @@ use super::{Counts, KeyEntry, KeyRing, Mark, Refusal, Transport};
 use crate::time::{Instant, Utc};
 use client::{Again, Client, Current, Refused, Registered};
 use pace::Pace;
+use window::{Position, Window};
 
 pub use client::{ALTERNATES_MAX, Alternate, ClientId, Invitation, Leave, Origin, Path, Standing, Told};
 
@@ -349,7 +351,7 @@ impl Issuer {
         Ok((id, unverified.verify(key).map_err(Refusal::BadMac)?))
     }
 
-    /// By MAC and by the agent's own mark, not by time. An agent that has lost its epoch, with a clock that was ahead
+    /// By MAC and by the agent's own marks, not by time. One that was overtaken on its way is heard once. An agent that has lost its epoch, with a clock that was ahead
     /// before or stands still while it is off, is behind its mark; it is heard all the same where it cannot be an echo
     /// of its past: see [`Client::hears_again`].
     fn judge<'a>(
@@ -360,15 +362,19 @@ impl Issuer {
         let (id, message) = self.verify(payload)?;
         let mark = Mark { epoch: message.header().epoch, sequence: message.header().sequence };
         let client = self.client_mut(id).ok_or(Refusal::UnknownSender)?;
-        match client.mark {
-            Some(last) if mark == last => return Ok((id, Disposition::Duplicate, message)),
-            Some(last) if mark < last => {
+        let Some(window) = &mut client.window else {
+            client.window = Some(Window::at(mark));
+            return Ok((id, Disposition::Accepted, message));
+        };
+        match window.take(mark) {
+            Position::New => {}
+            Position::Newest => return Ok((id, Disposition::Duplicate, message)),
+            Position::Behind => {
                 let again = client.hears_again(now, &message).ok_or(Refusal::Replay { mark })?;
                 if again == Again::FromHere {
-                    client.mark = Some(mark);
+                    client.window = Some(Window::at(mark));
                 }
             }
-            _ => client.mark = Some(mark),
         }
         Ok((id, Disposition::Accepted, message))
     }
