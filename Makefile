@@ -40,10 +40,16 @@ sim: ## the simulator: SEEDS=n bad days of agents and servers (100,000 unless gi
 	$(if $(SEED),FOREWARN_SIM_SEED=$(SEED),FOREWARN_SIM_SEEDS=$(or $(SEEDS),100000)) \
 	$(CARGO) test --release -p forewarn-sim --test sim whatever -- --nocapture
 
+.PHONY: matrix
+matrix: test-packages ## what clients lose, whatever happens to servers on hosts of their own: a table (ARGS=--json: for programs)
+	$(CARGO) build --release --workspace --bins
+	target/release/forewarn-matrix $(ARGS)
+
 .PHONY: endurance
-endurance: test-packages ## the deaths and outages of the tests in full: 100 kills, a minute without the database
+endurance: test-packages ## the deaths and outages of the tests in full: 100 kills, a minute without the database, the whole matrix
 	$(CARGO) build --release --workspace --all-targets
 	FOREWARN_KILLS=100 FOREWARN_OUTAGE=60 $(CARGO) test --release --workspace --test blackbox scenarios::endurance -- --nocapture --test-threads 1
+	target/release/forewarn-matrix
 
 .PHONY: lint
 lint: ## formatting and lints, every warning an error

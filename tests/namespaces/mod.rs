@@ -1,5 +1,6 @@
 //! Server, alternate, agent and NAS as machines of their own, with a network between them that can fail.
 
+mod matrix;
 mod nat;
 mod replay;
 

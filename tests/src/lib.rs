@@ -12,6 +12,7 @@ pub mod exposition;
 pub mod freeradius;
 pub mod home;
 pub mod load;
+pub mod matrix;
 pub mod names;
 pub mod nas;
 pub mod network;

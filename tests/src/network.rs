@@ -1,17 +1,17 @@
 //! Hosts of their own: network namespaces on one switch, as separate machines would be.
 //!
-//! The test itself runs in a namespace that [`is_mine`] makes for it; there it is the NAS, and the switch. Each
-//! [`Host`] is a namespace more, held by a process that ends with the test, whatever becomes of it: then the kernel
-//! removes namespaces, cables and switch.
+//! The test itself runs in a namespace that [`is_mine`] makes for it; there it is the NAS, the switches, and the router
+//! between them. Each [`Host`] is a namespace more, held by a process that ends with the test, whatever becomes of it:
+//! then the kernel removes namespaces, cables and switches.
 
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use forewarn_proto::notice::Transport;
 use forewarn_shell::privilege::{Capability, may};
 use forewarn_wire::notice::UDP_PORT;
-
-use crate::wait::eventually;
 
 /// Set in the namespace of a test.
 const INSIDE: &str = "FOREWARN_TEST_NETWORK";
@@ -28,27 +28,49 @@ pub fn is_mine(name: &str) -> bool {
         eprintln!("not run: only root can make a network namespace");
         return false;
     }
-    let output = Command::new("unshare")
-        .arg("--net")
-        .arg(std::env::current_exe().expect("a test has a program file"))
-        .args(["--exact", name, "--nocapture"])
-        .env(INSIDE, "1")
-        .output()
-        .expect("unshare of util-linux is installed");
+    let output = again_in_its_own().args(["--exact", name, "--nocapture"]).output().expect(UNSHARE);
     let said =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    // What it measured, for whoever runs a test for its figures.
+    print!("{said}");
     false
 }
 
-/// A switch, with the NAS at its first addresses.
+/// Whether this program runs in a network of its own. If not, it has been run there, with what it said and how it ended.
+///
+/// # Errors
+/// When it can't be: only root can make a network namespace.
+pub fn moved_in() -> io::Result<Option<ExitStatus>> {
+    if std::env::var_os(INSIDE).is_some() {
+        return Ok(None);
+    }
+    if !may(Capability::CAP_SYS_ADMIN) {
+        return Err(io::Error::other("only root can make a network namespace"));
+    }
+    again_in_its_own().args(std::env::args_os().skip(1)).status().map(Some)
+}
+
+const UNSHARE: &str = "unshare of util-linux is installed";
+
+/// This program again, as the first process of namespaces that end with it.
+fn again_in_its_own() -> Command {
+    let mut command = Command::new("unshare");
+    command
+        .args(["--net", "--pid", "--mount-proc", "--fork", "--kill-child=KILL"])
+        .arg(std::env::current_exe().expect("a program has a file"))
+        .env(INSIDE, "1");
+    command
+}
+
+/// Two switches, with the router between them at their first addresses.
 #[derive(Debug)]
 pub struct Network {
-    last: u8,
+    last: [u8; 2],
 }
 
 impl Network {
-    /// The prefixes of everybody on it.
+    /// The prefixes of everybody on the first one.
     pub const PREFIXES: [&str; 2] = ["10.99.0.0/24", "fd99::/64"];
 
     /// One per namespace.
@@ -63,52 +85,81 @@ impl Network {
              ip link add switch type bridge mcast_snooping 0
              ip addr add 10.99.0.1/24 dev switch
              ip addr add fd99::1/64 dev switch nodad
-             ip link set switch up",
+             ip link set switch up
+             ip link add edge type bridge mcast_snooping 0
+             ip addr add 10.99.1.1/24 dev edge
+             ip link set edge up
+             echo 1 >/proc/sys/net/ipv4/ip_forward",
         );
-        Network { last: 1 }
+        Network { last: [1, 1] }
     }
 
-    /// Another host, with a cable to the switch.
+    /// Another host, with a cable to the first switch.
     ///
     /// # Panics
     /// When the kernel refuses.
     pub fn host(&mut self) -> Host {
-        self.last += 1;
+        self.plugged_into(0)
+    }
+
+    /// Another host, with a cable to the second switch: whatever it says to one at the first goes through the router.
+    /// It has no IPv6.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn edge(&mut self) -> Host {
+        self.plugged_into(1)
+    }
+
+    /// A host that sees its own interfaces in `/sys`, as a machine does.
+    fn plugged_into(&mut self, switch: u8) -> Host {
+        self.last[usize::from(switch)] += 1;
         let holder = Command::new("unshare")
-            .args(["--net", "setpriv", "--pdeathsig", "KILL", "sleep", "600"])
+            .args(["--net", "--mount", "sh", "-c", OWN_SYS])
             .stdin(Stdio::null())
+            .stdout(Stdio::piped())
             .spawn()
-            .expect("unshare of util-linux is installed");
-        let host = Host { number: self.last, holder };
-        let own = std::fs::read_link("/proc/self/ns/net").expect("this process has a network");
-        eventually("a namespace of its own", || {
-            let theirs = std::fs::read_link(format!("/proc/{}/ns/net", host.holder.id())).ok()?;
-            (theirs != own).then_some(())
-        });
+            .expect(UNSHARE);
+        let mut host = Host { switch, number: self.last[usize::from(switch)], holder };
+        let mut ready = String::new();
+        let said = host.holder.stdout.take().expect("it is piped");
+        BufReader::new(said).read_line(&mut ready).expect("a line of the holder's");
+        assert_eq!(ready.trim(), "ready", "the kernel gives no network namespace");
         shell(
             Command::new("sh"),
             &format!(
-                "ip link add cable{number} type veth peer name eth0 netns {pid}
-                 ip link set cable{number} master switch up",
-                number = host.number,
+                "ip link add {cable} type veth peer name eth0 netns {pid}
+                 ip link set {cable} master {switch} up",
+                cable = host.cable(),
                 pid = host.holder.id(),
+                switch = SWITCHES[usize::from(switch)],
             ),
         );
+        let six = format!("ip addr add {}/64 dev eth0 nodad\n", host.v6());
         host.run(&format!(
             "ip link set lo up
              ip addr add {}/24 dev eth0
-             ip addr add {}/64 dev eth0 nodad
-             ip link set eth0 up",
+             {}ip link set eth0 up
+             ip route add default via 10.99.{switch}.1",
             host.v4(),
-            host.v6(),
+            if switch == 0 { &six } else { "" },
         ));
         host
     }
 }
 
+const SWITCHES: [&str; 2] = ["switch", "edge"];
+
+/// `/sys` shows the interfaces of the namespace it is mounted in; what else there is of it stays.
+const OWN_SYS: &str =
+    "mount -t tmpfs none /mnt && mkdir /mnt/cgroup && mount --rbind /sys/fs/cgroup /mnt/cgroup &&
+    mount -t sysfs none /sys && mount --rbind /mnt/cgroup /sys/fs/cgroup && umount -l /mnt &&
+    echo ready && exec setpriv --pdeathsig KILL sleep 3600";
+
 /// A machine of its own, but for the file system.
 #[derive(Debug)]
 pub struct Host {
+    switch: u8,
     number: u8,
     holder: Child,
 }
@@ -116,7 +167,7 @@ pub struct Host {
 impl Host {
     /// Its IPv4 address.
     pub fn v4(&self) -> IpAddr {
-        Ipv4Addr::new(10, 99, 0, self.number).into()
+        Ipv4Addr::new(10, 99, self.switch, self.number).into()
     }
 
     /// Its IPv6 address.
@@ -126,7 +177,16 @@ impl Host {
 
     /// What a command line starts with to run on it.
     pub fn prefix(&self) -> Vec<String> {
-        vec!["nsenter".to_owned(), format!("--net=/proc/{}/ns/net", self.holder.id())]
+        let namespace = |kind, file| format!("--{kind}=/proc/{}/ns/{file}", self.holder.id());
+        vec!["nsenter".to_owned(), namespace("net", "net"), namespace("mount", "mnt")]
+    }
+
+    /// What [`setns(2)`](rustix::thread::move_into_link_name_space) takes to enter its network.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn namespace(&self) -> io::Result<File> {
+        File::open(format!("/proc/{}/ns/net", self.holder.id()))
     }
 
     /// Runs a shell script on it, as root.
@@ -168,16 +228,22 @@ impl Host {
 
     /// Pulls its cable out of the switch.
     pub fn unplug(&self) {
-        self.cable("down");
+        shell(Command::new("sh"), &format!("ip link set {} down", self.cable()));
     }
 
     /// Puts it back.
     pub fn plug(&self) {
-        self.cable("up");
+        shell(Command::new("sh"), &format!("ip link set {} up", self.cable()));
     }
 
-    fn cable(&self, state: &str) {
-        shell(Command::new("sh"), &format!("ip link set cable{} {state}", self.number));
+    /// The switch passes none of its frames any more, until it is unplugged and plugged again. Its link stays up.
+    pub fn isolate(&self) {
+        // IEEE 802.1D: disabled.
+        shell(Command::new("sh"), &format!("bridge link set dev {} state 0", self.cable()));
+    }
+
+    fn cable(&self) -> String {
+        format!("cable{}-{}", self.switch, self.number)
     }
 
     /// From now on it neither gets nor sends notices by this transport over IPv4, as behind a filter; nobody is told.
@@ -204,6 +270,14 @@ impl Drop for Host {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
     }
+}
+
+/// Runs a shell script where the switches are.
+///
+/// # Panics
+/// When a command of it fails.
+pub fn at_the_router(script: &str) {
+    shell(Command::new("sh"), script);
 }
 
 fn shell(mut command: Command, script: &str) {

@@ -6,6 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
+use std::time::Duration;
+
+use forewarn_shell::control::{self, Reply, Status};
 use serde_json::Value;
 
 use crate::network::Host;
@@ -132,7 +135,33 @@ impl Server {
     /// # Panics
     /// As [`Server::start`].
     pub fn start_on(host: &Host, folder: Folder, config: &str) -> Server {
-        Server(Running::start(&host.prefix(), "forewarnd", "server.toml", folder, config, &[]))
+        let server = Server::spawn_on(host, &[], folder, config, &[]);
+        server.await_ready()
+    }
+
+    /// The same under another program besides, with environment variables, and without waiting for it:
+    /// [`Server::await_ready`] does, so that several may start side by side.
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn spawn_on(
+        host: &Host,
+        under: &[String],
+        folder: Folder,
+        config: &str,
+        environment: &[(String, String)],
+    ) -> Server {
+        let under = [&host.prefix(), under].concat();
+        Server(Running::spawn(&under, "forewarnd", "server.toml", folder, config, environment))
+    }
+
+    /// Waits until it answers on its control socket.
+    ///
+    /// # Panics
+    /// When it doesn't, with its log.
+    pub fn await_ready(mut self) -> Server {
+        self.0.wait_until_ready();
+        self
     }
 
     /// Ends it at once, and gives its folder for the next one.
@@ -183,11 +212,33 @@ impl Agent {
     /// # Panics
     /// As [`Agent::start`].
     pub fn start_on(host: &Host, may_use_raw: bool, folder: Folder, config: &str) -> Agent {
-        let mut under = host.prefix();
-        if !may_use_raw {
-            under.extend(WITHOUT_RAW.iter().map(ToString::to_string));
-        }
-        Agent(Running::start(&under, "forewarn-agent", "agent.toml", folder, config, &[]))
+        let without = WITHOUT_RAW.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let under = if may_use_raw { &[][..] } else { &without };
+        Agent::spawn_on(host, under, folder, config, &[]).await_ready()
+    }
+
+    /// As [`Server::spawn_on`].
+    ///
+    /// # Panics
+    /// When it can't be started.
+    pub fn spawn_on(
+        host: &Host,
+        under: &[String],
+        folder: Folder,
+        config: &str,
+        environment: &[(String, String)],
+    ) -> Agent {
+        let under = [&host.prefix(), under].concat();
+        Agent(Running::spawn(&under, "forewarn-agent", "agent.toml", folder, config, environment))
+    }
+
+    /// As [`Server::await_ready`].
+    ///
+    /// # Panics
+    /// When it doesn't come up, with its log.
+    pub fn await_ready(mut self) -> Agent {
+        self.0.wait_until_ready();
+        self
     }
 
     /// Ends it at once, and gives its folder for the next one.
@@ -249,6 +300,19 @@ impl Running {
         config: &str,
         environment: &[(&str, &str)],
     ) -> Running {
+        let mut running = Running::spawn(under, program, file, folder, config, environment);
+        running.wait_until_ready();
+        running
+    }
+
+    fn spawn(
+        under: &[impl AsRef<std::ffi::OsStr>],
+        program: &str,
+        file: &'static str,
+        folder: Folder,
+        config: &str,
+        environment: &[(impl AsRef<std::ffi::OsStr>, impl AsRef<std::ffi::OsStr>)],
+    ) -> Running {
         let path = folder.write(file, config);
         let log = fs::File::create(folder.path().join("log")).expect("a log file");
         let program = built(program);
@@ -263,15 +327,13 @@ impl Running {
         let child = command
             .arg("-c")
             .arg(path)
-            .envs(environment.iter().copied())
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a log file"))
             .stderr(log)
             .spawn()
             .expect("the program starts");
-        let mut running = Running { folder: Some(folder), file, child };
-        running.wait_until_ready();
-        running
+        Running { folder: Some(folder), file, child }
     }
 
     fn wait_until_ready(&mut self) {
@@ -279,7 +341,7 @@ impl Running {
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 return Some(Err(status));
             }
-            self.try_status().map(|_| Ok(()))
+            self.asked().map(|_| Ok(()))
         });
         if let Err(status) = ready {
             panic!("{} ended at its start ({status}):\n{}", self.file, self.log());
@@ -320,6 +382,19 @@ impl Running {
             Value::Array(_) => None,
             value => Some(value),
         }
+    }
+
+    /// What it says of itself, asked without the operator's tool, when it answers.
+    pub fn asked(&self) -> Option<Status> {
+        let sockets = control::discover(&[self.folder().path().to_owned()]);
+        let [socket] = &sockets[..] else { return None };
+        let mut told = None;
+        let answered = control::ask(socket, &control::Request::Status, Duration::from_secs(2), |reply| {
+            if let Reply::Status { status } = reply {
+                told = Some(status);
+            }
+        });
+        answered.ok().and(told)
     }
 
     /// Runs the operator's tool beside it.
