@@ -9,6 +9,7 @@ pub mod exchange;
 pub mod gauge;
 pub mod holddown;
 pub mod notice;
+pub mod peers;
 pub mod pool;
 pub mod stagger;
 pub mod switch;

@@ -29,7 +29,7 @@ use thiserror::Error;
 
 pub use header::{Flags, Header, Identity, Kind, Reason};
 pub use key::{KeyTooShort, MacKind, NoticeKey, PairKey};
-pub use tlv::{Outcome, Tlv, Tlvs};
+pub use tlv::{Outcome, Takes, Tlv, Tlvs};
 
 use crate::{Unverified, Verified};
 
@@ -110,6 +110,14 @@ impl<'a> Notice<'a> {
     pub fn acked(&self) -> Option<(u32, u32, Outcome)> {
         self.tlvs().find_map(|tlv| match tlv {
             Tlv::Acked { epoch, sequence, outcome } => Some((epoch, sequence, outcome)),
+            _ => None,
+        })
+    }
+
+    /// What the sender of a LOAD has to do and can still take: (whom, rate, room), see [`Tlv::Room`].
+    pub fn room(&self) -> Option<(Takes, u32, Option<u32>)> {
+        self.tlvs().find_map(|tlv| match tlv {
+            Tlv::Room { takes, rate, room } => Some((takes, rate, room)),
             _ => None,
         })
     }

@@ -41,6 +41,15 @@ pub enum Tlv<'a> {
         /// What was done.
         outcome: Outcome,
     },
+    /// Type 8: of a LOAD, what its sender has to do and can still take.
+    Room {
+        /// Whom it takes.
+        takes: Takes,
+        /// Requests it hears, thousandths of one a second.
+        rate: u32,
+        /// How many more it can bear, thousandths of one a second; `None`: it doesn't know.
+        room: Option<u32>,
+    },
     /// A type we don't know: skipped.
     Unknown {
         /// Its type.
@@ -71,6 +80,10 @@ impl<'a> Tlv<'a> {
             Tlv::Acked { epoch, sequence, outcome } => {
                 put(out, 7, &[&epoch.to_be_bytes(), &sequence.to_be_bytes(), &[outcome.to_wire()]])
             }
+            Tlv::Room { takes, rate, room } => {
+                let room = room.map_or(NOT_KNOWN, |room| room.min(NOT_KNOWN - 1));
+                put(out, 8, &[&[takes.to_wire()], &rate.to_be_bytes(), &room.to_be_bytes()])
+            }
             Tlv::Unknown { number, value } => put(out, number, &[value]),
         }
     }
@@ -96,6 +109,15 @@ impl<'a> Tlv<'a> {
                     epoch: u32::from_be_bytes([a, b, c, d]),
                     sequence: u32::from_be_bytes([e, f, g, h]),
                     outcome: Outcome::from_wire(outcome),
+                }
+            }
+            8 => {
+                let &[takes, a, b, c, d, e, f, g, h] = value else { return None };
+                let room = u32::from_be_bytes([e, f, g, h]);
+                Tlv::Room {
+                    takes: Takes::from_wire(takes),
+                    rate: u32::from_be_bytes([a, b, c, d]),
+                    room: (room != NOT_KNOWN).then_some(room),
                 }
             }
             _ => Tlv::Unknown { number, value },
@@ -167,6 +189,42 @@ impl Outcome {
         }
     }
 }
+
+/// Whom a server takes, as it tells its peers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Takes {
+    /// Whoever comes.
+    Anybody,
+    /// Only those it has: it is quiesced, has its clients coming back, or is overloaded.
+    ItsOwn,
+    /// Nobody: it asks its own to leave.
+    Nobody,
+    /// Something we don't know.
+    Other(u8),
+}
+
+impl Takes {
+    fn from_wire(number: u8) -> Takes {
+        match number {
+            1 => Takes::Anybody,
+            2 => Takes::ItsOwn,
+            3 => Takes::Nobody,
+            other => Takes::Other(other),
+        }
+    }
+
+    fn to_wire(self) -> u8 {
+        match self {
+            Takes::Anybody => 1,
+            Takes::ItsOwn => 2,
+            Takes::Nobody => 3,
+            Takes::Other(other) => other,
+        }
+    }
+}
+
+/// Of [`Tlv::Room`]: the sender doesn't know.
+const NOT_KNOWN: u32 = u32::MAX;
 
 /// Checks the frame of every TLV, and the shape of those we know.
 pub(super) fn check(bytes: &[u8]) -> Result<(), NoticeError> {

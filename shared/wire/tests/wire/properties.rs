@@ -3,7 +3,7 @@
 use forewarn_wire::attribute::tlvs;
 use forewarn_wire::hide::{salted, user_password};
 use forewarn_wire::notice::{
-    self, Flags, Header, Identity, Kind, MacKind, Notice, NoticeKey, Outcome, Reason, Tlv,
+    self, Flags, Header, Identity, Kind, MacKind, Notice, NoticeKey, Outcome, Reason, Takes, Tlv,
 };
 use forewarn_wire::{
     Attribute, Code, MessageAuthenticatorRule, Packet, RadiusKey, RequestAuthenticator, VendorFormat, Writer,
@@ -205,6 +205,8 @@ proptest! {
         (server, client) in any::<([u8; 16], [u8; 16])>(),
         (nonce, ms, realm) in (any::<[u8; 16]>(), any::<u32>(), "[a-z.é]{0,40}"),
         outcome in any::<u8>(),
+        takes in select(vec![Takes::Anybody, Takes::ItsOwn, Takes::Nobody, Takes::Other(9)]),
+        room in proptest::option::of(0..u32::MAX),
     ) {
         let header = Header {
             kind, flags: Flags(flags), key_id, reason: Reason(reason), sender, epoch, sequence, utc_ms, validity_s,
@@ -217,6 +219,7 @@ proptest! {
         let tlvs = [
             Tlv::alternate(7, [127, 0, 0, 12].into()), Tlv::Nonce(nonce), Tlv::Slot { ms }, Tlv::RealmScope(&realm),
             Tlv::Acked { epoch, sequence, outcome }, Tlv::Unknown { number: 99, value: &nonce },
+            Tlv::Room { takes, rate: sender, room },
         ];
         let pair = NoticeKey::new(mac, &key).unwrap().pair(header.server, header.client);
         let mut buffer = [0; notice::MAX_OCTETS];
