@@ -1,9 +1,12 @@
 //! Whom a notice goes to, and where each of them could go instead (SPEC 5.4).
 //!
 //! The audience is all clients or a subset: a list, groups by glob, a subtree of the topology, or the share that is
-//! farthest from (or nearest to) the server in the tree. Alternates may be ordered for each client by distance.
+//! farthest from (or nearest to) the server in the tree, or those who have a nearer alternate. Of an audience a
+//! [`step`] takes a share of its load, and [`Seats`] gives each of them an alternate that can bear it.
 
 mod glob;
+mod seats;
+mod step;
 #[cfg(test)]
 mod tests;
 mod topology;
@@ -14,6 +17,8 @@ use std::net::IpAddr;
 use crate::stagger;
 
 pub use glob::Glob;
+pub use seats::{Placed, Rules, Seat, Seats};
+pub use step::step;
 pub use topology::{Distance, Node, Place, Topology};
 
 /// A client that could be told.
@@ -43,6 +48,8 @@ pub enum Audience {
     Farthest(f64),
     /// This share of the clients (0 to 1), those nearest to the server first.
     Nearest(f64),
+    /// The clients to which one of these alternates is nearer than the server.
+    Nearer(Vec<IpAddr>),
 }
 
 impl Audience {
@@ -58,6 +65,10 @@ impl Audience {
             Audience::Topology(path) => chosen(&|member| topology.is_within(member.address, path)),
             Audience::Farthest(share) => by_distance(members, topology, server, *share, true),
             Audience::Nearest(share) => by_distance(members, topology, server, *share, false),
+            Audience::Nearer(alternates) => chosen(&|member| {
+                let own = topology.distance(member.address, server);
+                alternates.iter().any(|alternate| topology.distance(member.address, *alternate) < own)
+            }),
         }
     }
 }
@@ -88,23 +99,6 @@ pub fn share_of(count: usize, share: f64) -> usize {
     // The epsilon keeps 0.1 + 0.2 steps of ten from being four.
     let exact = count as f64 * share.clamp(0.0, 1.0) - 1e-9;
     (exact.ceil().max(0.0) as usize).min(count)
-}
-
-/// `alternates` as one client should try them: nearest to it first, the given order among equals. An alternate that
-/// is the server itself is left out.
-pub fn alternates_for<T: Copy>(
-    client: IpAddr,
-    server: IpAddr,
-    alternates: &[T],
-    address: impl Fn(&T) -> IpAddr,
-    topology: Option<&Topology>,
-) -> Vec<T> {
-    let mut own: Vec<T> =
-        alternates.iter().copied().filter(|alternate| address(alternate) != server).collect();
-    if let Some(topology) = topology {
-        own.sort_by_key(|alternate| topology.distance(client, address(alternate)).0);
-    }
-    own
 }
 
 fn octets(address: IpAddr) -> [u8; 16] {

@@ -70,6 +70,17 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All that wasn't believed.
+    pub const fn refused(&self) -> u64 {
+        self.malformed
+            + self.unknown_sender
+            + self.unknown_key
+            + self.wrong_kind
+            + self.stale
+            + self.bad_mac
+            + self.replay
+    }
+
     pub(crate) fn accept(&mut self, disposition: Disposition) {
         match disposition {
             Disposition::Accepted => self.accepted += 1,
