@@ -254,8 +254,9 @@ impl Server {
             Transport::Icmp => Origin::Icmp { from, id: parcel.agent as u16 },
             Transport::Udp => Origin::Udp { from: SocketAddr::new(from, names::NOTICE_PORT) },
         };
+        let utc = self.utc(now);
         if let Some(process) = &mut self.process {
-            process.campaign.handle_message(now, origin, &parcel.octets);
+            process.campaign.handle_message(now, utc, origin, &parcel.octets);
         }
     }
 

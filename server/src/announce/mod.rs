@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`Announcer`] | the whole as the director drives it: readings, services, sockets, the campaign |
 //! | [`campaign`] | what is told to whom: watch, audience, slots, notices; pure, tested in virtual time |
+//! | `rate` | how often something happens |
 //! | `roster` | the clients that can be told |
 //! | `post` | the sockets: ICMP and UDP, out and in |
 //! | `show` | all of it for `forewarn status` |
@@ -12,6 +13,7 @@
 
 pub mod campaign;
 mod post;
+mod rate;
 mod roster;
 mod show;
 #[cfg(test)]
@@ -23,8 +25,8 @@ use std::time::Duration;
 use forewarn_proto::gauge::{Doubt, PULSE};
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{DrainBy, Phase};
-use forewarn_shell::clock;
 use forewarn_shell::udp::BindError;
+use forewarn_shell::{clock, random};
 use forewarn_wire::notice::MAX_OCTETS;
 use tokio::sync::mpsc;
 
@@ -37,6 +39,9 @@ use post::Post;
 
 /// Devices of clients that are networks become known to the campaign at most this much later.
 const DEVICES_EVERY: Duration = Duration::from_secs(5);
+
+/// Who asks how much is looked at this often, or as often as peers are told if that is more often.
+const TOTALS_EVERY: Duration = Duration::from_secs(1);
 
 /// Between two readings that a late request has asked for.
 const POKED_EVERY: Duration = Duration::from_millis(50);
@@ -54,6 +59,7 @@ pub struct Announcer {
     next_reading: Instant,
     last_reading: Option<Instant>,
     devices_at: Instant,
+    totals_at: Instant,
     doubt: Doubt,
     /// How often readings were distrusted.
     doubts: u64,
@@ -88,6 +94,7 @@ impl Announcer {
             next_reading: now,
             last_reading: None,
             devices_at: now,
+            totals_at: now,
             doubt: Doubt::default(),
             doubts: 0,
             shared,
@@ -96,8 +103,12 @@ impl Announcer {
 
     /// Returns when there is something to do for [`Announcer::look`]. Nothing is lost when the future is dropped.
     pub async fn wait(&mut self) {
-        let due =
-            [Some(self.next_reading), self.services.poll_timeout(), self.campaign.poll_timeout(clock::now())];
+        let due = [
+            Some(self.next_reading),
+            Some(self.totals_at),
+            self.services.poll_timeout(),
+            self.campaign.poll_timeout(clock::now()),
+        ];
         let asleep = clock::now();
         self.doubt.handle_asleep(asleep, clock::utc());
         let due = due.into_iter().flatten().min().unwrap_or(self.next_reading).min(asleep + PULSE);
@@ -125,11 +136,13 @@ impl Announcer {
         }
         self.services.set_draining(matches!(self.phase(), Phase::Draining { .. } | Phase::Drained));
         self.services.begin_due(now);
+        let utc = clock::utc();
         for (origin, payload) in self.post.received() {
-            self.campaign.handle_message(now, origin, payload);
+            self.campaign.handle_message(now, utc, origin, payload);
         }
         self.post.done();
         self.learn_devices(now);
+        self.count(now);
         if self.next_reading > now {
             // Not yet.
         } else if let Some(settled) = self.doubt.settles(now) {
@@ -173,8 +186,24 @@ impl Announcer {
         while let Some(transmit) = self.campaign.poll_transmit(clock::now(), clock::utc(), &mut out) {
             self.post.send(transmit.to, &out[..transmit.len]).await;
         }
+        let (transports, mut rng) = (self.campaign.transports().to_vec(), random::generator());
+        while let Some(transmit) = self.campaign.poll_peer(clock::now(), clock::utc(), &mut rng, &mut out) {
+            for path in transmit.paths(&transports) {
+                self.post.send(path, &out[..transmit.len]).await;
+            }
+        }
         self.post.flush().await;
         self.campaign.report();
+    }
+
+    /// Who asks how much.
+    fn count(&mut self, now: Instant) {
+        if self.totals_at <= now {
+            self.totals_at = now + TOTALS_EVERY.min(self.shared.config().peers.interval);
+            let tables = self.shared.tables();
+            let totals: Vec<u64> = tables.clients().iter().map(|client| client.ledger.requests()).collect();
+            self.campaign.handle_totals(now, &totals);
+        }
     }
 
     fn learn_devices(&mut self, now: Instant) {

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use forewarn_proto::audience::Member;
 use forewarn_proto::notice::KeyEntry;
-use forewarn_proto::notice::issue::ClientId;
+use forewarn_proto::notice::issue::{Alternate, ClientId};
 use forewarn_proto::time::Instant;
 use ipnet::IpNet;
 
+use super::rate::Rate;
 use crate::config::{Client, NoticeKeyEntry};
 
 /// A client that can be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Known {
     pub(super) name: Arc<str>,
     pub(super) group: Arc<str>,
@@ -21,6 +22,25 @@ pub(super) struct Known {
     /// When a device of a network was last heard; none for a client that is a single device, which is never
     /// forgotten.
     pub(super) heard: Option<Instant>,
+    /// What it has asked, if it is a single device.
+    pub(super) rate: Rate,
+    /// Requests a second of late.
+    pub(super) asks: f64,
+    /// Where it was sent when it was last told to leave.
+    pub(super) gone: Option<Gone>,
+    /// The operator has sent it away: only the operator has it back.
+    pub(super) by_hand: bool,
+}
+
+/// A client that was told to leave.
+#[derive(Clone, Debug)]
+pub(super) struct Gone {
+    /// Requests a second it had then.
+    pub(super) rate: f64,
+    /// The alternate it is expected at; none: it chooses itself.
+    pub(super) at: Option<IpAddr>,
+    /// What it was told.
+    pub(super) alternates: Arc<[Alternate]>,
 }
 
 impl Known {
@@ -30,7 +50,16 @@ impl Known {
             group: Arc::clone(&client.group),
             address: address.to_canonical(),
             heard: (!client.is_single()).then_some(now),
+            rate: Rate::default(),
+            asks: 0.0,
+            gone: None,
+            by_hand: false,
         }
+    }
+
+    /// Another configuration calls it so.
+    pub(super) fn rename(&mut self, client: &Client) {
+        (self.name, self.group) = (Arc::clone(&client.name), Arc::clone(&client.group));
     }
 
     pub(super) fn member(&self) -> Member {
@@ -41,10 +70,10 @@ impl Known {
 /// By the issuer's numbers.
 pub(super) type Roster = BTreeMap<ClientId, Known>;
 
-/// The keys of a client's configuration.
-pub(super) fn keys(client: &Client) -> Vec<KeyEntry> {
+/// The keys of a configuration.
+pub(super) fn keys(configured: &[NoticeKeyEntry]) -> Vec<KeyEntry> {
     let entry = |entry: &NoticeKeyEntry| KeyEntry { id: entry.id, key: entry.key.clone(), send: entry.send };
-    client.notice_keys.iter().map(entry).collect()
+    configured.iter().map(entry).collect()
 }
 
 /// The clients of a configuration by network, to be found by the longest prefix that holds an address.

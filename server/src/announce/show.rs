@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use forewarn_proto::notice::issue::{Standing, Told, View};
+use forewarn_proto::notice::issue::{self, Standing, Told};
+use forewarn_proto::peers::View;
 use forewarn_proto::watch::Phase;
-use forewarn_shell::clock::micros_since_1970;
-use forewarn_shell::control::{ClientStatus, Counts, ServerStatus, ToldStatus, WatchStatus};
-use forewarn_wire::notice::Outcome;
+use forewarn_shell::clock::{self, micros_since_1970};
+use forewarn_shell::control::{ClientStatus, Counts, PeerStatus, ServerStatus, ToldStatus, WatchStatus};
+use forewarn_wire::notice::{Outcome, Takes};
 
 use super::Announcer;
 use super::campaign::Campaign;
+use super::roster::Known;
+use crate::config::{self, Config};
 use crate::metrics::Figures;
 
 impl Announcer {
@@ -20,6 +23,8 @@ impl Announcer {
         status.watch = watch(&self.campaign);
         status.load = self.health.status(&config.health);
         status.services = self.services.statuses();
+        status.peers = peers(&self.campaign);
+        status.rate = self.campaign.rate();
         status.notices = notices(&self.campaign, self.post.refused());
         status.program.complaints.extend(self.post.complaints().iter().cloned());
         told(&self.campaign, &mut status.clients);
@@ -36,6 +41,8 @@ impl Announcer {
         figures.reading = self.health.last().map(|(_, reading, load)| (reading.clone(), *load));
         figures.doubts = self.doubts;
         figures.services = self.services.statuses();
+        figures.peers = peers(&self.campaign);
+        figures.staying = self.campaign.staying();
         figures.notices = notices(&self.campaign, self.post.refused());
         let mut told = [("nothing-to-tell", 0), ("telling", 0), ("told", 0), ("not-told", 0)];
         for view in self.campaign.issuer().clients() {
@@ -62,15 +69,47 @@ fn watch(campaign: &Campaign) -> WatchStatus {
         cause,
         since: micros_since_1970(watch.since()),
         share: watch.moved(),
+        staying: campaign.staying() as u64,
         over_since: moments.over_since.map(micros_since_1970),
         warned_at: moments.warned_at.map(micros_since_1970),
         invited_at: moments.invited_at.map(micros_since_1970),
     }
 }
 
+/// In the order of the configuration, which the campaign has too.
+fn peers(campaign: &Campaign) -> Vec<PeerStatus> {
+    let configured = &campaign.config().peers.list;
+    let peer = |(peer, view): (&config::Peer, View)| PeerStatus {
+        name: peer.name.to_string(),
+        address: peer.address.to_string(),
+        state: match view.known.map(|known| known.report.takes) {
+            Some(Takes::Anybody | Takes::Other(_)) => "open",
+            Some(Takes::ItsOwn) => "closed",
+            Some(Takes::Nobody) => "leaving",
+            None if view.heard.is_some() => "silent",
+            None => "unheard",
+        }
+        .to_owned(),
+        load: view.known.map(|known| f64::from(known.report.load) / 100.0),
+        rate: view.known.map(|known| known.used),
+        headroom: view.known.and_then(|known| known.headroom()),
+        cause: view
+            .known
+            .filter(|known| known.report.takes != Takes::Anybody)
+            .map_or_else(String::new, |known| known.report.reason.to_string()),
+        heard_at: view.heard.map(micros_since_1970),
+    };
+    configured.iter().zip(campaign.peers().views(clock::now())).map(peer).collect()
+}
+
 fn notices(campaign: &Campaign, refused: u64) -> Counts {
     let (sent, received) = (campaign.issuer().sent(), campaign.issuer().received());
+    let peers = campaign.peers().received();
     let counted = [
+        ("loads-sent", campaign.peers().sent()),
+        ("loads-received", peers.accepted),
+        ("loads-received-again", peers.duplicate),
+        ("loads-refused", peers.refused()),
         ("issued", sent.issued),
         ("issued-failover", sent.failovers),
         ("issued-reconnect", sent.reconnects),
@@ -100,7 +139,7 @@ fn told(campaign: &Campaign, clients: &mut Vec<ClientStatus>) {
     for view in campaign.issuer().clients() {
         let Some(known) = campaign.known(view.id) else { continue };
         let key = (known.name.to_string(), known.address.to_string());
-        let notice = Some(told_status(&view));
+        let notice = Some(told_status(&view, known, campaign.config()));
         match places.get(&key) {
             Some(&index) => clients[index].notice = notice,
             None => {
@@ -112,13 +151,20 @@ fn told(campaign: &Campaign, clients: &mut Vec<ClientStatus>) {
     }
 }
 
-fn told_status(view: &View<'_>) -> ToldStatus {
+fn told_status(view: &issue::View<'_>, known: &Known, config: &Config) -> ToldStatus {
     let standing = match view.standing {
         Standing::Clear => "nothing",
         Standing::Leave(_) => "failover",
         Standing::Invited(_) => "reconnect",
     };
-    let mut status = ToldStatus { standing: standing.to_owned(), ..ToldStatus::default() };
+    let at =
+        known.gone.as_ref().and_then(|gone| gone.at).filter(|_| matches!(view.standing, Standing::Leave(_)));
+    let mut status = ToldStatus {
+        standing: standing.to_owned(),
+        by_hand: known.by_hand,
+        to: at.map(|address| config.peers.name_of(address)),
+        ..ToldStatus::default()
+    };
     let told = match view.told {
         Told::Nothing => "-",
         Told::Telling { since } => {

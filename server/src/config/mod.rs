@@ -72,6 +72,8 @@ pub struct Config {
     pub services: Vec<Service>,
     /// Where clients and servers are.
     pub topology: Vec<Node>,
+    /// The servers that this one tells its load.
+    pub peers: Peers,
     /// How, and to whom, notices go.
     pub notice: Notice,
     /// How clients come back.
@@ -365,6 +367,40 @@ pub struct Node {
     pub networks: Vec<IpNet>,
 }
 
+/// `[peers]` and `[[peer]]`
+#[derive(Debug, Clone)]
+pub struct Peers {
+    /// Between two LOAD notices to each.
+    pub interval: Duration,
+    /// Requests a second that this server bears at load 1.0; `None`: it tells its peers no headroom.
+    pub capacity: Option<f64>,
+    /// They, in the order of the file; no two have the same name or the same address.
+    pub list: Vec<Peer>,
+}
+
+impl Peers {
+    /// What people call the server at `address`: a peer's name, else the address.
+    pub fn name_of(&self, address: IpAddr) -> String {
+        let peer = self.list.iter().find(|peer| peer.address == address);
+        peer.map_or_else(|| address.to_string(), |peer| peer.name.to_string())
+    }
+}
+
+/// `[[peer]]`: a server that clients can go to, and that tells its load.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    /// Its name, for people.
+    pub name: Arc<str>,
+    /// Its identity, and where it is.
+    pub address: IpAddr,
+    /// The UDP port its notices come in at.
+    pub port: u16,
+    /// The keys of the pair's LOAD notices; as those of a client, and at least one.
+    pub notice_keys: Vec<NoticeKeyEntry>,
+    /// Requests a second that it bears at load 1.0; `None`: what it says itself. The lower counts.
+    pub capacity: Option<f64>,
+}
+
 /// `[notice]`
 #[derive(Debug, Clone, PartialEq)]
 pub struct Notice {
@@ -380,6 +416,8 @@ pub struct Notice {
     pub shed: f64,
     /// Time between such steps.
     pub shed_every: Duration,
+    /// Who goes first, where not everybody goes.
+    pub order: Order,
     /// Servers to fail over to, best first; empty: clients use their own list.
     pub alternates: Vec<Alternate>,
     /// Whether the alternates are ordered for each client by distance in the topology.
@@ -414,6 +452,17 @@ pub enum Audience {
     Farthest(f64),
     /// This share of them, the nearest to this server first. 0..=1
     Nearest(f64),
+    /// Those to whom one of the alternates is nearer than this server.
+    Nearer,
+}
+
+/// `order` of `[notice]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Whoever asks most.
+    Heaviest,
+    /// As a hash of identity and epoch has it.
+    Any,
 }
 
 /// A server to fail over to.

@@ -1,7 +1,7 @@
 //! What the director knows and the data plane doesn't: one look at it for a scrape.
 
 use forewarn_proto::gauge::{Load, Reading};
-use forewarn_shell::control::{Counts, ServiceStatus};
+use forewarn_shell::control::{Counts, PeerStatus, ServiceStatus};
 
 /// Taken by the director, which answers in between its other work; so it copies figures, and no client's name.
 #[derive(Debug, Default)]
@@ -22,6 +22,10 @@ pub struct Figures {
     pub doubts: u64,
     /// The services.
     pub services: Vec<ServiceStatus>,
+    /// The servers that tell this one their load.
+    pub peers: Vec<PeerStatus>,
+    /// Clients that should leave and stay.
+    pub staying: usize,
     /// Notices by what became of them.
     pub notices: Counts,
     /// Clients by what they know of the notice in force for them.

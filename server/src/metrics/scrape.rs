@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use forewarn_proto::gauge::{Load, Parameter};
 use forewarn_shell::clock;
+use forewarn_shell::control::PeerStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::metrics::MetricType;
@@ -22,6 +23,9 @@ use crate::shared::Shared;
 const PHASES: [&str; 7] = ["serving", "shedding", "away", "returning", "draining", "drained", "quiesced"];
 /// What a service can be.
 const SERVICE_STATES: [&str; 4] = ["running", "starting", "not-running", "hold-down"];
+
+/// What a peer can be.
+const PEER_STATES: [&str; 5] = ["open", "closed", "leaving", "silent", "unheard"];
 
 /// What a database or directory can be.
 const STORE_STATES: [&str; 3] = ["running", "starting", "away"];
@@ -42,6 +46,7 @@ impl Collector for Scrape {
         self.counted(&mut page)?;
         self.stores(&mut page)?;
         self.health(&mut page)?;
+        self.peers(&mut page)?;
         self.notices(&mut page)?;
         self.clients(&mut page)?;
         self.program(&mut page)
@@ -107,6 +112,8 @@ impl Scrape {
         page.gauges("watch_state", "1 for the state the server is in.", states)?;
         page.gauge("watch_state_since_seconds", "Since when it is in it, seconds since 1970.", Some(*since))?;
         page.gauge("watch_moved_ratio", "The share of the audience that was asked to leave.", Some(*share))?;
+        let help = "Clients that should leave and stay, since no alternate has room for them.";
+        page.gauge("clients_staying", help, Some(self.figures.staying as f64))?;
         let config = self.shared.config();
         let thresholds = [
             ([("threshold", "failover")], config.health.failover_threshold),
@@ -170,6 +177,33 @@ impl Scrape {
             .iter()
             .filter_map(|service| Some(([("service", service.name.as_str())], service.restarts?)));
         page.counters("service_restarts", "Times a service was restarted because it had failed.", restarts)
+    }
+
+    fn peers(&self, page: &mut Page<'_>) -> fmt::Result {
+        let peers = &self.figures.peers;
+        let states = peers.iter().flat_map(|peer| {
+            PEER_STATES.map(|state| {
+                let labels = [("peer", peer.name.as_str()), ("state", state)];
+                (labels, f64::from(u8::from(peer.state == state)))
+            })
+        });
+        page.gauges("peer_state", "1 for the state each peer is in.", states)?;
+        let now = clock::micros_since_1970(clock::now());
+        let figure = |of: fn(&PeerStatus, u64) -> Option<f64>| {
+            let series = peers.iter().map(move |peer| ([("peer", peer.name.as_str())], of(peer, now)));
+            series.filter_map(|(labels, value)| Some((labels, value?)))
+        };
+        page.gauges(
+            "peer_load_ratio",
+            "The load each peer has told: 1 is at a limit.",
+            figure(|peer, _| peer.load),
+        )?;
+        let help = "Requests a second that each peer has, those of clients on their way to it included.";
+        page.gauges("peer_requests_per_second", help, figure(|peer, _| peer.rate))?;
+        let help = "Requests a second that may still be sent to each peer, as far as its capacity is known.";
+        page.gauges("peer_headroom_requests_per_second", help, figure(|peer, _| peer.headroom))?;
+        let age = figure(|peer, now| Some(now.saturating_sub(peer.heard_at?) as f64 / 1e6));
+        page.gauges("peer_age_seconds", "How long ago each peer was last heard.", age)
     }
 
     fn notices(&self, page: &mut Page<'_>) -> fmt::Result {

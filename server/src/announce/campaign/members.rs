@@ -30,6 +30,12 @@ impl Campaign {
         self.renew_devices(&config);
         let single = config.clients.iter().filter(|client| client.is_single());
         let new = single.filter_map(|client| self.add(now, client, client.network.addr())).collect();
+        let number = |client: &config::Client| {
+            let identity = Identity::from(client.network.addr().to_canonical());
+            self.issuer.find(identity).filter(|_| client.is_single())
+        };
+        self.singles = config.clients.iter().map(number).collect();
+        self.rates_of_networks.retain(|name, _| config.clients.iter().any(|client| client.name == *name));
         self.welcome(now, new);
     }
 
@@ -39,7 +45,7 @@ impl Campaign {
             if let Some(client) = self.networks.client_of(&config.clients, known.address) {
                 known.group = Arc::clone(&client.group);
                 // It has its place, and a key: that was looked at before.
-                let _ = self.issuer.add(Identity::from(known.address), &roster::keys(client));
+                let _ = self.issuer.add(Identity::from(known.address), &roster::keys(&client.notice_keys));
             }
         }
     }
@@ -83,9 +89,13 @@ impl Campaign {
             self.hear(now, id);
             return None;
         }
-        let id = self.issuer.add(identity, &roster::keys(client)).ok()?;
-        let is_new = self.roster.insert(id, Known::new(client, address, now)).is_none();
-        is_new.then_some(id)
+        let id = self.issuer.add(identity, &roster::keys(&client.notice_keys)).ok()?;
+        if let Some(known) = self.roster.get_mut(&id) {
+            known.rename(client);
+            return None;
+        }
+        self.roster.insert(id, Known::new(client, address, now));
+        Some(id)
     }
 
     /// While everybody is away, or the whole audience, whoever joins it is told to leave as well.
@@ -100,10 +110,12 @@ impl Campaign {
             }
             _ => return,
         }
+        let topology = Arc::clone(&self.topology);
+        let mut seats = self.seats(now, &topology, warning, None);
         for id in new {
-            let standing = self.leave(id, warning);
-            self.issuer.set(now, id, standing);
+            self.send_away(now, id, warning, &mut seats);
         }
+        self.pledge(now, &seats);
     }
 
     pub(super) fn strike(&mut self, id: ClientId) {

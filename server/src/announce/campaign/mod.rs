@@ -2,23 +2,25 @@
 //!
 //! Pure: loads, messages and the time come in; datagrams, deadlines and orders come out.
 
+mod choosing;
+mod measured;
 mod members;
+mod returning;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn_proto::audience::{Audience, Glob, Member, Node, Topology, alternates_for, share_of};
-use forewarn_proto::gauge::Load;
-use forewarn_proto::notice::issue::{
-    self, Alternate, ClientId, Heard, Invitation, Issuer, Leave, Origin, Standing, Told, Transmit,
-};
+use forewarn_proto::audience::{Audience, Glob, Node, Topology};
+use forewarn_proto::gauge::{Load, Parameter};
+use forewarn_proto::notice::issue::{self, ClientId, Heard, Invitation, Issuer, Origin, Standing, Transmit};
 use forewarn_proto::notice::{Transport, reason_of};
-use forewarn_proto::stagger;
+use forewarn_proto::peers::{self, Peers};
 use forewarn_proto::time::{Instant, Utc};
-use forewarn_proto::watch::{Admission, Cause, DrainBy, Event, Phase, Watch};
-use forewarn_wire::notice::{Identity, MAX_OCTETS, Outcome, Reason};
+use forewarn_proto::watch::{Admission, Cause, DrainBy, Event, Phase, RETRY_BY_OPERATOR, Watch};
+use forewarn_wire::notice::{Identity, MAX_OCTETS, Reason};
 
+use crate::announce::rate::Rate;
 use crate::announce::roster::{Known, Networks, Roster};
 use crate::announce::watch_config;
 use crate::config::{self, Config};
@@ -63,22 +65,34 @@ enum Announced {
 struct Warning {
     everyone: bool,
     hard: bool,
+    /// They have to go, whether an alternate has room or not.
+    must: bool,
     reason: Reason,
     load: u8,
 }
+
+use choosing::Waiting;
 
 /// One server's campaign.
 #[derive(Debug)]
 pub struct Campaign {
     config: Arc<Config>,
     epoch: u32,
-    topology: Topology,
+    topology: Arc<Topology>,
     audience: Audience,
     watch: Watch,
     issuer: Issuer,
+    peers: Peers,
+    transports: Vec<Transport>,
     roster: Roster,
     networks: Networks,
+    /// By the configuration's clients: their numbers, if they are single devices.
+    singles: Vec<Option<ClientId>>,
+    rates_of_networks: BTreeMap<Arc<str>, Rate>,
+    /// Of all requests.
+    rate: Rate,
     warning: Option<Warning>,
+    waiting: Option<Waiting>,
     /// When the last slot given has passed.
     settle_at: Option<Instant>,
     /// The next slot for a client that asks.
@@ -102,14 +116,27 @@ impl Campaign {
             rate: config.notice.rate,
             clients_max: issue::CLIENTS_MAX,
         });
+        let peers = peers::Config {
+            identity: Identity::from(config.server.identity),
+            sender: sender(&config.server.name),
+            epoch,
+            interval: config.peers.interval,
+            threshold: config.health.failover_threshold,
+        };
         let mut campaign = Campaign {
-            topology: topology(&config),
-            audience: audience(&config.notice.audience),
+            topology: Arc::new(topology(&config)),
+            audience: audience(&config),
             watch: Watch::new(watch_config(&config), now),
             issuer,
+            peers: Peers::new(peers, measured::entries(&config), now),
+            transports: Vec::new(),
             roster: Roster::new(),
             networks: Networks::new(&config.clients),
+            singles: Vec::new(),
+            rates_of_networks: BTreeMap::new(),
+            rate: Rate::default(),
             warning: None,
+            waiting: None,
             settle_at: None,
             next_slot: now,
             quiet_since: None,
@@ -156,15 +183,23 @@ impl Campaign {
     /// The transports there are, in the configured order.
     pub fn set_transports(&mut self, transports: Vec<Transport>) {
         let notice = &self.config.notice;
+        self.transports.clone_from(&transports);
         self.issuer.reconfigure(transports, notice.port, notice.rate, issue::CLIENTS_MAX);
+    }
+
+    /// The transports there are.
+    pub fn transports(&self) -> &[Transport] {
+        &self.transports
     }
 
     /// Another configuration: its clients, audience and times hold from now on. What was told stays told.
     pub fn reload(&mut self, now: Instant, config: Arc<Config>) {
-        self.topology = topology(&config);
-        self.audience = audience(&config.notice.audience);
+        self.topology = Arc::new(topology(&config));
+        self.audience = audience(&config);
         self.watch.reconfigure(watch_config(&config));
         self.networks = Networks::new(&config.clients);
+        let threshold = config.health.failover_threshold;
+        self.peers.reconfigure(config.peers.interval, threshold, measured::entries(&config), now);
         self.config = config;
         self.enrol(now);
     }
@@ -178,6 +213,8 @@ impl Campaign {
         }
         self.watch.handle_reading(now, load);
         self.obey(now);
+        self.look_again(now);
+        self.update_report(now);
     }
 
     /// Planned departure.
@@ -206,8 +243,14 @@ impl Campaign {
         self.hold_back(now);
     }
 
-    /// A payload came from an agent.
-    pub fn handle_message(&mut self, now: Instant, origin: Origin, payload: &[u8]) {
+    /// A payload came, from an agent or a peer.
+    pub fn handle_message(&mut self, now: Instant, utc: Utc, origin: Origin, payload: &[u8]) {
+        if self.peers.concerns(payload) {
+            if let Err(refusal) = self.peers.handle_message(now, utc, origin.transport(), payload) {
+                tracing::debug!("a peer's message is ignored: {refusal}");
+            }
+            return;
+        }
         let newcomer = self.newcomer(now, payload);
         match self.issuer.handle_message(now, origin, payload) {
             Ok(Heard::ReconnectRequest { client }) => {
@@ -238,7 +281,13 @@ impl Campaign {
     /// A client asks to come back: it gets the slot it has, or one of its own, or is told when to ask again.
     fn answer_request(&mut self, now: Instant, id: ClientId) {
         let (reason, load) = (reason_of(self.watch.cause()), self.watch.load().percent());
-        match self.watch.admission(now) {
+        let by_hand = self.roster.get(&id).is_some_and(|known| known.by_hand);
+        let admission = match self.watch.admission(now) {
+            // What the operator has sent away, only the operator has back.
+            Admission::Granted if by_hand => Admission::Refused { retry: RETRY_BY_OPERATOR },
+            admission => admission,
+        };
+        match admission {
             Admission::Refused { retry } => self.issuer.refuse(now, id, retry, reason, load),
             Admission::Granted => {
                 let standing = self.issuer.view(id).map(|view| view.standing.clone());
@@ -248,7 +297,9 @@ impl Campaign {
                 }
                 let at = self.next_slot.max(now);
                 self.next_slot = at + Duration::from_secs(1) / self.config.reconnect.rate.max(1);
-                self.invite_one(now, id, at, self.config.reconnect.window, Reason::RECOVERED);
+                let window = self.config.reconnect.window;
+                let invitation = Invitation { at, window, come: false, reason: Reason::RECOVERED, load };
+                self.invite_one(now, id, invitation);
             }
         }
     }
@@ -270,32 +321,19 @@ impl Campaign {
         }
     }
 
-    /// A client that stayed, since its other servers had warned it too, is told once more before requests stop
-    /// being taken, and hard: then it takes the least loaded of the others (SPEC 6). Answers whether there was one.
-    fn press(&mut self, now: Instant) -> bool {
-        let stays = |told: Told| {
-            matches!(told, Told::Told { outcome: Outcome::LastUsable | Outcome::NoAlternate, .. })
-        };
-        let is_asked = |standing: &Standing| matches!(standing, Standing::Leave(leave) if !leave.hard);
-        let staying = self.issuer.clients().filter(|view| stays(view.told) && is_asked(view.standing));
-        let ids: Vec<ClientId> = staying.map(|view| view.id).collect();
-        let (Some(warning), false) = (self.warning, ids.is_empty()) else { return false };
-        for &id in &ids {
-            let standing = self.leave(id, Warning { hard: true, ..warning });
-            self.issuer.set(now, id, standing);
-        }
-        self.quiet_since = None;
-        tracing::info!(reason = %warning.reason, "telling {} clients that stayed to leave, hard", ids.len());
-        true
-    }
-
     /// When something is due.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let drain = matches!(self.watch.phase(), Phase::Draining { .. }).then(|| now + DRAIN_LOOK);
-        [self.watch.poll_timeout(), self.issuer.poll_timeout(), self.settle_at, drain]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.watch.poll_timeout(),
+            self.issuer.poll_timeout(),
+            self.peers.poll_timeout(),
+            self.settle_at,
+            drain,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The next order to the data plane.
@@ -346,9 +384,14 @@ impl Campaign {
     fn obey(&mut self, now: Instant) {
         while let Some(event) = self.watch.poll_event() {
             match event {
-                Event::Entered { from, to, cause } => log_phase(from, to, cause),
+                Event::Entered { from, to, cause } => {
+                    self.waiting = None;
+                    log_phase(from, to, cause);
+                }
                 Event::Warn { share, everyone, hard, cause, load } => {
-                    self.warn(now, share, Warning { everyone, hard, reason: reason_of(cause), load });
+                    let must = everyone || hard || cause.parameter().is_some_and(Parameter::is_total);
+                    let reason = reason_of(cause);
+                    self.warn(now, share, Warning { everyone, hard, must, reason, load });
                 }
                 Event::Invite { cause } => self.invite(now, cause),
                 Event::Pause { cause } => self.pause(now, cause),
@@ -356,138 +399,6 @@ impl Campaign {
                 Event::StartTaking => self.orders.push_back(Order::StartTaking),
             }
         }
-    }
-
-    fn warn(&mut self, now: Instant, share: f64, warning: Warning) {
-        self.warning = Some(warning);
-        let mut ids =
-            if warning.everyone { self.roster.keys().copied().collect() } else { self.audience_ids() };
-        // The same order at each step, so that a further share is a further share.
-        ids.sort_by_key(|id| (self.roster.get(id).map(|known| self.place(known)), *id));
-        ids.truncate(share_of(ids.len(), share));
-        self.announced = Some(Announced::Warning);
-        for &id in &ids {
-            let standing = self.leave(id, warning);
-            self.issuer.set(now, id, standing);
-        }
-        tracing::info!(reason = %warning.reason, hard = warning.hard, "telling {} clients to leave", ids.len());
-    }
-
-    /// Slots for all that are away; at the start, for everybody, since who is away is not known.
-    fn invite(&mut self, now: Instant, cause: Cause) {
-        let is_meant =
-            |standing: &Standing| matches!(standing, Standing::Leave(_)) || cause == Cause::Started;
-        let ids: Vec<ClientId> =
-            self.issuer.clients().filter(|view| is_meant(view.standing)).map(|view| view.id).collect();
-        let identities: Vec<[u8; 16]> =
-            ids.iter().filter_map(|&id| self.issuer.identity(id)).map(|identity| identity.0).collect();
-        let reconnect = self.reconnect();
-        let window = reconnect.window_for(ids.len());
-        self.announced = Some(Announced::Invitation);
-        for (&id, slot) in ids.iter().zip(reconnect.slots(&identities, self.epoch)) {
-            self.invite_one(now, id, now + slot, window, reason_of(cause));
-        }
-        // Nobody to wait for is nobody to wait for.
-        self.settle_at.get_or_insert(now);
-        if !ids.is_empty() {
-            tracing::info!("inviting {} clients over {:.1} s", ids.len(), window.as_secs_f64());
-        }
-    }
-
-    fn invite_one(&mut self, now: Instant, id: ClientId, at: Instant, window: Duration, reason: Reason) {
-        let load = self.watch.load().percent();
-        self.issuer.set(now, id, Standing::Invited(Invitation { at, window, come: false, reason, load }));
-        self.settle_at = Some(self.settle_at.map_or(at, |settle_at| settle_at.max(at)));
-    }
-
-    /// Slots are given out in Serving too, after the start; whoever waits for one of those isn't admitted either.
-    fn hold_back(&mut self, now: Instant) {
-        if let Phase::Returning { paused: true } | Phase::Quiesced = self.watch.phase() {
-            self.pause(now, self.watch.cause());
-        }
-    }
-
-    /// Those whose slots haven't come yet stay away after all; not who said that it had never left.
-    fn pause(&mut self, now: Instant, cause: Cause) {
-        let load = self.watch.load().percent();
-        let warning = Warning { everyone: false, hard: false, reason: reason_of(cause), load };
-        let waiting =
-            |standing: &Standing| matches!(standing, Standing::Invited(invitation) if invitation.at > now);
-        let is_here = |told: Told| matches!(told, Told::Told { outcome: Outcome::Noted, .. });
-        let views = self.issuer.clients().filter(|view| waiting(view.standing) && !is_here(view.told));
-        let ids: Vec<ClientId> = views.map(|view| view.id).collect();
-        for &id in &ids {
-            let standing = self.leave(id, warning);
-            self.issuer.set(now, id, standing);
-        }
-        if ids.is_empty() {
-            return;
-        }
-        tracing::info!("{cause}: {} clients whose slots haven't come stay away", ids.len());
-    }
-
-    /// Slots have passed: nothing is in force for those clients any more.
-    fn settle(&mut self, now: Instant) {
-        let mut later: Option<Instant> = None;
-        let mut passed = Vec::new();
-        for view in self.issuer.clients() {
-            match view.standing {
-                Standing::Invited(Invitation { at, .. }) if *at > now => {
-                    later = Some(later.map_or(*at, |later| later.max(*at)));
-                }
-                Standing::Invited(_) => passed.push(view.id),
-                _ => {}
-            }
-        }
-        for id in passed {
-            self.issuer.settle(id);
-        }
-        self.settle_at = later;
-        if later.is_none() {
-            self.watch.handle_returned(now);
-            self.obey(now);
-        }
-    }
-
-    /// A receipt that came after its slot.
-    fn settle_one(&mut self, now: Instant, id: ClientId) {
-        let standing = self.issuer.view(id).map(|view| view.standing);
-        if matches!(standing, Some(Standing::Invited(Invitation { at, .. })) if *at <= now) {
-            self.issuer.settle(id);
-        }
-    }
-
-    fn leave(&self, id: ClientId, warning: Warning) -> Standing {
-        let server = self.config.server.identity;
-        let notice = &self.config.notice;
-        let client = self.roster.get(&id).map_or(server, |known| known.address);
-        let by_distance = notice.alternates_by_distance.then_some(&self.topology);
-        let own = alternates_for(client, server, &notice.alternates, |one| one.address, by_distance);
-        let alternates =
-            own.iter().map(|one| Alternate { address: one.address, weight: one.weight }).collect();
-        Standing::Leave(Leave {
-            reduction: 100,
-            hard: warning.hard,
-            validity: notice.validity,
-            reason: warning.reason,
-            load: warning.load,
-            alternates,
-        })
-    }
-
-    fn audience_ids(&self) -> Vec<ClientId> {
-        let ids: Vec<ClientId> = self.roster.keys().copied().collect();
-        let members: Vec<Member> = self.roster.values().map(Known::member).collect();
-        let chosen = self.audience.select(&members, &self.topology, self.config.server.identity);
-        chosen.into_iter().map(|index| ids[index]).collect()
-    }
-
-    fn place(&self, known: &Known) -> u64 {
-        stagger::place(&Identity::from(known.address).0, self.epoch)
-    }
-
-    fn reconnect(&self) -> stagger::Config {
-        stagger::Config { window: self.config.reconnect.window, rate: self.config.reconnect.rate }
     }
 }
 
@@ -508,8 +419,8 @@ fn topology(config: &Config) -> Topology {
     Topology::new(config.topology.iter().map(node))
 }
 
-fn audience(audience: &config::Audience) -> Audience {
-    match audience {
+fn audience(config: &Config) -> Audience {
+    match &config.notice.audience {
         config::Audience::All => Audience::All,
         config::Audience::Clients(names) => {
             Audience::Clients(names.iter().map(ToString::to_string).collect())
@@ -520,6 +431,9 @@ fn audience(audience: &config::Audience) -> Audience {
         config::Audience::Topology(place) => Audience::Topology(place.to_string()),
         config::Audience::Farthest(share) => Audience::Farthest(*share),
         config::Audience::Nearest(share) => Audience::Nearest(*share),
+        config::Audience::Nearer => {
+            Audience::Nearer(config.notice.alternates.iter().map(|alternate| alternate.address).collect())
+        }
     }
 }
 

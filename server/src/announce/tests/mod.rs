@@ -213,7 +213,7 @@ impl World {
     }
 
     fn at_server(&mut self, from: IpAddr, payload: &[u8]) {
-        self.campaign.handle_message(self.now, Origin::Udp { from: (from, 3798).into() }, payload);
+        self.campaign.handle_message(self.now, self.utc, Origin::Udp { from: (from, 3798).into() }, payload);
     }
 
     /// An agent asks to come back.

@@ -1,6 +1,8 @@
 //! A server's page.
 
-use forewarn_shell::control::{ClientStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus};
+use forewarn_shell::control::{
+    ClientStatus, PeerStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus,
+};
 
 use super::blastradius;
 use super::layout::{Page, Tone, or_dash, percent};
@@ -14,8 +16,12 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     if watch.share > 0.0 {
         page.line(&format!("{} of the audience asked to leave", percent(watch.share)));
     }
+    if watch.staying > 0 {
+        page.line(&format!("{} clients stay: no alternate has room for them", watch.staying));
+    }
     load(page, status);
     services(page, status);
+    peers(page, status);
     stores(page, status);
     clients(page, status);
     page.counts("requests", &status.requests);
@@ -97,6 +103,25 @@ fn restarts(service: &ServiceStatus) -> String {
     }
 }
 
+fn peers(page: &mut Page, status: &ServerStatus) {
+    let figure = |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |figure| format!("{figure:.1}"));
+    let row = |peer: &PeerStatus| {
+        vec![
+            peer.name.clone(),
+            peer.address.clone(),
+            peer.state.clone(),
+            peer.load.map_or_else(|| "-".to_owned(), |load| format!("{load:.2}")),
+            figure(peer.rate),
+            figure(peer.headroom),
+            page.ago(peer.heard_at),
+            peer.cause.clone(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = status.peers.iter().map(row).collect();
+    let columns = ["peer", "address", "state", "load", "requests/s", "headroom", "heard", "cause"];
+    page.table("peers", &columns, &rows);
+}
+
 fn stores(page: &mut Page, status: &ServerStatus) {
     let row = |store: &StoreStatus| {
         let since = store.since.map_or_else(|| "-".to_owned(), |since| page.since(since));
@@ -114,8 +139,18 @@ fn clients(page: &mut Page, status: &ServerStatus) {
     let rest = status.clients.iter().filter(|client| !untold(client));
     let rows: Vec<Vec<String>> =
         first.chain(rest).take(CLIENTS_SHOWN).map(|client| row(page, client)).collect();
-    let columns =
-        ["client", "address", "group", "requests", "message-authenticator", "notice", "told", "by", "did"];
+    let columns = [
+        "client",
+        "address",
+        "group",
+        "requests",
+        "message-authenticator",
+        "notice",
+        "to",
+        "told",
+        "by",
+        "did",
+    ];
     page.table("clients", &columns, &rows);
     if let Some(more) = status.clients.len().checked_sub(CLIENTS_SHOWN).filter(|more| *more > 0) {
         page.line(&format!("and {more} more clients; --json shows them all"));
@@ -138,7 +173,8 @@ fn row(page: &Page, client: &ClientStatus) -> Vec<String> {
         client.group.clone(),
         client.requests.to_string(),
         client.message_authenticator.clone(),
-        notice.standing.clone(),
+        if notice.by_hand { format!("{} by hand", notice.standing) } else { notice.standing.clone() },
+        or_dash(notice.to.as_ref()),
         told,
         or_dash(notice.transport.as_ref()),
         or_dash(notice.outcome.as_ref()),

@@ -117,7 +117,7 @@ fn message_authenticator(table: &Table<'_>, network: Option<IpNet>) -> RequireMe
 }
 
 /// `notice_keys`, or the one of `notice_key`. `None`: something was reported.
-fn notice_keys(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
+pub(super) fn notice_keys(table: &Table<'_>) -> Option<Vec<NoticeKeyEntry>> {
     let single = table.hex_key("notice_key", NoticeKey::MIN_OCTETS);
     let forms = ["notice_key", "notice_key_file", "notice_key_env"];
     let given = forms.into_iter().find(|form| table.has(form));

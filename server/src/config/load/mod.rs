@@ -6,6 +6,7 @@ mod ldap;
 mod limits;
 mod notice;
 mod operating;
+mod peer;
 mod policy;
 mod proxy;
 pub(super) mod reply;
@@ -52,7 +53,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
 }
 
 /// What SPEC 1 to 3 have and this version hasn't.
-const LATER: &[&str] = &["eap", "peer", "cluster", "console"];
+const LATER: &[&str] = &["eap", "cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.
 fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
@@ -72,7 +73,9 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let second_factor = limits::second_factor(&root);
     let health = health::health(&root);
     let topology = notice::topology(&root);
-    let notice = notice::notice(&root, server.as_ref(), &notice::Known::of(&clients, &topology));
+    let peers = peer::peers(&root, server.as_ref());
+    let known = notice::Known::of(&clients, &topology, &peers);
+    let notice = notice::notice(&root, server.as_ref(), &known);
     let reconnect = server::reconnect(&root);
     let drain = server::drain(&root);
     let log = operating::log(&root);
@@ -100,6 +103,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         health,
         services,
         topology,
+        peers,
         notice,
         reconnect,
         drain,

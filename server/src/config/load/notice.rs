@@ -8,7 +8,7 @@ use std::time::Duration;
 use forewarn_shell::config::{Kind, Table, Value, Wrong, nearest};
 use forewarn_wire::notice::UDP_PORT;
 
-use super::super::{Alternate, Audience, Client, Node, Notice, NoticeTransport, Server};
+use super::super::{Alternate, Audience, Client, Node, Notice, NoticeTransport, Order, Peer, Peers, Server};
 use super::each;
 use super::server::{plain, unicast};
 
@@ -35,22 +35,25 @@ fn place(name: String) -> Result<String, Wrong> {
     Ok(name)
 }
 
-/// The names an audience may use.
+/// The names an audience may use, and who the alternates are unless somebody says otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     clients: BTreeSet<Arc<str>>,
     places: BTreeSet<Arc<str>>,
+    peers: Vec<Alternate>,
 }
 
 impl Known {
-    pub(super) fn of(clients: &[Client], topology: &[Node]) -> Known {
+    pub(super) fn of(clients: &[Client], topology: &[Node], peers: &Peers) -> Known {
         let clients = clients.iter().map(|client| Arc::clone(&client.name)).collect();
         // A path names every place on the way to it.
         let ways = topology.iter().flat_map(|node| {
             let ends = node.name.match_indices('/').map(|(end, _)| end).chain([node.name.len()]);
             ends.map(|end| Arc::from(&node.name[..end])).collect::<Vec<_>>()
         });
-        Known { clients, places: ways.collect() }
+        let alternate = |peer: &Peer| Alternate { address: peer.address, weight: 0 };
+        let peers = peers.list.iter().take(ALTERNATES_MAX).map(alternate).collect();
+        Known { clients, places: ways.collect(), peers }
     }
 }
 
@@ -68,7 +71,10 @@ pub(super) fn notice(root: &Table<'_>, server: Option<&Server>, known: &Known) -
             .duration("shed_every")
             .within(Duration::from_millis(10), HOUR)
             .or(Duration::from_secs(5)),
-        alternates: alternates(&table, server),
+        order: table
+            .choice("order", &[("heaviest", Order::Heaviest), ("any", Order::Any)], &[])
+            .or(Order::Heaviest),
+        alternates: alternates(&table, server, known),
         alternates_by_distance: table
             .choice("alternates_order", &[("given", false), ("distance", true)], &[])
             .or(false),
@@ -97,7 +103,7 @@ fn some_share(share: f64) -> Result<f64, Wrong> {
     }
 }
 
-fn alternates(table: &Table<'_>, server: Option<&Server>) -> Vec<Alternate> {
+fn alternates(table: &Table<'_>, server: Option<&Server>, known: &Known) -> Vec<Alternate> {
     let list = table.list("alternates", |value| {
         let alternate = alternate(value)?;
         if server.is_some_and(|server| server.identity == alternate.address) {
@@ -115,7 +121,7 @@ fn alternates(table: &Table<'_>, server: Option<&Server>) -> Vec<Alternate> {
         }
         Ok(list)
     });
-    list.or(Vec::new())
+    list.or(known.peers.clone())
 }
 
 /// `"192.0.2.1"`, or `{ address = "192.0.2.1", weight = 10 }`.
@@ -132,7 +138,7 @@ fn alternate(value: &Value<'_>) -> Result<Alternate, Wrong> {
 }
 
 const AUDIENCE_HINT: &str = "write \"all\", { clients = [..] }, { groups = [..] }, { topology = \"..\" }, \
-                             { farthest = 0.25 } or { nearest = 0.25 }";
+                             { farthest = 0.25 }, { nearest = 0.25 } or { alternate = \"nearer\" }";
 
 fn audience(table: &Table<'_>, known: &Known) -> Audience {
     let Some(value) = table.value("audience") else { return Audience::All };
@@ -160,8 +166,9 @@ fn subset_of(table: Table<'_>, known: &Known) -> Option<Audience> {
         table.field("topology", place).optional().map(Audience::Topology),
         table.fraction("farthest").then(some_share).optional().map(Audience::Farthest),
         table.fraction("nearest").then(some_share).optional().map(Audience::Nearest),
+        table.choice("alternate", &[("nearer", Audience::Nearer)], &[]).optional(),
     ];
-    let kinds = ["clients", "groups", "topology", "farthest", "nearest"];
+    let kinds = ["clients", "groups", "topology", "farthest", "nearest", "alternate"];
     let given = kinds.into_iter().filter(|kind| table.has(kind)).count();
     if given != 1 {
         table.error("audience", Wrong::new(format!("`audience` is one subset, not {given}"), AUDIENCE_HINT));

@@ -228,7 +228,7 @@ fn a_restart_is_a_command_with_waits() {
 
 #[test]
 fn what_comes_later_is_refused_by_name() {
-    for key in ["[eap]", "[[peer]]"] {
+    for key in ["[eap]", "[cluster]"] {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
         assert!(found[0].contains("is not available yet"), "{key}: {found:?}");
     }
@@ -490,5 +490,36 @@ fn a_policy_routes_by_what_is_known_before_the_user_is() {
     ] {
         let found = policy(text).expect_err(text);
         assert!(found[0].contains(what), "{text}: {found:?}");
+    }
+}
+
+const PEER: &str = "[[peer]]\nname = \"aaa-north\"\naddress = \"192.0.2.13\"\n\
+                    notice_key = \"2f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f2\"\n";
+
+#[test]
+fn peers_are_the_alternates_unless_others_are_named() {
+    let without = EXAMPLE.replace("alternates = [\"127.0.0.12\"]", "");
+    let config = loaded(&format!("{without}\n{PEER}capacity = 1200\n")).unwrap().config;
+    let peer = &config.peers.list[0];
+    assert_eq!((&*peer.name, peer.port, peer.capacity), ("aaa-north", 3798, Some(1200.0)));
+    assert_eq!((config.peers.interval, config.peers.capacity), (Duration::from_secs(1), None));
+    assert_eq!(config.notice.alternates, [Alternate { address: peer.address, weight: 0 }]);
+    let config = loaded(&format!("{EXAMPLE}\n{PEER}")).unwrap().config;
+    assert_eq!(config.notice.alternates[0].address.to_string(), "127.0.0.12");
+    let none = EXAMPLE.replace("alternates = [\"127.0.0.12\"]", "alternates = []");
+    assert_eq!(loaded(&format!("{none}\n{PEER}")).unwrap().config.notice.alternates, []);
+}
+
+#[test]
+fn peers_that_cannot_be_are_refused() {
+    for (more, what) in [
+        (PEER.replace("192.0.2.13", "127.0.0.11"), "is this server itself"),
+        (format!("{PEER}{}", PEER.replace("north", "south")), "two [[peer]] are at 192.0.2.13"),
+        (PEER.lines().take(3).collect::<Vec<_>>().join("\n"), "a peer without a key"),
+        (format!("{PEER}capacity = 0\n"), "is no capacity"),
+        (format!("{PEER}[peers]\ninterval = \"1ms\"\n"), "interval"),
+    ] {
+        let found = loaded(&format!("{EXAMPLE}\n{more}")).unwrap_err();
+        assert!(found.iter().any(|found| found.contains(what)), "{what}: {found:?}");
     }
 }

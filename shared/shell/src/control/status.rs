@@ -56,6 +56,12 @@ pub struct ServerStatus {
     /// The databases and directories it asks.
     #[serde(default)]
     pub stores: Vec<StoreStatus>,
+    /// The servers that tell it their load.
+    #[serde(default)]
+    pub peers: Vec<PeerStatus>,
+    /// Requests a second of late.
+    #[serde(default)]
+    pub rate: f64,
     /// Its clients, and who of them has been told what.
     pub clients: Vec<ClientStatus>,
     /// Requests by answer and cause, for example `access-accept.password` or `silence.unknown-client`.
@@ -82,6 +88,9 @@ pub struct WatchStatus {
     pub since: u64,
     /// The share of the audience that has been asked to leave.
     pub share: f64,
+    /// Clients that should leave and stay, since no alternate has room for them.
+    #[serde(default)]
+    pub staying: u64,
     /// When load was first worse than the failover threshold, the last time it was.
     pub over_since: Option<u64>,
     /// When the first notice of the last warning went out.
@@ -154,6 +163,28 @@ pub struct StoreStatus {
     pub since: Option<u64>,
 }
 
+/// A server that tells its load.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// `open` (takes whoever comes), `closed` (keeps its own clients), `leaving` (asks them to leave), `silent` (it was
+    /// heard, and isn't any more), `unheard`.
+    pub state: String,
+    /// Its load; this and what follows are absent while nothing is known of it.
+    pub load: Option<f64>,
+    /// Requests a second that it has, those of clients on their way to it included.
+    pub rate: Option<f64>,
+    /// Requests a second that this server may still send there; absent as well when the peer's capacity isn't known.
+    pub headroom: Option<f64>,
+    /// Why it isn't open.
+    pub cause: String,
+    /// When it was last heard.
+    pub heard_at: Option<u64>,
+}
+
 /// One client and what it has been told.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClientStatus {
@@ -195,6 +226,12 @@ pub struct ToldStatus {
     pub standing: String,
     /// `told`, `telling`, `not-told`, or `-` when there is nothing to tell.
     pub told: String,
+    /// The operator has sent it away, and only the operator has it back.
+    #[serde(default)]
+    pub by_hand: bool,
+    /// The alternate it is expected at, by name or address; absent where it chooses itself.
+    #[serde(default)]
+    pub to: Option<String>,
     /// What the client did: `moved`, `already-away`, `last-usable`, `no-alternate`, `noted`.
     pub outcome: Option<String>,
     /// The transport that was acknowledged last.

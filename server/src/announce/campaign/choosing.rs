@@ -1,0 +1,218 @@
+//! Who is told to leave, and where each of them is sent.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use forewarn_proto::audience::{Audience, Member, Placed, Rules, Seat, Seats, Topology, step};
+use forewarn_proto::notice::issue::{Alternate, ClientId, Leave, Standing, Told};
+use forewarn_proto::peers::Known as PeerKnown;
+use forewarn_proto::stagger;
+use forewarn_proto::time::Instant;
+use forewarn_proto::watch::Phase;
+use forewarn_wire::notice::{Identity, Outcome};
+
+use super::{Announced, Campaign, Warning};
+use crate::announce::roster::{Gone, Known};
+use crate::config::{self, Order};
+
+/// Clients that should leave and stay, since no alternate has room for them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) count: usize,
+    share: f64,
+    warning: Warning,
+    /// When it is looked again.
+    at: Instant,
+}
+
+impl Campaign {
+    /// This share of those meant is to be away; who is already is told what is so now.
+    pub(super) fn warn(&mut self, now: Instant, share: f64, warning: Warning) {
+        self.warning = Some(warning);
+        self.announced = Some(Announced::Warning);
+        let ids = if warning.everyone { self.roster.keys().copied().collect() } else { self.audience_ids() };
+        let (gone, new) = self.divide(ids, share);
+        let topology = Arc::clone(&self.topology);
+        let mut seats = self.seats(now, &topology, warning, None);
+        let mut staying = 0;
+        for &id in &gone {
+            // What the operator has sent away is told again only if it must find another place.
+            if warning.must || self.roster.get(&id).is_some_and(|known| !known.by_hand) {
+                self.send_away(now, id, warning, &mut seats);
+            }
+        }
+        for &id in &new {
+            staying += usize::from(!self.send_away(now, id, warning, &mut seats));
+        }
+        self.pledge(now, &seats);
+        let told = gone.len() + new.len() - staying;
+        tracing::info!(reason = %warning.reason, hard = warning.hard, "telling {told} clients to leave");
+        let at = now + self.config.notice.shed_every;
+        self.waiting = (staying > 0).then_some(Waiting { count: staying, share, warning, at });
+        if staying > 0 {
+            tracing::warn!("{staying} clients stay: no alternate has room for them");
+        }
+    }
+
+    /// Who couldn't be sent anywhere may find room now.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        let is_over = self.watch.load().value() > self.config.health.failover_threshold;
+        let is_away = matches!(self.watch.phase(), Phase::Away { .. });
+        if let Some(Waiting { share, warning, .. }) =
+            self.waiting.filter(|waiting| waiting.at <= now && is_over && is_away)
+        {
+            self.warn(now, share, Warning { load: self.watch.load().percent(), ..warning });
+        }
+    }
+
+    /// Clients that should leave and stay, since no alternate has room for them.
+    pub fn staying(&self) -> usize {
+        self.waiting.map_or(0, |waiting| waiting.count)
+    }
+
+    /// Those of `ids` that are away already, and those that have to leave for this share of their load to be away.
+    pub(super) fn divide(&self, mut ids: Vec<ClientId>, share: f64) -> (Vec<ClientId>, Vec<ClientId>) {
+        let weight = |id: &ClientId| self.roster.get(id).map_or(0.0, |known| self.weight(*id, known));
+        let place = |id: &ClientId| self.roster.get(id).map(|known| self.place(known));
+        ids.sort_by_cached_key(|id| match self.config.notice.order {
+            // Rates aren't below nothing, so their bits have their order.
+            Order::Heaviest => (Reverse(weight(id).to_bits()), place(id), *id),
+            Order::Any => (Reverse(0), place(id), *id),
+        });
+        let clients: Vec<(f64, bool)> = ids.iter().map(|id| (weight(id), self.is_away(*id))).collect();
+        let new = step(&clients, share).into_iter().map(|index| ids[index]).collect();
+        let gone = ids.iter().zip(&clients).filter(|(_, (_, is_away))| *is_away).map(|(&id, _)| id).collect();
+        (gone, new)
+    }
+
+    pub(super) fn is_away(&self, id: ClientId) -> bool {
+        self.issuer.view(id).is_some_and(|view| matches!(view.standing, Standing::Leave(_)))
+    }
+
+    /// Requests a second of a client; of one that is away as many as it had.
+    fn weight(&self, id: ClientId, known: &Known) -> f64 {
+        known.gone.as_ref().filter(|_| self.is_away(id)).map_or(known.asks, |gone| gone.rate)
+    }
+
+    /// The alternates, or only this one, with nobody at them yet.
+    pub(super) fn seats<'t>(
+        &self,
+        now: Instant,
+        topology: &'t Arc<Topology>,
+        warning: Warning,
+        only: Option<IpAddr>,
+    ) -> Seats<'t> {
+        let known: BTreeMap<IpAddr, Option<PeerKnown>> =
+            self.peers.views(now).map(|view| (view.address, view.known)).collect();
+        let nearer_only = matches!(self.audience, Audience::Nearer(_)) && !warning.must && only.is_none();
+        let by_distance = self.config.notice.alternates_by_distance || nearer_only;
+        let rules = Rules {
+            server: self.config.server.identity,
+            topology: by_distance.then_some(&**topology),
+            nearer_only,
+            must: warning.must,
+            alike: self.rate.per_second(),
+        };
+        let only = only.map(|address| config::Alternate { address, weight: 0 });
+        let alternates = only.as_ref().map_or(&self.config.notice.alternates[..], std::slice::from_ref);
+        let seat = |alternate: &config::Alternate| Seat {
+            address: alternate.address,
+            weight: alternate.weight,
+            known: known.get(&alternate.address).copied().flatten(),
+        };
+        Seats::new(alternates.iter().map(seat), rules)
+    }
+
+    /// Peers count those who are on their way to them.
+    pub(super) fn pledge(&mut self, now: Instant, seats: &Seats<'_>) {
+        for (address, rate) in seats.taken() {
+            self.peers.pledge(now, address, rate);
+        }
+    }
+
+    /// Has a client told to leave; false where no alternate has room for it.
+    pub(super) fn send_away(
+        &mut self,
+        now: Instant,
+        id: ClientId,
+        warning: Warning,
+        seats: &mut Seats<'_>,
+    ) -> bool {
+        let Some(standing) = self.leave(id, warning, seats) else { return false };
+        self.issuer.set(now, id, standing);
+        true
+    }
+
+    /// What a client is told that is to leave. One that is away stays where it was sent, unless it must be elsewhere.
+    pub(super) fn leave(
+        &mut self,
+        id: ClientId,
+        warning: Warning,
+        seats: &mut Seats<'_>,
+    ) -> Option<Standing> {
+        let is_away = self.is_away(id);
+        let known = self.roster.get_mut(&id)?;
+        let kept = known.gone.as_ref().filter(|_| is_away && !warning.must);
+        let gone = match kept {
+            Some(gone) => gone.clone(),
+            None => {
+                let before = known.gone.as_ref().filter(|_| is_away).map(|gone| gone.rate);
+                // Who is away already is at some alternate, and counted there.
+                let expected = if is_away { 0.0 } else { known.asks };
+                let Placed { at, alternates } = seats.place(known.address, expected)?;
+                let alternate = |(address, weight)| Alternate { address, weight };
+                let alternates: Arc<[Alternate]> = alternates.into_iter().map(alternate).collect();
+                Gone { rate: before.unwrap_or(known.asks), at, alternates }
+            }
+        };
+        let alternates = Arc::clone(&gone.alternates);
+        known.gone = Some(gone);
+        Some(Standing::Leave(Leave {
+            reduction: 100,
+            hard: warning.hard,
+            validity: self.config.notice.validity,
+            reason: warning.reason,
+            load: warning.load,
+            alternates,
+        }))
+    }
+
+    /// A client that stayed, since its other servers had warned it too, is told once more before requests stop
+    /// being taken, and hard: then it takes the least loaded of the others (SPEC 6). Answers whether there was one.
+    pub(super) fn press(&mut self, now: Instant) -> bool {
+        let stays = |told: Told| {
+            matches!(told, Told::Told { outcome: Outcome::LastUsable | Outcome::NoAlternate, .. })
+        };
+        let is_asked = |standing: &Standing| matches!(standing, Standing::Leave(leave) if !leave.hard);
+        let staying = self.issuer.clients().filter(|view| stays(view.told) && is_asked(view.standing));
+        let ids: Vec<ClientId> = staying.map(|view| view.id).collect();
+        let (Some(warning), false) = (self.warning, ids.is_empty()) else { return false };
+        let warning = Warning { hard: true, must: true, ..warning };
+        let topology = Arc::clone(&self.topology);
+        let mut seats = self.seats(now, &topology, warning, None);
+        for &id in &ids {
+            self.send_away(now, id, warning, &mut seats);
+        }
+        self.quiet_since = None;
+        tracing::info!(reason = %warning.reason, "telling {} clients that stayed to leave, hard", ids.len());
+        true
+    }
+
+    pub(super) fn audience_ids(&self) -> Vec<ClientId> {
+        self.select(&self.audience)
+    }
+
+    /// The clients that an audience names.
+    pub(super) fn select(&self, audience: &Audience) -> Vec<ClientId> {
+        let ids: Vec<ClientId> = self.roster.keys().copied().collect();
+        let members: Vec<Member> = self.roster.values().map(Known::member).collect();
+        let chosen = audience.select(&members, &self.topology, self.config.server.identity);
+        chosen.into_iter().map(|index| ids[index]).collect()
+    }
+
+    pub(super) fn place(&self, known: &Known) -> u64 {
+        stagger::place(&Identity::from(known.address).0, self.epoch)
+    }
+}
