@@ -12,6 +12,7 @@
 //! | [`marks`] | the last notice of each server, kept over a restart |
 //! | [`moves`] | what moved the traffic, and how long it took |
 //! | [`run`] | the assembly |
+//! | [`spool`] | accounting that no server takes |
 
 pub mod agent;
 pub mod cli;
@@ -25,4 +26,5 @@ pub mod marks;
 pub mod moves;
 mod news;
 pub mod run;
+pub mod spool;
 mod status;

@@ -207,6 +207,18 @@ fn counters(core: &Core) -> Counts {
     .into_iter()
     .map(|(name, count)| (name.to_owned(), count))
     .collect();
+    if let Some(spool) = &core.spool {
+        let (held, all) = (spool.held(), spool.counts());
+        let own = [
+            ("spool.waiting", held.records),
+            ("spool.octets", held.octets),
+            ("spool.kept", all.kept),
+            ("spool.not-kept", all.not_kept),
+            ("spool.delivered", all.delivered),
+            ("spool.undeliverable", all.undeliverable),
+        ];
+        counts.extend(own.map(|(name, count)| (name.to_owned(), count)));
+    }
     if core.coa.listening().next().is_some() {
         let all = core.coa.relay().counts().iter();
         let own = [("coa.blocked", core.coa.blocked()), ("coa.dropped-by-kernel", core.coa.dropped())];

@@ -7,6 +7,7 @@ mod notices;
 mod ordinary;
 mod ping;
 mod six;
+mod spool;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};

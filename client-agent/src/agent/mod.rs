@@ -5,6 +5,7 @@
 //! the switch decides, requests leave for the alternate; then the receipt, then the mark, then the hooks and the log.
 
 mod coa;
+mod spooled;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,7 @@ use std::task::{Context, Poll};
 
 use forewarn_proto::notice::Transport;
 use forewarn_proto::notice::verify::Disposition;
-use forewarn_proto::pool::ServerId;
+use forewarn_proto::pool::{self, ServerId};
 use forewarn_proto::switch;
 use forewarn_proto::time::Instant;
 use forewarn_proto::upstream::{Answer, Event, GiveUp, Purpose, Refused};
@@ -35,6 +36,7 @@ use crate::local::{Fate, FrontDoor, Verdict};
 use crate::marks::{Keeper, Marks};
 use crate::moves::{Micros, Move, Moves};
 use crate::news::{News, NoticeFacts};
+use crate::spool::{self, Spool};
 use crate::status::{self, Standings};
 
 /// Why the agent can't start.
@@ -51,7 +53,10 @@ pub enum StartError {
     Upstream(#[from] DriverError),
     /// The servers of the configuration are no pool.
     #[error("[[server]]: {0}")]
-    Pool(#[from] forewarn_proto::pool::PoolError),
+    Pool(#[from] pool::PoolError),
+    /// The spool of accounting can't be had.
+    #[error("[spool]: {0}")]
+    Spool(#[from] forewarn_shell::spool::SpoolError),
     /// A socket can't be used on this runtime.
     #[error("a listener can't be used: {0}")]
     Io(#[from] io::Error),
@@ -75,6 +80,7 @@ pub(crate) struct Core {
     pub(crate) inbox: Inbox,
     pub(crate) coa: coa::Desk,
     pub(crate) keeper: Keeper,
+    pub(crate) spool: Option<Spool>,
     pub(crate) moves: Moves,
     pub(crate) news: News,
     pub(crate) kinds: KindCounts,
@@ -125,6 +131,7 @@ impl Agent {
             inbox,
             coa,
             keeper,
+            spool: Spool::open(&config.spool, &config.state_dir.join("spool"), now)?,
             moves: Moves::default(),
             news: News::new(&config, hooks),
             kinds: KindCounts::default(),
@@ -188,6 +195,7 @@ impl Agent {
                 busy |= self.read_requests(cx);
                 busy |= self.core.coa.read_requests(cx, &mut self.inbound);
             }
+            busy |= self.core.tend_spool(cx);
             busy |= self.do_what_is_due(cx);
             self.core.news.tell();
             if !busy {
@@ -257,7 +265,8 @@ impl Agent {
             busy = true;
         }
         let machine = core.driver.machine().poll_timeout().map(|(at, _)| at);
-        let others = core.inbox.poll_timeout().into_iter().chain(core.coa.poll_timeout());
+        let spool = core.spool.as_ref().and_then(Spool::poll_timeout);
+        let others = core.inbox.poll_timeout().into_iter().chain(core.coa.poll_timeout()).chain(spool);
         let Some(next) = machine.into_iter().chain(others).min() else { return busy };
         // Most deadlines move back with every packet: a timer that is early costs one look, setting it anew costs more.
         if next < self.armed || self.armed <= now {
@@ -331,7 +340,12 @@ impl Core {
             let taken =
                 machine.handle_request(now, &mut self.rng, ticket, kind, &request, self.front.key(door));
             match taken {
-                Ok(()) => self.front.forwarded(kind),
+                Ok(()) => {
+                    self.front.forwarded(kind);
+                    if let Some(spool) = self.spool.as_mut().filter(|_| kind == pool::Kind::Acct) {
+                        spool.watch(now, ticket);
+                    }
+                }
                 Err(Refused::Full | Refused::NoIdentifier) => self.front.forget(ticket, Fate::Full),
                 Err(Refused::Code(_)) => self.front.forget(ticket, Fate::CannotForward),
             }
@@ -361,6 +375,9 @@ impl Core {
     fn answer(&mut self, now: Instant) {
         while let Some(answer) = self.driver.machine_mut().poll_answer(&mut self.reply) {
             match answer {
+                Answer::Reply { ticket, .. } | Answer::Silence { ticket, .. } if spool::is_parcel(ticket) => {
+                    self.parcel_ended(now, answer);
+                }
                 Answer::Reply { ticket, len, .. } => {
                     let reply = &self.reply[..len];
                     if let Some(back) = self.front.complete(now, ticket, reply) {

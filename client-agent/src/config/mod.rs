@@ -60,6 +60,8 @@ pub struct Config {
     pub failover: Failover,
     /// How the agent comes back.
     pub reconnect: Reconnect,
+    /// What becomes of accounting that no server takes.
+    pub spool: crate::spool::Config,
     /// How a server that died without a word is found out.
     pub dead_server: DeadServer,
     /// Commands that are run when something happens.

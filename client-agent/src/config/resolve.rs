@@ -8,6 +8,8 @@ use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Wrong}
 use forewarn_shell::log::Settings;
 use forewarn_wire::{ACCT_PORT, AUTH_PORT, RadiusKey};
 
+use crate::spool;
+
 use super::{
     Alternates, Config, DeadServer, Failover, HOOKS_MAX, Hook, Inbox, Listener, NOTICE_PORT, Occasion,
     Reconnect, SERVERS_MAX, Server, keys, listen,
@@ -54,11 +56,12 @@ fn walk(document: &Document) -> Option<Config> {
     let failover = failover(&root);
     let reconnect = reconnect(&root);
     let dead_server = dead_server(&root);
+    let spool = spool(&root);
     let hooks = hooks(&root);
     let log = root.table("log");
     let settings = Settings::read(&log);
     log.finish();
-    root.not_available_yet(&["spool", "radsec"]);
+    root.not_available_yet(&["radsec"]);
     root.finish();
 
     Some(Config {
@@ -72,6 +75,7 @@ fn walk(document: &Document) -> Option<Config> {
         inbox: inbox?,
         failover,
         reconnect,
+        spool,
         dead_server,
         hooks: hooks?,
         folder: document.folder().to_path_buf(),
@@ -242,6 +246,24 @@ fn failover(root: &Table<'_>) -> Failover {
     failover
 }
 
+fn spool(root: &Table<'_>) -> spool::Config {
+    let table = root.table("spool");
+    let spool::Config { after, max } = spool::Config::default();
+    let config = spool::Config {
+        after: table
+            .field("after", |value| {
+                value.unless_off(|value| match value.duration()? {
+                    length if (SPOOL_AFTER_LEAST..=HOUR).contains(&length) => Ok(length),
+                    _ => Err(Wrong::new("it is out of range", "write \"100ms\" to \"1h\"")),
+                })
+            })
+            .or(after),
+        max: table.size("max").within(SPOOL_LEAST, u64::MAX >> 1).or(max),
+    };
+    table.finish();
+    config
+}
+
 fn reconnect(root: &Table<'_>) -> Reconnect {
     let table = root.table("reconnect");
     let reconnect = Reconnect {
@@ -292,6 +314,10 @@ fn hooks(root: &Table<'_>) -> Option<Vec<Hook>> {
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
+/// Least of `[spool] after`: a healthy server's commit takes less.
+const SPOOL_AFTER_LEAST: Duration = Duration::from_millis(100);
+/// Least of `[spool] max`.
+const SPOOL_LEAST: u64 = 1 << 20;
 
 /// An address that can be bound and named in a message: not the unspecified one, since a reply has to leave from
 /// where the request arrived, and the front door is for one address at a time.

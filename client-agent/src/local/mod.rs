@@ -121,6 +121,12 @@ impl FrontDoor {
         &self.doors[door].key
     }
 
+    /// The secret of the first door for accounting: what the spool keeps is signed anew under it.
+    #[must_use]
+    pub fn accounting_key(&self) -> Option<Arc<RadiusKey>> {
+        self.doors.iter().find(|door| door.kind == Kind::Acct).map(|door| Arc::clone(&door.key))
+    }
+
     /// What became of everything so far.
     #[must_use]
     pub fn counts(&self) -> &Counts {
@@ -207,6 +213,23 @@ impl FrontDoor {
     pub fn forget(&mut self, ticket: Ticket, fate: Fate) {
         self.dedup.forget(Slot::from_bits(ticket));
         self.counts.add(fate);
+    }
+
+    /// Answers an Accounting-Request on this agent's own account: its record is safe. The reply is written into
+    /// `buffer`; it is kept as any other.
+    pub fn acknowledge(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        request: &Packet<'_>,
+        buffer: &mut [u8],
+    ) -> Option<(Return, usize)> {
+        let door = usize::from(self.dedup.key(Slot::from_bits(ticket))?.socket);
+        let mut reply = Writer::new(buffer, Code::ACCOUNTING_RESPONSE, request.identifier());
+        reply.proxy_states(request).ok()?;
+        let length = reply.reply(&self.doors.get(door)?.key, request.authenticator()).ok()?.len();
+        let back = self.complete(now, ticket, &buffer[..length])?;
+        Some((back, length))
     }
 
     /// Keeps the reply to a request for its retransmissions and tells where it goes; `None` when nobody waits for

@@ -9,7 +9,6 @@ pub mod ldap;
 mod runtime;
 pub mod sessions;
 pub mod sources;
-pub mod spool;
 pub mod sql;
 pub mod standing;
 pub mod tls;

@@ -10,6 +10,7 @@
 //! | [`icmp`] | Echo messages as a carrier of notices, and pings |
 //! | [`config`] | values that remember file, line and column; all errors at once |
 //! | [`log`] | the log, in which nothing from outside can pass for something else |
+//! | [`spool`] | records that wait on the disk for whoever takes them |
 //! | [`state`] | the state folder: its lock, its files, the epoch |
 //! | [`privilege`] | what this process may do |
 
@@ -20,6 +21,7 @@ pub mod icmp;
 pub mod log;
 pub mod privilege;
 pub mod random;
+pub mod spool;
 pub mod state;
 pub mod udp;
 pub mod upstream;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use forewarn_shell::config::{Table, Value, Wrong};
+use forewarn_shell::config::{Table, Wrong};
 
 use super::super::Server;
 use super::super::sql::{Accounting, Engine, PostgreSql, SQLITE_FILE, Sql, Tls};
@@ -129,30 +129,10 @@ pub(super) fn accounting(root: &Table<'_>) -> Accounting {
     let table = root.table("accounting");
     let Accounting { spool_max, class, lease } = Accounting::default();
     let accounting = Accounting {
-        spool_max: table.field("spool_max", size).within(SPOOL_LEAST, u64::MAX >> 1).or(spool_max),
+        spool_max: table.size("spool_max").within(SPOOL_LEAST, u64::MAX >> 1).or(spool_max),
         class: table.boolean("class").or(class),
         lease: table.duration("lease").within(Duration::from_secs(1), 365 * DAY).or(lease),
     };
     table.finish();
     accounting
-}
-
-/// `"1GiB"`, `"512MiB"`, or octets as a number.
-fn size(value: &Value<'_>) -> Result<u64, Wrong> {
-    let hint = "write \"512MiB\" or \"1GiB\", or octets as a number without quotes";
-    if let Ok(octets) = value.integer::<u64>() {
-        return Ok(octets);
-    }
-    let text = value.text().map_err(|wrong| Wrong::new(wrong.what, hint))?;
-    let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
-    let unit = match text[digits.len()..].trim() {
-        "B" => Some(1),
-        "KiB" => Some(1 << 10),
-        "MiB" => Some(1 << 20),
-        "GiB" => Some(1 << 30),
-        "TiB" => Some(1u64 << 40),
-        _ => None,
-    };
-    let octets = digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
-    octets.ok_or_else(|| Wrong::new(format!("`{text}` is not a size"), hint))
 }

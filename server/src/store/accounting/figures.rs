@@ -53,7 +53,7 @@ impl Figures {
         self.failures.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn show_spool(&self, spool: &crate::store::spool::Spool) {
+    pub(super) fn show_spool(&self, spool: &forewarn_shell::spool::Spool) {
         self.records.store(spool.records(), Relaxed);
         self.octets.store(spool.octets(), Relaxed);
         self.oldest.store(spool.oldest().unwrap_or(0), Relaxed);

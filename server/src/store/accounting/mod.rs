@@ -32,13 +32,13 @@ use forewarn_proto::time::Utc;
 use forewarn_wire::Kept;
 use tokio::sync::Notify;
 
-use super::spool::{Spool, SpoolError};
 use super::sql::connect::Connector;
 use super::tls::TlsError;
 use crate::config;
 use crate::config::sql::{Engine, SQLITE_FILE};
 use crate::process::mailbox::Promise;
 use crate::vitals::{QueueVitals, Vitals};
+use forewarn_shell::spool::{Spool, SpoolError};
 
 pub use apply::{ApplyError, Fate};
 pub use figures::Figures;

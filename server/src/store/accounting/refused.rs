@@ -9,7 +9,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::store::spool::Entry;
+use forewarn_shell::spool::Entry;
 
 /// The file's name in the spool's folder.
 const FILE: &str = "refused";

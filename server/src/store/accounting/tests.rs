@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::process::mailbox::{Finding, Mailbox, Ticket, Unstored};
-use crate::store::spool;
 use crate::testing::{self, Ask};
+use forewarn_shell::spool;
 
 /// 2024-01-01, when the requests of these tests are received.
 const RECEIVED: i64 = 1_704_067_200;

@@ -213,13 +213,21 @@ impl Upstream {
         Ok(())
     }
 
-    /// Forgets a request whose asker no longer waits; it gets no answer. False when it has ended already.
-    pub fn abandon(&mut self, ticket: u64) -> bool {
-        let open = |&index: &u32| {
+    /// A request as it came, as long as it waits for a reply.
+    pub fn waiting(&self, ticket: u64) -> Option<Verified<Packet<'_>>> {
+        self.exchanges.at(self.find(ticket)?).request.packet()
+    }
+
+    fn find(&self, ticket: u64) -> Option<u32> {
+        (0..self.exchanges.slots()).find(|&index| {
             let exchange = self.exchanges.at(index);
             exchange.progress == Progress::Open && exchange.ticket == ticket
-        };
-        let Some(index) = (0..self.exchanges.slots()).find(open) else { return false };
+        })
+    }
+
+    /// Forgets a request whose asker no longer waits; it gets no answer. False when it has ended already.
+    pub fn abandon(&mut self, ticket: u64) -> bool {
+        let Some(index) = self.find(ticket) else { return false };
         self.close_legs(index);
         self.deadlines.clear(index);
         self.exchanges.release(index);

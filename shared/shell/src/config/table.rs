@@ -115,6 +115,11 @@ impl<'d> Table<'d> {
         self.field(key, Value::prefix)
     }
 
+    /// Octets: see [`Value::size`].
+    pub fn size(&self, key: &str) -> Field<'_, 'd, u64> {
+        self.field(key, Value::size)
+    }
+
     /// A path, relative to the configuration file's folder.
     pub fn path(&self, key: &str) -> Field<'_, 'd, PathBuf> {
         self.field(key, Value::path)

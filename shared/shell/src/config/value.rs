@@ -222,6 +222,26 @@ impl<'d> Value<'d> {
         Err(Wrong::new(format!("`{text}` is not known here"), hint))
     }
 
+    /// `"1GiB"`, `"512MiB"`, or octets as a number.
+    pub fn size(&self) -> Result<u64, Wrong> {
+        let hint = "write \"512MiB\" or \"1GiB\", or octets as a number without quotes";
+        if let Ok(octets) = self.integer::<u64>() {
+            return Ok(octets);
+        }
+        let text = self.text().map_err(|wrong| Wrong::new(wrong.what, hint))?;
+        let digits = text.trim_end_matches(|letter: char| !letter.is_ascii_digit());
+        let unit = match text[digits.len()..].trim() {
+            "B" => Some(1),
+            "KiB" => Some(1 << 10),
+            "MiB" => Some(1 << 20),
+            "GiB" => Some(1 << 30),
+            "TiB" => Some(1u64 << 40),
+            _ => None,
+        };
+        let octets = digits.parse::<u64>().ok().zip(unit).and_then(|(count, unit)| count.checked_mul(unit));
+        octets.ok_or_else(|| Wrong::new(format!("`{text}` is not a size"), hint))
+    }
+
     /// None for `"off"` or `false`, otherwise what `read` makes of it.
     pub fn unless_off<T>(
         &self,

@@ -9,7 +9,7 @@ use super::ground::Ground;
 use crate::contained::contained;
 use crate::store::accounting::apply::{ApplyError, Fate};
 use crate::store::accounting::{Entry, PostgreSql, Record, Sqlite};
-use crate::store::spool::{self, Doubt, Place};
+use forewarn_shell::spool::{self, Doubt, Place};
 
 /// Which engine.
 pub(in crate::store::accounting) enum Database {

@@ -9,7 +9,7 @@ use forewarn_shell::clock;
 use crate::store::accounting::Inner;
 use crate::store::accounting::apply::ApplyError;
 use crate::store::accounting::refused::Refused;
-use crate::store::spool::{self, Place, Spool};
+use forewarn_shell::spool::{self, Place, Spool};
 
 /// One line about a store that fails, at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -23,8 +23,8 @@ use super::refused::Refused;
 use super::{BATCH_MAX, Entry, Inner, Record, RecordError, Taken};
 use crate::contained::contained;
 use crate::process::mailbox::{Finding, Unstored};
-use crate::store::spool::{self, Doubt, Spool};
 use crate::store::sql::connect::Backoff;
+use forewarn_shell::spool::{self, Doubt, Spool};
 
 pub(super) use flight::Database;
 

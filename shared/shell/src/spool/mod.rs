@@ -1,4 +1,5 @@
-//! Accounting records on disk while the database is away: segments that only grow, drained in order.
+//! Accounting records on disk while nobody takes them (the database is away, all servers are silent): segments that
+//! only grow, drained in order.
 //!
 //! A segment is a header and frames: the length of the payload, its CRC-32 (both 32 bits, little-endian), and the
 //! payload. [`Spool::append`] has returned when what it was given is on the disk. How far the segments have been
@@ -32,7 +33,7 @@ const READ: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// It has as much as it may.
-    #[error("the spool is full: it holds {octets} octets of the {most} of [accounting] spool_max")]
+    #[error("the spool is full: it holds {octets} octets of the {most} it may")]
     Full {
         /// Octets it holds.
         octets: u64,
@@ -61,7 +62,7 @@ struct Segment {
     records: u64,
 }
 
-/// The records that wait for the database. Used by one thread.
+/// The records that wait. Used by one thread.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
@@ -86,7 +87,7 @@ pub struct Spool {
 pub struct Batch {
     /// The records.
     pub entries: Vec<Entry>,
-    /// Where each ends: where to go on when it is in the database.
+    /// Where each ends: where to go on when it is delivered.
     pub ends: Vec<Place>,
 }
 
