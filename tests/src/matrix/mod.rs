@@ -4,6 +4,7 @@
 //! happens to them; [`Row::run`] has it happen, and says what became of each request.
 
 pub mod cgroup;
+pub mod impair;
 pub mod rows;
 pub mod site;
 pub mod traffic;
@@ -53,6 +54,8 @@ pub struct Row {
     pub slow: bool,
     /// What is different from the usual setting.
     pub set: fn(&mut Setting, &Campus),
+    /// What has happened before, without traffic.
+    pub before: fn(&mut Site<'_>),
     /// Has it happen, with the traffic flowing; says when it began, and whom the clients should leave.
     pub event: fn(&mut Site<'_>) -> Event,
     /// What is promised besides.
@@ -110,6 +113,7 @@ impl Row {
         let plan = setting.plan;
         let mut site = Site::open(campus, setting);
         site.everybody_is_home();
+        (self.before)(&mut site);
         let fronts: Vec<_> = campus.edges.iter().map(|host| (host, plan)).collect();
         let traffic = Traffic::start(&fronts);
         std::thread::sleep(FLOWS);

@@ -11,7 +11,7 @@ use crate::matrix::{Campus, Row, Site};
 use super::{NO_ICMP, QUIET};
 
 /// Threads of the first server's pool, where they are the matter.
-const THREADS: usize = 8;
+pub(in crate::matrix) const THREADS: usize = 8;
 
 pub(super) const ROWS: &[Row] = &[
     Row {
@@ -139,6 +139,23 @@ pub(super) const ROWS: &[Row] = &[
         event: drained,
         ..QUIET
     },
+    Row {
+        name: "drain, its epoch lost and its clock behind",
+        before: |site| {
+            // What agents remember of the first life is later than anything the second one says.
+            site.operate(&["drain", "--wait"]);
+            site.operate(&["resume"]);
+            site.everybody_is_home();
+            let mut behind = crate::matrix::Program::default();
+            behind.live_at("-1h");
+            site.restart_server(0, &behind.environment, |folder| {
+                std::fs::remove_file(folder.join("state/epoch")).expect("it had one");
+            });
+            site.everybody_is_home();
+        },
+        event: drained,
+        ..QUIET
+    },
 ];
 
 fn its_service_fails(site: &mut Site<'_>) -> crate::matrix::Event {
@@ -160,7 +177,7 @@ fn set(config: &mut String, old: &str, new: &str) {
 }
 
 /// Checks of weightless services, each waiting for a lock: work that blocks threads of the pool.
-fn hanging_checks() -> String {
+pub(in crate::matrix) fn hanging_checks() -> String {
     let check = |number: usize| {
         format!(
             "[[service]]\nname = \"hold-{number}\"\nrole = \"dependent\"\nweight = 0.0\ninterval = \"100ms\"\ntimeout = \"60s\"\n\

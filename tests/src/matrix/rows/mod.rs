@@ -1,6 +1,6 @@
 //! What happens.
 
-mod foreseen;
+pub(super) mod foreseen;
 mod rough;
 mod unforeseen;
 
@@ -24,6 +24,7 @@ const QUIET: Row = Row {
     class: Class::Foreseen,
     slow: false,
     set: |_, _| {},
+    before: |_| {},
     event: |_| Event { at: Instant::now(), leave: &[] },
     judge: |_| Ok(()),
 };

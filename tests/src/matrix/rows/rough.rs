@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::config;
+use crate::matrix::impair::{Impaired, Impairment};
 use crate::matrix::site::{SERVERS, agent};
 use crate::matrix::{Campus, Class, Event, Plan, Row, Site};
 
@@ -20,6 +21,22 @@ pub(super) const ROWS: &[Row] = &[
         slow: true,
         set: |setting, _| setting.plan = Plan::STUBBORN,
         event: |_| losing(30),
+        ..ROUGH
+    },
+    Row {
+        name: "drain on a long, uneven road",
+        event: |site| {
+            site.kept.push(Box::new(Impaired::by(Impairment {
+                delay: Duration::from_millis(20),
+                jitter: Duration::from_millis(40),
+                lost: 0.02,
+                doubled: 0.05,
+            })));
+            std::thread::sleep(Duration::from_secs(1));
+            let at = Instant::now();
+            site.operate(&["drain", "--wait"]);
+            site.left(at, &[0])
+        },
         ..ROUGH
     },
     Row {
@@ -75,6 +92,11 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "a service flaps 100 times a minute",
         set: |setting, _| {
+            for server in &mut setting.servers {
+                // A busy machine is nobody's overload here.
+                let limits = "[health.limits]\nqueue_delay = \"off\"\nworkers_busy = \"off\"\n";
+                server.config = server.config.replace("[health.limits]\n", limits);
+            }
             let (_, _, hold_down) = FLAPPING;
             let flapping = config::WELL.replace("\"100ms\"", &format!("\"{hold_down}s\""));
             setting.with_service(0, &flapping);
