@@ -189,6 +189,12 @@ impl Host {
         File::open(format!("/proc/{}/ns/net", self.holder.id()))
     }
 
+    /// Whether somebody there has a UDP socket of this port, over IPv4.
+    pub fn hears_at(&self, port: u16) -> bool {
+        let table = std::fs::read_to_string(format!("/proc/{}/net/udp", self.holder.id()));
+        table.is_ok_and(|table| table.contains(&format!(":{port:04X} ")))
+    }
+
     /// Runs a shell script on it, as root.
     ///
     /// # Panics

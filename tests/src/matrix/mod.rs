@@ -4,7 +4,10 @@
 //! happens to them; [`Row::run`] has it happen, and says what became of each request.
 
 pub mod cgroup;
+pub mod contest;
+pub mod figures;
 pub mod impair;
+pub mod proxies;
 pub mod rows;
 pub mod site;
 pub mod traffic;
