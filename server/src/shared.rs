@@ -51,7 +51,7 @@ pub struct Shared {
     accounting: Accounting,
     admissions: Admissions,
     outcomes: Box<[Outcomes]>,
-    latencies: Box<[Latencies]>,
+    latencies: Arc<[Latencies]>,
     decisions: Decisions,
     mailboxes: Box<[Arc<Mailbox>]>,
     heard: Heard,
@@ -299,7 +299,7 @@ impl Shared {
     }
 
     /// How long requests took, by core.
-    pub fn latencies(&self) -> &[Latencies] {
+    pub fn latencies(&self) -> &Arc<[Latencies]> {
         &self.latencies
     }
 

@@ -1,11 +1,13 @@
 //! What the servers have really sent, and what each of them may do: its readings, its phases, its slots.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use forewarn_proto::gauge::Parameter;
 use forewarn_proto::notice::issue::{REPEATS, Standing, Told, View};
 use forewarn_proto::stagger;
 use forewarn_proto::time::Instant;
+use forewarn_proto::trend::READINGS_MIN;
 use forewarn_proto::watch::{Cause, Phase};
 use forewarn_server::config::Audience;
 use forewarn_wire::notice::{Flags, Identity, Notice, Outcome};
@@ -27,11 +29,13 @@ pub(crate) struct Ledger {
 }
 
 /// What a server's readings were.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Watched {
     start: u32,
     phase: Option<Phase>,
     over: u32,
+    /// The last readings of queue delay: multiples of its limit.
+    delays: VecDeque<f64>,
     calm: u32,
     /// When it began to send clients away.
     left: Option<Instant>,
@@ -102,8 +106,22 @@ impl Ledger {
             let must_warn = urgent.is_some() || watched.over >= health.failover_after;
             let may_stay = leaves(phase) || matches!(phase, Phase::Draining { .. } | Phase::Drained);
             assert!(!must_warn || may_stay, "server {} is {phase} at load {value}", server.index);
+            let delay = process.load.part(Parameter::QueueDelay).unwrap_or(0.0);
+            watched.delays.push_back(delay);
+            if watched.delays.len() > READINGS_MIN {
+                watched.delays.pop_front();
+            }
             if leaves(phase) && !leaves(before) {
-                assert!(must_warn, "server {} warns at load {value}", server.index);
+                let cause = process.campaign.watch().cause();
+                let has_risen = watched.delays.iter().any(|then| *then < delay);
+                let may_warn = match cause {
+                    Cause::Foreseen { parameter: Parameter::QueueDelay, remaining, readings } => {
+                        let run = readings >= health.failover_after;
+                        run && has_risen && health.lead.is_some_and(|lead| remaining < lead)
+                    }
+                    _ => must_warn,
+                };
+                assert!(may_warn, "server {} warns at load {value}: {cause}", server.index);
                 watched.left = Some(now);
             }
             let by_itself = matches!(process.campaign.watch().cause(), Cause::Recovered { .. });

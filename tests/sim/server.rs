@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::dedup::{self, Check, Dedup, Slot};
-use forewarn_proto::gauge::{Limits, Load, Reading};
+use forewarn_proto::gauge::{Busy, Limits, Load, Reading};
 use forewarn_proto::notice::issue::{Origin, Path};
 use forewarn_proto::notice::{Transport, epoch_at_start};
 use forewarn_proto::pool::Kind;
@@ -357,7 +357,7 @@ impl Process {
             queue_delay: Some(self.queue_delay(now)),
             cpu: Some(condition.cpu),
             mandatory_failed: u32::from(condition.mandatory_failed),
-            in_flight: Some(self.in_flight as u32),
+            in_flight: Some(Busy { busy: self.in_flight as u32, max: 16_384 }),
             ..Reading::default()
         }
     }

@@ -98,6 +98,7 @@ fn server_setup(rng: &mut StdRng, server: usize, servers: usize, agents: usize) 
     config.health.failover_after = rng.random_range(1..4);
     config.health.connection_after = rng.random_range(1..4);
     config.health.away_min = millis(rng.random_range(2_000..6_000));
+    config.health.lead = [None, Some(millis(2_000)), Some(millis(8_000))][rng.random_range(0..3)];
     config.drain.deadline = millis(rng.random_range(1_000..6_000));
     config.reconnect.window = millis(rng.random_range(0..6_000));
     config.reconnect.rate = rng.random_range(1..50);

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use forewarn_proto::gauge::{Doubt, PULSE};
 use forewarn_proto::time::Instant;
-use forewarn_proto::watch::{DrainBy, Phase};
+use forewarn_proto::watch::{Cause, DrainBy, Phase};
 use forewarn_shell::udp::BindError;
 use forewarn_shell::{clock, random};
 use forewarn_wire::notice::MAX_OCTETS;
@@ -85,7 +85,7 @@ impl Announcer {
         let mut campaign = Campaign::new(Arc::clone(&config), epoch, now);
         campaign.set_transports(post.transports(&config));
         Ok(Announcer {
-            health: Health::new(&config, Arc::clone(shared.vitals())),
+            health: Health::new(&config, Arc::clone(shared.vitals()), Arc::clone(shared.latencies())),
             services,
             results,
             checked: Vec::new(),
@@ -161,6 +161,11 @@ impl Announcer {
             self.last_reading = Some(now);
             // A reading that came late isn't made up for.
             self.next_reading = now + self.shared.config().health.interval;
+            let watch = self.campaign.watch();
+            if watch.since() == now && matches!(watch.cause(), Cause::Foreseen { .. }) {
+                // Before it can show that clients leave: whether it turns by itself.
+                self.next_reading = self.next_reading.min(now + POKED_EVERY);
+            }
         }
         self.campaign.handle_timeout(now, self.shared.vitals().in_flight());
         self.tell().await;
@@ -172,6 +177,7 @@ impl Announcer {
             tracing::warn!("{doubted}: what was measured meanwhile doesn't count");
             self.doubts += 1;
             self.services.distrust(now);
+            self.campaign.distrust();
             self.next_reading = now;
         }
         self.health.set_known_for(self.doubt.known_for(now));
@@ -265,6 +271,7 @@ pub(crate) fn watch_config(config: &Config) -> forewarn_proto::watch::Config {
         failover_after: config.health.failover_after,
         connection_threshold: config.health.connection_threshold,
         connection_after: config.health.connection_after,
+        lead: config.health.lead,
         away_min: config.health.away_min,
         shed: config.notice.shed,
         shed_every: config.notice.shed_every,

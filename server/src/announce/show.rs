@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use forewarn_proto::notice::issue::{self, Standing, Told};
 use forewarn_proto::peers::View;
+use forewarn_proto::trend::Verdicts;
 use forewarn_proto::watch::Phase;
 use forewarn_shell::clock::{self, micros_since_1970};
-use forewarn_shell::control::{ClientStatus, Counts, PeerStatus, ServerStatus, ToldStatus, WatchStatus};
+use forewarn_shell::control::{
+    ClientStatus, Counts, ForeseenStatus, PeerStatus, ServerStatus, ToldStatus, WatchStatus,
+};
 use forewarn_wire::notice::{Outcome, Takes};
 
 use super::Announcer;
@@ -40,6 +43,7 @@ impl Announcer {
         figures.share = watch.moved();
         figures.reading = self.health.last().map(|(_, reading, load)| (reading.clone(), *load));
         figures.doubts = self.doubts;
+        figures.foreseen = foreseen(watch.verdicts());
         figures.services = self.services.statuses();
         figures.peers = peers(&self.campaign);
         figures.staying = self.campaign.staying();
@@ -73,7 +77,13 @@ fn watch(campaign: &Campaign) -> WatchStatus {
         over_since: moments.over_since.map(micros_since_1970),
         warned_at: moments.warned_at.map(micros_since_1970),
         invited_at: moments.invited_at.map(micros_since_1970),
+        foreseen: foreseen(watch.verdicts()),
     }
+}
+
+fn foreseen(verdicts: Verdicts) -> ForeseenStatus {
+    let Verdicts { foreseen, confirmed, false_alarms, averted } = verdicts;
+    ForeseenStatus { warnings: foreseen, confirmed, false_alarms, averted }
 }
 
 /// In the order of the configuration, which the campaign has too.

@@ -335,6 +335,8 @@ pub struct Health {
     pub connection_threshold: f64,
     /// See `connection_threshold`; at least 1.
     pub connection_after: u32,
+    /// Warn when less than this is left until the failover threshold, by the trend; `None`: not by the trend.
+    pub lead: Option<Duration>,
     /// At least this long away after a FAILOVER.
     pub away_min: Duration,
     /// What load 1.0 is.
@@ -346,8 +348,12 @@ pub struct Health {
 pub struct HealthLimits {
     /// Busy / max, the worse of the pool and the listener cores. 0..=1
     pub workers_busy: Option<f64>,
+    /// Requests in flight, of those there may be ([`Workers::in_flight`]). 0..=1
+    pub in_flight: Option<f64>,
     /// Age of the oldest request that waits.
     pub queue_delay: Option<Duration>,
+    /// From receipt to answer, on average.
+    pub latency: Option<Duration>,
     /// Of the cgroup's limit where there is one, else of the machine. 0..=1
     pub memory: Option<f64>,
     /// 0..=1
@@ -356,6 +362,14 @@ pub struct HealthLimits {
     pub network: bool,
     /// How many processes the machine runs.
     pub processes: Option<u32>,
+    /// Datagrams a second that find a receive queue full.
+    pub receive_drops: Option<u32>,
+    /// Share of the time in which something waited for a CPU. 0..=1
+    pub cpu_pressure: Option<f64>,
+    /// The same of memory.
+    pub memory_pressure: Option<f64>,
+    /// The same of disks.
+    pub io_pressure: Option<f64>,
 }
 
 /// One entry of `[topology] nodes`: a place. `campus/north` lies in `campus`.

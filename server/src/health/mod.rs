@@ -21,6 +21,7 @@ use forewarn_proto::gauge::{Busy, Limits, Load, Reading};
 use forewarn_proto::time::Instant;
 
 use crate::config::{Config, HealthLimits};
+use crate::metrics::latency::{self, Latencies};
 use crate::vitals::Vitals;
 
 pub use check::{CheckContext, Databases, Finding, Pool};
@@ -33,11 +34,16 @@ use network::Network;
 #[derive(Debug)]
 pub struct Health {
     vitals: Arc<Vitals>,
+    latencies: Arc<[Latencies]>,
+    /// Requests that may be in flight.
+    in_flight_max: u32,
     limits: Limits,
     machine: Machine,
     network: Network,
     /// Busy nanoseconds of each core at the last reading, and when that was.
     cores_before: Option<(u64, Vec<u64>)>,
+    /// Requests answered up to the last reading, and how long they took together, nanoseconds.
+    answered_before: (u64, u64),
     /// The greatest age of a request since the last reading but one.
     delay_before: Duration,
     /// How long ago a pause ended: no request has waited for longer.
@@ -47,13 +53,16 @@ pub struct Health {
 
 impl Health {
     /// Ready for its first reading.
-    pub fn new(config: &Config, vitals: Arc<Vitals>) -> Health {
+    pub fn new(config: &Config, vitals: Arc<Vitals>, latencies: Arc<[Latencies]>) -> Health {
         Health {
             vitals,
+            in_flight_max: u32::try_from(config.workers.in_flight).unwrap_or(u32::MAX),
             limits: limits(&config.health.limits),
             machine: Machine::new(),
             network: Network::new(config),
             cores_before: None,
+            answered_before: latency::answered(&latencies),
+            latencies,
             delay_before: Duration::ZERO,
             known_for: Duration::MAX,
             last: None,
@@ -74,8 +83,9 @@ impl Health {
         let reading = Reading {
             workers: Some(Busy { busy: pool.busy().min(pool.max()), max: pool.max() }),
             listeners: self.listeners(now.as_nanos()),
-            in_flight: Some(u32::try_from(self.vitals.in_flight()).unwrap_or(u32::MAX)),
+            in_flight: Some(self.in_flight()),
             queue_delay: Some(self.queue_delay(now.as_nanos(), late)),
+            latency: self.latency(),
             memory: self.machine.memory(),
             cpu: self.machine.cpu(now),
             processes: machine::processes(),
@@ -117,6 +127,19 @@ impl Health {
         Some((busiest_ns as f64 / passed_ns as f64).min(1.0))
     }
 
+    fn in_flight(&self) -> Busy {
+        let busy = u32::try_from(self.vitals.in_flight()).unwrap_or(u32::MAX);
+        Busy { busy, max: self.in_flight_max }
+    }
+
+    /// How long the requests answered since the last reading took on average; none when none was.
+    fn latency(&mut self) -> Option<Duration> {
+        let (count, sum_ns) = latency::answered(&self.latencies);
+        let (count_before, sum_before_ns) = std::mem::replace(&mut self.answered_before, (count, sum_ns));
+        let count = count.checked_sub(count_before).filter(|count| *count > 0)?;
+        Some(Duration::from_nanos(sum_ns.saturating_sub(sum_before_ns) / count))
+    }
+
     /// The age of the oldest request that waits.
     ///
     /// A core that is late shows it only in the ages at which it takes requests off its socket; and when we are late
@@ -138,10 +161,16 @@ const DOUBTFUL_WHEN_LATE: Duration = Duration::from_millis(50);
 fn limits(limits: &HealthLimits) -> Limits {
     Limits {
         workers_busy: limits.workers_busy,
+        in_flight: limits.in_flight,
         queue_delay: limits.queue_delay,
+        latency: limits.latency,
         memory: limits.memory,
         cpu: limits.cpu,
         processes: limits.processes,
+        receive_drops: limits.receive_drops.map(f64::from),
+        cpu_pressure: limits.cpu_pressure,
+        memory_pressure: limits.memory_pressure,
+        io_pressure: limits.io_pressure,
         network: limits.network,
     }
 }

@@ -18,6 +18,9 @@ const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 /// three times, a second apart).
 const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A few drops in a moment are no rate.
+const DROPS_SPAN_MIN: Duration = Duration::from_millis(200);
+
 /// What is known of the network between readings.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -31,7 +34,8 @@ pub(super) struct Network {
     had_gateway: bool,
     /// Since when the gateway is asked for its hardware address in vain.
     unanswered_since: Option<Instant>,
-    drops_before: Option<u64>,
+    /// All drops at the last look, when that was, and how many a second it came to.
+    drops: Option<(Instant, u64, f64)>,
 }
 
 impl Network {
@@ -54,7 +58,7 @@ impl Network {
             looked_up: None,
             had_gateway: false,
             unanswered_since: None,
-            drops_before: None,
+            drops: None,
         }
     }
 
@@ -68,7 +72,7 @@ impl Network {
         Some(gauge::Network {
             links_down: u32::try_from(down).unwrap_or(u32::MAX),
             gateway_lost: self.gateway_lost(now),
-            receive_drops: self.receive_drops(),
+            receive_drops: self.receive_drops(now),
         })
     }
 
@@ -103,14 +107,23 @@ impl Network {
         self.unanswered_since.is_some_and(|since| now.since(since) >= GATEWAY_PATIENCE)
     }
 
-    fn receive_drops(&mut self) -> u64 {
+    /// Drops a second since the last look. A span too short for that gives the last figure again.
+    fn receive_drops(&mut self, now: Instant) -> f64 {
+        let passed = self.drops.map(|(then, ..)| now.since(then));
+        if let Some((_, _, rate)) = self.drops.filter(|_| passed < Some(DROPS_SPAN_MIN)) {
+            return rate;
+        }
         let all: u64 = ["/proc/net/udp", "/proc/net/udp6"]
             .into_iter()
             .filter_map(|path| fs::read_to_string(path).ok())
             .map(|text| drops(&text, &self.listens))
             .sum();
-        let before = self.drops_before.replace(all);
-        all.saturating_sub(before.unwrap_or(all))
+        let rate = self
+            .drops
+            .zip(passed)
+            .map_or(0.0, |((_, before, _), passed)| all.saturating_sub(before) as f64 / passed.as_secs_f64());
+        self.drops = Some((now, all, rate));
+        rate
     }
 }
 

@@ -45,7 +45,9 @@ fn parameters(reading: &Reading, load: &Load, limits: &Limits) -> Vec<ParameterS
         (down, true) => format!("{down} links down, gateway lost"),
     });
     let workers = reading.workers.map(|workers| format!("{} of {}", workers.busy, workers.max));
-    let drops = reading.network.map(|network| network.receive_drops.to_string());
+    let a_second = |drops: f64| format!("{drops:.0} a second");
+    let drops = reading.network.map(|network| a_second(network.receive_drops));
+    let in_flight = reading.in_flight.map(|requests| format!("{} of {}", requests.busy, requests.max));
     vec![
         row("workers_busy", workers, busy_limit.clone(), Some(Parameter::Workers)),
         row("listeners_busy", reading.listeners.map(percent), busy_limit, Some(Parameter::Listeners)),
@@ -55,6 +57,8 @@ fn parameters(reading: &Reading, load: &Load, limits: &Limits) -> Vec<ParameterS
             limits.queue_delay.map(delay),
             Some(Parameter::QueueDelay),
         ),
+        row("latency", reading.latency.map(delay), limits.latency.map(delay), Some(Parameter::Latency)),
+        row("in_flight", in_flight, limits.in_flight.map(percent), Some(Parameter::InFlight)),
         row("memory", reading.memory.map(percent), limits.memory.map(percent), Some(Parameter::Memory)),
         row("cpu", reading.cpu.map(percent), limits.cpu.map(percent), Some(Parameter::Cpu)),
         row(
@@ -63,14 +67,28 @@ fn parameters(reading: &Reading, load: &Load, limits: &Limits) -> Vec<ParameterS
             limits.processes.map(count),
             Some(Parameter::Processes),
         ),
+        row("receive_drops", drops, limits.receive_drops.map(a_second), Some(Parameter::ReceiveDrops)),
+        row(
+            "cpu_pressure",
+            pressure(|pressure| pressure.cpu),
+            limits.cpu_pressure.map(percent),
+            Some(Parameter::CpuPressure),
+        ),
+        row(
+            "memory_pressure",
+            pressure(|pressure| pressure.memory),
+            limits.memory_pressure.map(percent),
+            Some(Parameter::MemoryPressure),
+        ),
+        row(
+            "io_pressure",
+            pressure(|pressure| pressure.io),
+            limits.io_pressure.map(percent),
+            Some(Parameter::IoPressure),
+        ),
         row("network", network, limits.network.then(|| "up".to_owned()), Some(Parameter::Network)),
         row("mandatory_services", Some(failed(reading)), None, Some(Parameter::MandatoryService)),
         row("dependent_services", dependent(reading), None, Some(Parameter::DependentServices)),
-        row("in_flight", reading.in_flight.map(count), None, None),
-        row("receive_drops", drops, None, None),
-        row("cpu_pressure", pressure(|pressure| pressure.cpu), None, None),
-        row("memory_pressure", pressure(|pressure| pressure.memory), None, None),
-        row("io_pressure", pressure(|pressure| pressure.io), None, None),
     ]
 }
 

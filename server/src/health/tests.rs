@@ -95,10 +95,13 @@ fn health(cores: usize) -> (Arc<Vitals>, Health, Services) {
     let vitals = Arc::new(Vitals::new(cores));
     let health = Health {
         vitals: Arc::clone(&vitals),
+        latencies: (0..cores).map(|_| Latencies::default()).collect(),
+        in_flight_max: 100,
         limits: Limits { cpu: None, memory: None, network: false, ..Limits::default() },
         machine: Machine::new(),
         network: Network::of(vec![], IpAddr::from([127, 0, 0, 1])),
         cores_before: None,
+        answered_before: (0, 0),
         delay_before: Duration::ZERO,
         known_for: Duration::MAX,
         last: None,
@@ -120,6 +123,34 @@ fn the_busiest_core_makes_the_listeners_figure() {
     vitals.cores()[0].wake(at(100).as_nanos());
     health.read(at(200), Duration::ZERO, &services);
     assert_eq!(health.last().expect("read").1.listeners, Some(1.0), "busy while not asleep");
+}
+
+#[test]
+fn latency_is_the_mean_of_what_was_answered_since() {
+    use crate::metrics::latency::Kind;
+    use crate::process::outcome::Answer;
+    let (_, mut health, services) = health(2);
+    let read = |health: &mut Health, at: u64| {
+        health.read(Instant::from_millis(at), Duration::ZERO, &services);
+        health.last().expect("read").1.latency
+    };
+    assert_eq!(read(&mut health, 1_000), None, "nothing was answered");
+    health.latencies[0].note(Kind::Access, Answer::Accept, 2_000_000);
+    health.latencies[1].note(Kind::Accounting, Answer::Accounted, 6_000_000);
+    health.latencies[1].note(Kind::Access, Answer::Reject, 1_000_000_000);
+    assert_eq!(read(&mut health, 2_000), Some(Duration::from_millis(4)));
+    assert_eq!(read(&mut health, 3_000), None);
+    health.latencies[0].note(Kind::Access, Answer::Accept, 1_000_000);
+    assert_eq!(read(&mut health, 4_000), Some(Duration::from_millis(1)), "only what is new");
+}
+
+#[test]
+fn requests_in_flight_are_a_share_of_those_there_may_be() {
+    let (vitals, mut health, services) = health(1);
+    vitals.cores()[0].set_in_flight(96);
+    let load = health.read(Instant::from_millis(1_000), Duration::ZERO, &services);
+    assert_eq!(load.worst(), Some(forewarn_proto::gauge::Parameter::InFlight));
+    assert!(load.value() > 0.99 && load.urgent().is_none());
 }
 
 /// Takes a reading so late and answers the queue delay it found.

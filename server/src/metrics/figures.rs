@@ -1,7 +1,7 @@
 //! What the director knows and the data plane doesn't: one look at it for a scrape.
 
 use forewarn_proto::gauge::{Load, Reading};
-use forewarn_shell::control::{Counts, PeerStatus, ServiceStatus};
+use forewarn_shell::control::{Counts, ForeseenStatus, PeerStatus, ServiceStatus};
 
 /// Taken by the director, which answers in between its other work; so it copies figures, and no client's name.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Figures {
     pub reading: Option<(Reading, Load)>,
     /// How often readings were distrusted because this process had stood still.
     pub doubts: u64,
+    /// Warnings by the trend, and what became of them.
+    pub foreseen: ForeseenStatus,
     /// The services.
     pub services: Vec<ServiceStatus>,
     /// The servers that tell this one their load.

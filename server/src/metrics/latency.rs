@@ -108,9 +108,31 @@ pub fn sum(cores: &[Latencies], kind: Kind, answer: Answer) -> Sum {
     sum
 }
 
+/// How many requests were answered, and how long they took together, nanoseconds: without rejects, which wait for a
+/// second on purpose, and Status-Server, which asks for nothing.
+pub fn answered(cores: &[Latencies]) -> (u64, u64) {
+    let kinds = [Kind::Access, Kind::Accounting];
+    let answers = [Answer::Accept, Answer::Challenge, Answer::Accounted];
+    let of_kind = |kind: Kind| answers.map(|answer| sum(cores, kind, answer));
+    kinds
+        .into_iter()
+        .flat_map(of_kind)
+        .fold((0, 0), |(count, sum_ns), sum| (count + sum.buckets.iter().sum::<u64>(), sum_ns + sum.sum_ns))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rejects_and_signs_of_life_are_no_answers() {
+        let cores = [Latencies::default(), Latencies::default()];
+        cores[0].note(Kind::Access, Answer::Accept, 5);
+        cores[1].note(Kind::Accounting, Answer::Accounted, 7);
+        cores[1].note(Kind::Access, Answer::Reject, 1_000_000_000);
+        cores[1].note(Kind::Status, Answer::Accept, 1);
+        assert_eq!(answered(&cores), (2, 12));
+    }
 
     #[test]
     fn each_latency_is_in_the_bucket_that_holds_it() {

@@ -128,6 +128,15 @@ impl Scrape {
         page.gauges("load_part_ratio", "What each parameter adds to the load: 1 at its limit.", parts)?;
         let help = "Times readings didn't count because this process had stood still or its clock was set.";
         page.counter("readings_doubted", help, self.figures.doubts)?;
+        let foreseen = self.figures.foreseen;
+        let help = "Warnings that went out because of what was foreseen.";
+        page.counter("foreseen_warnings", help, foreseen.warnings)?;
+        let verdicts = [
+            ([("verdict", "confirmed")], foreseen.confirmed),
+            ([("verdict", "false")], foreseen.false_alarms),
+            ([("verdict", "averted")], foreseen.averted),
+        ];
+        page.counters("foreseen_verdicts", "What became of warnings that were foreseen.", verdicts)?;
         let reading = reading.as_ref().map(|(reading, _)| reading);
         let figures = [
             (
@@ -142,6 +151,16 @@ impl Scrape {
                 reading.and_then(|r| r.listeners),
             ),
             ("processes", "Processes on the machine.", reading.and_then(|r| r.processes).map(f64::from)),
+            (
+                "latency_mean_seconds",
+                "From receipt to answer, the mean since the last reading; without rejects.",
+                reading.and_then(|r| r.latency).map(|latency| latency.as_secs_f64()),
+            ),
+            (
+                "receive_drops_per_second",
+                "Datagrams a second that found a receive queue full.",
+                reading.and_then(|r| r.network).map(|network| network.receive_drops),
+            ),
             (
                 "links_down",
                 "Interfaces listened on whose link is down.",

@@ -14,5 +14,6 @@ pub mod pool;
 pub mod stagger;
 pub mod switch;
 pub mod time;
+pub mod trend;
 pub mod upstream;
 pub mod watch;

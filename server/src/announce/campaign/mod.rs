@@ -197,6 +197,9 @@ impl Campaign {
         self.topology = Arc::new(topology(&config));
         self.audience = audience(&config);
         self.watch.reconfigure(watch_config(&config));
+        if config.health.limits != self.config.health.limits {
+            self.watch.distrust();
+        }
         self.networks = Networks::new(&config.clients);
         let threshold = config.health.failover_threshold;
         self.peers.reconfigure(config.peers.interval, threshold, measured::entries(&config), now);
@@ -215,6 +218,11 @@ impl Campaign {
         self.obey(now);
         self.look_again(now);
         self.update_report(now);
+    }
+
+    /// This process stood still: no trend is to be seen in what was measured before and is from now on.
+    pub fn distrust(&mut self) {
+        self.watch.distrust();
     }
 
     /// Planned departure.

@@ -19,6 +19,13 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     if watch.staying > 0 {
         page.line(&format!("{} clients stay: no alternate has room for them", watch.staying));
     }
+    let foreseen = watch.foreseen;
+    if foreseen.warnings > 0 {
+        page.line(&format!(
+            "{} warnings foreseen: {} confirmed, {} false, {} averted",
+            foreseen.warnings, foreseen.confirmed, foreseen.false_alarms, foreseen.averted
+        ));
+    }
     load(page, status);
     services(page, status);
     peers(page, status);
@@ -68,11 +75,9 @@ fn load(page: &mut Page, status: &ServerStatus) {
     page.table("readings", &["parameter", "value", "limit", "load"], &rows);
 }
 
-/// Without a limit: switched off, or never had one.
+/// Without a limit: switched off, or of another kind.
 fn no_limit(parameter: &str) -> &'static str {
-    let limited = ["workers_busy", "listeners_busy", "queue_delay", "memory", "cpu", "processes", "network"]
-        .contains(&parameter);
-    if limited { "off" } else { "-" }
+    if ["mandatory_services", "dependent_services", "load"].contains(&parameter) { "-" } else { "off" }
 }
 
 fn services(page: &mut Page, status: &ServerStatus) {

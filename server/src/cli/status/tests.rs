@@ -1,5 +1,6 @@
 use forewarn_shell::control::{
-    ClientStatus, LoadStatus, ParameterStatus, Program, ServerStatus, ServiceStatus, ToldStatus, WatchStatus,
+    ClientStatus, ForeseenStatus, LoadStatus, ParameterStatus, Program, ServerStatus, ServiceStatus,
+    ToldStatus, WatchStatus,
 };
 
 use super::layout::length;
@@ -17,6 +18,7 @@ fn server() -> ServerStatus {
             state: "away".into(),
             cause: "workers_busy 0.99".into(),
             since: 1,
+            foreseen: ForeseenStatus { warnings: 4, confirmed: 2, false_alarms: 1, averted: 1 },
             ..WatchStatus::default()
         },
         load: LoadStatus {
@@ -53,6 +55,7 @@ fn piped_it_has_no_escapes_and_shows_what_matters() {
     for expected in [
         "aaa-east  server 127.0.0.11  AWAY",
         ": workers_busy 0.99",
+        "4 warnings foreseen: 2 confirmed, 1 false, 1 averted",
         "load 0.99 by workers_busy",
         "12 %",
         "state disk",

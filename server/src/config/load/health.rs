@@ -12,6 +12,9 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// The shortest time between two readings, or two checks of a service.
 pub(super) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 
+/// Nobody foresees more, from readings of as long.
+const LEAD_MAX: Duration = Duration::from_secs(600);
+
 pub(super) fn health(root: &Table<'_>) -> Health {
     let table = root.table("health");
     table.not_available_yet(&["load"]);
@@ -21,6 +24,7 @@ pub(super) fn health(root: &Table<'_>) -> Health {
         failover_after: table.integer("failover_after").within(1, 1000).or(3),
         connection_threshold: table.fraction("connection_threshold").or(0.70),
         connection_after: table.integer("connection_after").within(1, 1000).or(5),
+        lead: table.unless_off("lead", lead).or(None),
         away_min: table.duration("away_min").within(Duration::ZERO, DAY).or(60 * SECOND),
         limits: limits(table.table("limits")),
     };
@@ -47,11 +51,19 @@ fn limits(table: Table<'_>) -> HealthLimits {
     };
     let limits = HealthLimits {
         workers_busy: table.unless_off("workers_busy", share).or(Some(0.95)),
+        in_flight: table.unless_off("in_flight", share).or(Some(0.95)),
         queue_delay: table.unless_off("queue_delay", delay).or(Some(Duration::from_millis(100))),
+        latency: table.unless_off("latency", delay).or(None),
         memory: table.unless_off("memory", share).or(Some(0.92)),
         cpu: table.unless_off("cpu", share).or(Some(0.95)),
         network: table.unless_off("network", switched_on).or(Some(())).is_some(),
-        processes: table.unless_off("processes", count).or(None),
+        processes: table.unless_off("processes", |value| count(value, "processes")).or(None),
+        receive_drops: table
+            .unless_off("receive_drops", |value| count(value, "datagrams a second"))
+            .or(Some(100)),
+        cpu_pressure: table.unless_off("cpu_pressure", share).or(None),
+        memory_pressure: table.unless_off("memory_pressure", share).or(None),
+        io_pressure: table.unless_off("io_pressure", share).or(None),
     };
     table.finish();
     limits
@@ -65,13 +77,23 @@ fn delay(value: &Value<'_>) -> Result<Duration, Wrong> {
     Ok(delay)
 }
 
-fn count(value: &Value<'_>) -> Result<u32, Wrong> {
+fn count(value: &Value<'_>, of: &str) -> Result<u32, Wrong> {
     match value.integer()? {
         0 => Err(Wrong::new(
             "a limit of 0 is always reached",
-            "write the number of processes that is too many",
+            format!("write the number of {of} that is too many"),
         )),
         count => Ok(count),
+    }
+}
+
+fn lead(value: &Value<'_>) -> Result<Duration, Wrong> {
+    let lead = value.duration()?;
+    if (SECOND..=LEAD_MAX).contains(&lead) {
+        Ok(lead)
+    } else {
+        let what = format!("a lead of {lead:?} is out of reach");
+        Err(Wrong::new(what, "write a duration from \"1s\" to \"10m\", such as \"5s\""))
     }
 }
 

@@ -9,14 +9,26 @@ pub enum Parameter {
     Workers,
     /// Busy time of the busiest listener core.
     Listeners,
+    /// Requests received and not yet answered.
+    InFlight,
     /// Age of the oldest waiting request.
     QueueDelay,
+    /// Mean latency.
+    Latency,
     /// Memory share.
     Memory,
     /// CPU share.
     Cpu,
     /// Process count.
     Processes,
+    /// Datagrams dropped at full receive queues.
+    ReceiveDrops,
+    /// Time that somebody waited for a CPU.
+    CpuPressure,
+    /// Time that somebody waited for memory.
+    MemoryPressure,
+    /// Time that somebody waited for a disk.
+    IoPressure,
     /// A lost link or gateway.
     Network,
     /// A failed mandatory service.
@@ -29,13 +41,19 @@ pub enum Parameter {
 
 impl Parameter {
     /// All of them, in the order of [`Load::part`].
-    pub const ALL: [Parameter; 10] = [
+    pub const ALL: [Parameter; 16] = [
         Parameter::Workers,
         Parameter::Listeners,
+        Parameter::InFlight,
         Parameter::QueueDelay,
+        Parameter::Latency,
         Parameter::Memory,
         Parameter::Cpu,
         Parameter::Processes,
+        Parameter::ReceiveDrops,
+        Parameter::CpuPressure,
+        Parameter::MemoryPressure,
+        Parameter::IoPressure,
         Parameter::Network,
         Parameter::MandatoryService,
         Parameter::DependentServices,
@@ -57,10 +75,16 @@ impl Parameter {
         match self {
             Parameter::Workers => "workers",
             Parameter::Listeners => "listener cores",
+            Parameter::InFlight => "requests in flight",
             Parameter::QueueDelay => "queue delay",
+            Parameter::Latency => "latency",
             Parameter::Memory => "memory",
             Parameter::Cpu => "cpu",
             Parameter::Processes => "processes",
+            Parameter::ReceiveDrops => "receive drops",
+            Parameter::CpuPressure => "cpu pressure",
+            Parameter::MemoryPressure => "memory pressure",
+            Parameter::IoPressure => "io pressure",
             Parameter::Network => "network",
             Parameter::MandatoryService => "mandatory service",
             Parameter::DependentServices => "dependent services",

@@ -20,17 +20,20 @@ pub struct Reading {
     pub workers: Option<Busy>,
     /// The share of its time that the busiest listener core was not asleep, 0 to 1.
     pub listeners: Option<f64>,
-    /// Requests received and not yet answered.
-    pub in_flight: Option<u32>,
+    /// Requests received and not yet answered, of those there may be.
+    pub in_flight: Option<Busy>,
     /// Age of the oldest request that waits, from the kernel's receive stamp.
     pub queue_delay: Option<Duration>,
+    /// From the receipt of a request to the departure of its answer: the mean of those answered since the last
+    /// reading. Rejects, which leave late on purpose, are not among them.
+    pub latency: Option<Duration>,
     /// Share of the memory in use, 0 to 1; page cache that can be reclaimed is not in use.
     pub memory: Option<f64>,
     /// Share of the CPU in use, 0 to 1.
     pub cpu: Option<f64>,
     /// Processes on the host.
     pub processes: Option<u32>,
-    /// Time that work stood still for want of something; shown, not counted.
+    /// Time that work stood still for want of something.
     pub pressure: Option<Pressure>,
     /// Links and gateway.
     pub network: Option<Network>,
@@ -40,7 +43,7 @@ pub struct Reading {
     pub dependent_failed: f64,
 }
 
-/// How many of how many are busy.
+/// How many of how many are busy, or taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Busy {
     /// At work.
@@ -68,14 +71,14 @@ pub struct Pressure {
 }
 
 /// What connects this host to its clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Network {
     /// Interfaces listened on whose link is down.
     pub links_down: u32,
     /// The gateway's neighbour entry or route is lost; false where there is no gateway to lose.
     pub gateway_lost: bool,
-    /// Datagrams the kernel dropped because a receive queue was full, since the last reading.
-    pub receive_drops: u64,
+    /// Datagrams a second that the kernel dropped because a receive queue was full.
+    pub receive_drops: f64,
 }
 
 impl Network {
@@ -90,14 +93,26 @@ impl Network {
 pub struct Limits {
     /// Busy share of the worker pool and of the listener cores.
     pub workers_busy: Option<f64>,
+    /// Share of the requests that may be in flight.
+    pub in_flight: Option<f64>,
     /// Age of the oldest waiting request.
     pub queue_delay: Option<Duration>,
+    /// Mean latency.
+    pub latency: Option<Duration>,
     /// Memory share.
     pub memory: Option<f64>,
     /// CPU share.
     pub cpu: Option<f64>,
     /// Process count.
     pub processes: Option<u32>,
+    /// Datagrams a second dropped at full receive queues.
+    pub receive_drops: Option<f64>,
+    /// Share of the time in which somebody waited for a CPU.
+    pub cpu_pressure: Option<f64>,
+    /// Share of the time in which somebody waited for memory.
+    pub memory_pressure: Option<f64>,
+    /// Share of the time in which somebody waited for a disk.
+    pub io_pressure: Option<f64>,
     /// A lost link or gateway is load 1.0.
     pub network: bool,
 }
@@ -106,10 +121,16 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             workers_busy: Some(0.95),
+            in_flight: Some(0.95),
             queue_delay: Some(Duration::from_millis(100)),
+            latency: None,
             memory: Some(0.92),
             cpu: Some(0.95),
             processes: None,
+            receive_drops: Some(100.0),
+            cpu_pressure: None,
+            memory_pressure: None,
+            io_pressure: None,
             network: true,
         }
     }
@@ -123,14 +144,21 @@ impl Limits {
             load.count(Parameter::Workers, scaled(workers.share(), self.workers_busy));
         }
         load.count(Parameter::Listeners, optional(reading.listeners, self.workers_busy));
-        let delay = reading.queue_delay.map(|delay| delay.as_secs_f64());
-        load.count(Parameter::QueueDelay, optional(delay, self.queue_delay.map(|limit| limit.as_secs_f64())));
+        load.count(Parameter::InFlight, optional(reading.in_flight.map(Busy::share), self.in_flight));
+        load.count(Parameter::QueueDelay, optional(seconds(reading.queue_delay), seconds(self.queue_delay)));
+        load.count(Parameter::Latency, optional(seconds(reading.latency), seconds(self.latency)));
         load.count(Parameter::Memory, optional(reading.memory, self.memory));
         load.count(Parameter::Cpu, optional(reading.cpu, self.cpu));
         load.count(
             Parameter::Processes,
             optional(reading.processes.map(f64::from), self.processes.map(f64::from)),
         );
+        let drops = reading.network.map(|network| network.receive_drops);
+        load.count(Parameter::ReceiveDrops, optional(drops, self.receive_drops));
+        let pressure = |of: fn(Pressure) -> f64| reading.pressure.map(of);
+        load.count(Parameter::CpuPressure, optional(pressure(|of| of.cpu), self.cpu_pressure));
+        load.count(Parameter::MemoryPressure, optional(pressure(|of| of.memory), self.memory_pressure));
+        load.count(Parameter::IoPressure, optional(pressure(|of| of.io), self.io_pressure));
         if let Some(network) = reading.network.filter(|_| self.network) {
             load.count(Parameter::Network, Some(f64::from(u8::from(network.lost()))));
         }
@@ -149,6 +177,10 @@ impl Limits {
         }
         load
     }
+}
+
+fn seconds(time: Option<Duration>) -> Option<f64> {
+    time.map(|time| time.as_secs_f64())
 }
 
 fn optional(value: Option<f64>, limit: Option<f64>) -> Option<f64> {

@@ -75,18 +75,20 @@ pub fn reason_of(cause: Cause) -> Reason {
         Cause::Shutdown | Cause::Deadline | Cause::NothingLeft => Reason::SHUTDOWN,
         Cause::Recovered { .. } | Cause::AllReturned => Reason::RECOVERED,
         Cause::Started => Reason::UNSPECIFIED,
-        Cause::Overload { .. } | Cause::LimitReached { .. } | Cause::TooBusyToAdmit { .. } => {
-            cause.parameter().map_or(Reason::UNSPECIFIED, reason_of_parameter)
-        }
+        Cause::Overload { .. }
+        | Cause::LimitReached { .. }
+        | Cause::Foreseen { .. }
+        | Cause::TooBusyToAdmit { .. } => cause.parameter().map_or(Reason::UNSPECIFIED, reason_of_parameter),
     }
 }
 
 fn reason_of_parameter(parameter: Parameter) -> Reason {
     match parameter {
-        Parameter::Workers | Parameter::Listeners => Reason::WORKERS,
-        Parameter::QueueDelay => Reason::QUEUE_DELAY,
-        Parameter::Memory => Reason::MEMORY,
-        Parameter::Cpu => Reason::CPU,
+        Parameter::Workers | Parameter::Listeners | Parameter::InFlight => Reason::WORKERS,
+        Parameter::QueueDelay | Parameter::Latency | Parameter::ReceiveDrops => Reason::QUEUE_DELAY,
+        Parameter::Memory | Parameter::MemoryPressure => Reason::MEMORY,
+        Parameter::Cpu | Parameter::CpuPressure => Reason::CPU,
+        Parameter::IoPressure => Reason::UNSPECIFIED,
         Parameter::Processes => Reason::PROCESSES,
         Parameter::Network => Reason::NETWORK,
         Parameter::MandatoryService => Reason::MANDATORY_SERVICE,

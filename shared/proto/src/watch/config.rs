@@ -22,6 +22,9 @@ pub struct Config {
     pub connection_threshold: f64,
     /// ... so many readings running: invite back. At least 1.
     pub connection_after: u32,
+    /// Warn when less than this is left until the failover threshold, by the trend of queue delay, latency and memory;
+    /// none: only of what was measured.
+    pub lead: Option<Duration>,
     /// At least this long away after a FAILOVER; doubles on relapse up to [`AWAY_MAX`].
     pub away_min: Duration,
     /// The share of the audience (0 to 1) to move per step while overloaded.
@@ -42,6 +45,7 @@ impl Default for Config {
             failover_after: 3,
             connection_threshold: 0.70,
             connection_after: 5,
+            lead: None,
             away_min: Duration::from_secs(60),
             shed: 1.0,
             shed_every: Duration::from_secs(5),

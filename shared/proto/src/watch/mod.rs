@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!            over the failover threshold, `failover_after` readings running;
-//!            at once by queue delay, mandatory service, network
+//!            at once by queue delay, mandatory service, network;
+//!            foreseen within `lead`, `failover_after` readings running
 //!   Serving ------------------------------------------------> Shedding --+  another share each `shed_every`
 //!      ^                                                       |    ^----+  while still over
 //!      | every slot has passed                 the whole audience told
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use crate::gauge::{Load, Parameter};
 use crate::time::Instant;
+use crate::trend::{Forecast, Outlook, Verdicts};
 
 pub use config::{AWAY_MAX, Config, RETRY_BY_OPERATOR, RETRY_MIN};
 pub use state::{Admission, Cause, DrainBy, Event, Phase};
@@ -52,6 +54,7 @@ pub struct Watch {
     /// The operator wants no new clients.
     quiesced: bool,
     greeted: bool,
+    outlook: Option<Outlook>,
     events: VecDeque<Event>,
 }
 
@@ -71,6 +74,7 @@ impl Watch {
             relapse_until: None,
             quiesced: false,
             greeted: !config.greet,
+            outlook: config.lead.map(|lead| Outlook::new(lead, config.failover_threshold)),
             events: VecDeque::new(),
         }
     }
@@ -110,6 +114,11 @@ impl Watch {
         (self.over, self.calm)
     }
 
+    /// What became of warnings that were foreseen.
+    pub fn verdicts(&self) -> Verdicts {
+        self.outlook.as_ref().map(|outlook| *outlook.verdicts()).unwrap_or_default()
+    }
+
     /// Whether a client that asks to come back may (RECONNECT-REQUEST).
     pub fn admission(&self, now: Instant) -> Admission {
         let retry = match self.phase {
@@ -125,14 +134,28 @@ impl Watch {
     /// Another configuration from now on; nothing moves before the next reading.
     pub fn reconfigure(&mut self, config: Config) {
         self.config = config;
+        match (&mut self.outlook, config.lead) {
+            (Some(outlook), Some(lead)) => outlook.reconfigure(lead, config.failover_threshold),
+            (outlook, lead) => *outlook = lead.map(|lead| Outlook::new(lead, config.failover_threshold)),
+        }
         self.away = self.away.clamp(config.away_min, AWAY_MAX.max(config.away_min));
+    }
+
+    /// What was measured up to now says nothing about what will be: the process stood still, or other limits hold.
+    pub fn distrust(&mut self) {
+        if let Some(outlook) = &mut self.outlook {
+            outlook.distrust();
+        }
     }
 
     /// A reading has become this load.
     pub fn handle_reading(&mut self, now: Instant, load: &Load) {
         self.load = *load;
+        self.look_ahead(now);
         let is_over = load.value() > self.config.failover_threshold;
-        let is_calm = load.value() < self.config.connection_threshold && load.urgent().is_none();
+        let is_calm = load.value() < self.config.connection_threshold
+            && load.urgent().is_none()
+            && self.forecast().is_none();
         self.over = if is_over { self.over.saturating_add(1) } else { 0 };
         self.calm = if is_calm { self.calm.saturating_add(1) } else { 0 };
         let warning = self.warning();
@@ -253,7 +276,26 @@ impl Watch {
         if let Some(parameter) = self.load.urgent() {
             return Some(Cause::LimitReached { parameter });
         }
-        (self.over >= self.config.failover_after).then(|| self.overload())
+        if self.over >= self.config.failover_after { Some(self.overload()) } else { self.foreseen() }
+    }
+
+    fn look_ahead(&mut self, now: Instant) {
+        // Once everybody has left, nobody is to be warned.
+        let matters = !matches!(self.phase, Phase::Away { .. } | Phase::Draining { .. } | Phase::Drained);
+        if let Some(outlook) = &mut self.outlook {
+            outlook.handle_reading(now, &self.load, matters);
+        }
+    }
+
+    fn forecast(&self) -> Option<Forecast> {
+        self.outlook.as_ref().and_then(Outlook::forecast)
+    }
+
+    /// Why to warn of what is coming.
+    fn foreseen(&self) -> Option<Cause> {
+        let forecast = self.forecast().filter(|forecast| forecast.readings >= self.config.failover_after)?;
+        let Forecast { parameter, remaining, readings, .. } = forecast;
+        Some(Cause::Foreseen { parameter, remaining, readings })
     }
 
     fn overload(&self) -> Cause {
@@ -262,11 +304,10 @@ impl Watch {
 
     /// In Shedding: move more, or have them back, or neither.
     fn look_again(&mut self, now: Instant, next_step: Instant) {
-        let urgent = self.load.urgent();
-        if urgent.is_some_and(Parameter::is_total)
-            || (now >= next_step && (self.over > 0 || urgent.is_some()))
-        {
-            let cause = urgent.map_or_else(|| self.overload(), |parameter| Cause::LimitReached { parameter });
+        let urgent = self.load.urgent().map(|parameter| Cause::LimitReached { parameter });
+        let cause = urgent.or_else(|| (self.over > 0).then(|| self.overload())).or_else(|| self.foreseen());
+        let is_total = |cause: &Cause| urgent.is_some() && cause.parameter().is_some_and(Parameter::is_total);
+        if let Some(cause) = cause.filter(|cause| now >= next_step || is_total(cause)) {
             self.step(now, cause);
         } else if now >= self.earliest_return() {
             self.try_return(now);
@@ -298,6 +339,13 @@ impl Watch {
         };
         self.enter(now, phase, cause);
         self.warn(false, false, cause);
+        let forecast = self.forecast().filter(|_| matches!(cause, Cause::Foreseen { .. }));
+        if let Some(outlook) = &mut self.outlook {
+            if let Some(forecast) = forecast {
+                outlook.handle_warning(now, &forecast);
+            }
+            outlook.begin_anew();
+        }
     }
 
     /// In Shedding: `away_min` after the last step.

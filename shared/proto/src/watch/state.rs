@@ -78,6 +78,15 @@ pub enum Cause {
         /// Whose.
         parameter: Parameter,
     },
+    /// A parameter rises to the failover threshold, so many readings running.
+    Foreseen {
+        /// Which.
+        parameter: Parameter,
+        /// When it will be there, from the last of them.
+        remaining: Duration,
+        /// How many readings running said so.
+        readings: u32,
+    },
     /// Load under the connection threshold, so many readings running.
     Recovered {
         /// The load, per cent.
@@ -109,7 +118,7 @@ impl Cause {
     pub const fn parameter(&self) -> Option<Parameter> {
         match *self {
             Cause::Overload { parameter, .. } | Cause::TooBusyToAdmit { parameter, .. } => parameter,
-            Cause::LimitReached { parameter } => Some(parameter),
+            Cause::LimitReached { parameter } | Cause::Foreseen { parameter, .. } => Some(parameter),
             _ => None,
         }
     }
@@ -128,6 +137,10 @@ impl fmt::Display for Cause {
                 write!(f, "load {load} % by {}, {readings} readings running", by(parameter))
             }
             Cause::LimitReached { parameter } => write!(f, "{parameter} at its limit"),
+            Cause::Foreseen { parameter, remaining, readings } => {
+                let seconds = remaining.as_secs_f64();
+                write!(f, "{parameter} will be too high in {seconds:.1} s, {readings} readings running")
+            }
             Cause::Recovered { load, readings } => write!(f, "load {load} %, {readings} readings running"),
             Cause::TooBusyToAdmit { parameter, load } => {
                 write!(f, "load {load} % by {}: admits nobody for now", by(parameter))

@@ -97,6 +97,23 @@ pub struct WatchStatus {
     pub warned_at: Option<u64>,
     /// When the last invitation went out.
     pub invited_at: Option<u64>,
+    /// Warnings that went out because of what was foreseen, and what became of them.
+    #[serde(default)]
+    pub foreseen: ForeseenStatus,
+}
+
+/// Warnings by the trend (`[health] lead`) since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeseenStatus {
+    /// All of them; those that the verdicts lack aren't judged yet.
+    pub warnings: u64,
+    /// The load came over the failover threshold all the same.
+    pub confirmed: u64,
+    /// It didn't, and what was foreseen turned by itself.
+    #[serde(rename = "false")]
+    pub false_alarms: u64,
+    /// It didn't, since clients left.
+    pub averted: u64,
 }
 
 /// The last reading and what it amounts to.

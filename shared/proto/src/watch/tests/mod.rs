@@ -1,5 +1,7 @@
 //! Each clause of SPEC 4.3, then invariants under any sequence of readings and commands.
 
+mod foreseen;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -15,6 +17,7 @@ fn config() -> Config {
         failover_after: 3,
         connection_threshold: 0.7,
         connection_after: 5,
+        lead: None,
         away_min: Duration::from_secs(60),
         shed: 1.0,
         shed_every: Duration::from_secs(5),
@@ -25,8 +28,12 @@ fn config() -> Config {
 
 /// A load of so many per cent by memory: nothing urgent about it.
 fn load(percent: u32) -> Load {
+    load_of(f64::from(percent) / 100.0)
+}
+
+fn load_of(memory: f64) -> Load {
     let limits = Limits { memory: Some(1.0), ..Limits::default() };
-    limits.load(&Reading { memory: Some(f64::from(percent) / 100.0), ..Reading::default() })
+    limits.load(&Reading { memory: Some(memory), ..Reading::default() })
 }
 
 fn urgent(parameter: Parameter) -> Load {
@@ -416,8 +423,9 @@ proptest! {
         steps in prop::collection::vec(step(), 0..300),
         shed in prop::sample::select(vec![1.0, 0.5, 0.3]),
         greet in any::<bool>(),
+        lead in prop::sample::select(vec![None, Some(Duration::from_secs(20))]),
     ) {
-        let mut rig = Rig::new(Config { shed, greet, ..config() });
+        let mut rig = Rig::new(Config { shed, greet, lead, ..config() });
         let (mut over, mut calm, mut taking) = (0, 0, true);
         let mut last_warn: Option<Instant> = None;
         for step in steps {
@@ -455,9 +463,16 @@ proptest! {
             };
             for event in events {
                 match event {
-                    Event::Warn { share, everyone: false, hard, .. } => {
+                    Event::Warn { share, everyone: false, hard, cause, .. } => {
+                        let foreseen = match cause {
+                            Cause::Foreseen { remaining, readings, .. } => {
+                                prop_assert!(readings >= 3 && Some(remaining) < lead);
+                                true
+                            }
+                            _ => false,
+                        };
                         // The first share takes a full run; a further one of a shed only a bad look.
-                        prop_assert!(urgent_now || over >= 3 || (before > 0.0 && over > 0));
+                        prop_assert!(foreseen || urgent_now || over >= 3 || (before > 0.0 && over > 0));
                         prop_assert!(!hard && share > 0.0 && share <= 1.0 && share >= before);
                         last_warn = Some(rig.now);
                     }
