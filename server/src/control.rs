@@ -20,6 +20,7 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
     let vitals = shared.vitals();
     let (pool, store) = (vitals.pool(), vitals.store());
     let verified = shared.verifier().counts();
+    let eap = shared.conversations().counts();
     let counted = [
         ("listeners.dropped-by-kernel", cores.dropped()),
         ("listeners.refused-by-kernel", cores.refused()),
@@ -32,6 +33,10 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("verified.hits", verified.hits),
         ("verified.joined", verified.joined),
         ("verified.refused", verified.refused),
+        ("eap.begun", eap.begun),
+        ("eap.expired", eap.expired),
+        ("eap.evicted", eap.evicted),
+        ("eap.strays", eap.strays),
         ("log.lost", log::lost()),
         ("decisions.written", shared.decisions().written()),
         ("decisions.lost", shared.decisions().lost()),
@@ -60,6 +65,7 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
         ("workers.busy", f64::from(pool.busy())),
         ("workers.queued", f64::from(pool.queued())),
         ("workers.queue-age-seconds", age(pool.oldest_queued_ns())),
+        ("eap.open", shared.conversations().counts().open as f64),
         ("store.queued", f64::from(store.queued())),
         ("store.queue-age-seconds", age(store.oldest_queued_ns())),
     ];

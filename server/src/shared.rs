@@ -15,6 +15,7 @@ use crate::decisions::Decisions;
 use crate::dynauth;
 use crate::health::{Databases, Pool};
 use crate::metrics::latency::Latencies;
+use crate::process::eap::rooms::Rooms;
 use crate::process::factors::Factors;
 use crate::process::failures::Failures;
 use crate::process::heard::{Heard, Strangers};
@@ -59,6 +60,7 @@ pub struct Shared {
     failures: Failures,
     verifier: Arc<Verifier>,
     factors: Factors,
+    conversations: Arc<Rooms>,
     learnt: Arc<Learnt>,
     dynauth: dynauth::Counters,
 }
@@ -141,6 +143,7 @@ impl Shared {
             failures: Failures::default(),
             verifier: Arc::new(Verifier::new(waiting_max)),
             factors: Factors::default(),
+            conversations: Arc::new(Rooms::new(cores)),
             learnt,
             dynauth: dynauth::Counters::default(),
         });
@@ -341,6 +344,11 @@ impl Shared {
     /// Second factors under way.
     pub(crate) fn factors(&self) -> &Factors {
         &self.factors
+    }
+
+    /// EAP conversations under way.
+    pub fn conversations(&self) -> &Arc<Rooms> {
+        &self.conversations
     }
 
     /// Sources that are no clients, most recent last.

@@ -8,6 +8,7 @@ pub mod certificate;
 pub mod config;
 pub mod daemon;
 pub mod dynauth;
+pub mod eapol;
 pub mod exposition;
 pub mod freeradius;
 pub mod home;

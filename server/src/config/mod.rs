@@ -4,6 +4,7 @@
 //! one and swaps it in whole.
 
 mod difference;
+pub mod eap;
 pub mod ldap;
 pub mod limits;
 mod load;
@@ -66,6 +67,8 @@ pub struct Config {
     pub limits: limits::Limits,
     /// How second factors are asked for.
     pub second_factor: limits::SecondFactor,
+    /// EAP; `None`: not offered.
+    pub eap: Option<eap::Eap>,
     /// When this server is well, and when it is not.
     pub health: Health,
     /// What this server needs to do its job.

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use forewarn_eap::Claim;
 use forewarn_shell::log;
 
 use crate::config::{self, Decisions as Wanted};
@@ -58,6 +59,8 @@ pub struct Trail {
     pub method: &'static str,
     /// The name of what decided, where the cause alone doesn't say: a policy, a check item.
     pub decided_by: Option<Arc<str>>,
+    /// What was claimed last in its EAP conversation.
+    pub claim: Option<Arc<Claim>>,
 }
 
 impl Decisions {

@@ -62,7 +62,8 @@ pub enum Clock {
 }
 
 /// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
-pub const METHODS: [&str; 5] = ["pap", "chap", "mschap", "mschapv2", "none"];
+pub const METHODS: [&str; 8] =
+    ["pap", "chap", "mschap", "mschapv2", "eap-md5", "eap-gtc", "eap-mschapv2", "none"];
 
 /// Of which kind a fact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

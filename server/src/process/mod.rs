@@ -3,6 +3,7 @@
 mod access;
 mod accounting;
 mod core;
+pub mod eap;
 pub mod factors;
 pub mod failures;
 mod forwarding;

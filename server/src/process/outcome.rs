@@ -112,6 +112,8 @@ causes! {
     MsChap, "mschap", Accept;
     /// The MS-CHAPv2 response is right.
     MsChap2, "mschapv2", Accept;
+    /// An EAP method has come to a good end; the record's method says which.
+    Eap, "eap", Accept;
     /// Auth-Type := Accept: let in without a look at the credentials.
     AuthTypeAccept, "auth-type", Accept;
     /// A home server accepts.
@@ -128,6 +130,11 @@ causes! {
 
     /// The password is right, and a one-time code is asked for.
     CodeAsked, "code-asked", Challenge;
+    /// An EAP conversation goes on.
+    EapContinues, "eap-continues", Challenge;
+    /// An EAP peer is told that it isn't let in; it acknowledges that, or tries another password.
+    EapRefused, "eap-refused", Challenge,
+        "the record that ends the conversation says why";
 
     /// The record is on disk.
     Stored, "stored", Accounted;
@@ -163,7 +170,22 @@ causes! {
         "let users change their password where it is stored";
     /// EAP: no method is configured.
     EapNotOffered, "eap-not-offered", Reject,
-        "configure an EAP method, or make the device send PAP or CHAP";
+        "name the methods in [eap] methods, or make the device send PAP or CHAP";
+    /// The peer takes none of the EAP methods that are allowed here.
+    EapNoCommonMethod, "eap-no-common-method", Reject,
+        "add the peer's method to [eap] methods, or configure one of them on the device";
+    /// An EAP packet of no conversation: it is over, was too slow, or another server's. Answered at once.
+    EapStray, "eap-stray", Reject,
+        "nothing after a restart or a switch: peers begin anew; otherwise raise [eap] timeout, or keep State with one server";
+    /// An EAP response that isn't one of its method.
+    EapMalformed, "eap-malformed", Reject,
+        "the device, or who uses it, builds EAP wrongly: update it";
+    /// An EAP conversation of more rounds or octets than may be.
+    EapTooLong, "eap-too-long", Reject,
+        "raise [eap] rounds or octets if a peer with large certificates or small fragments needs it";
+    /// The EAP peer gives up: it doesn't believe the server, or its user doesn't.
+    EapPeerRefuses, "eap-peer-refuses", Reject,
+        "the device's log says why: most likely its time, or whom it trusts";
     /// The account has no password that counts for this request.
     NoPassword, "no-password", Reject,
         "give the account a password for this kind of request";
@@ -246,6 +268,9 @@ causes! {
     /// `limit_proxy_state`.
     ProxyState, "proxy-state-without-message-authenticator", Silence,
         "make the proxy send Message-Authenticator, or set limit_proxy_state = \"no\" for this client";
+    /// An EAP packet that isn't an answer to the request that is out (RFC 3748 section 4.1).
+    EapIgnored, "eap-ignored", Silence,
+        "the device answers out of turn: update it";
     /// A duplicate of a request still being worked on.
     InProgress, "duplicate-in-progress", Silence,
         "nothing; if there are many, the device repeats sooner than the answer can be there";

@@ -83,6 +83,23 @@ impl<T> Pending<T> {
         slot.content.as_ref().map(|content| (slot, content))
     }
 
+    /// From now on at most so many at a time; those that are in stay.
+    pub fn set_most(&mut self, most: usize) {
+        self.most = most.min(NONE as usize);
+    }
+
+    /// One of them, and since when it waits; `None` when the generation is stale.
+    pub fn get_mut(&mut self, index: u32, generation: u32) -> Option<(Instant, &mut T)> {
+        let slot = self.slots.get_mut(index as usize).filter(|slot| slot.generation == generation)?;
+        slot.content.as_mut().map(|(since, content)| (*since, content))
+    }
+
+    /// Takes the oldest one out.
+    pub fn remove_oldest(&mut self) -> Option<T> {
+        let generation = self.slots.get(self.oldest as usize)?.generation;
+        self.remove(self.oldest, generation)
+    }
+
     /// Whether another fits in.
     pub fn has_room(&self) -> bool {
         self.len < self.most

@@ -13,10 +13,11 @@ use crate::store::sql::post_auth;
 
 impl Desk {
     /// Leaves the record of what was decided, where it is wanted. A reject is recorded here and counted when it leaves.
-    pub(super) fn record(&mut self, tables: &Tables, case: Case<'_>, cause: Cause) {
-        let Trail { method, decided_by } = std::mem::take(&mut self.trail);
+    pub(super) fn record(&mut self, tables: &Tables, case: Case<'_>, user: &[u8], cause: Cause) {
+        let Trail { method, decided_by, .. } = std::mem::take(&mut self.trail);
         let decisions = self.shared.decisions();
-        if !decisions.wants(cause) {
+        // A conversation is one decision, at its end.
+        if !decisions.wants(cause) || cause == Cause::EapContinues {
             return;
         }
         let method = match case.request.code() {
@@ -30,7 +31,7 @@ impl Desk {
             latency_ns: u64::try_from(at.since(case.arrived).as_nanos()).unwrap_or(u64::MAX),
             source: case.route.to,
             client: &tables.client(case.client).name,
-            user: case.request.find(number::USER_NAME).unwrap_or_default(),
+            user,
             calling_station: case.request.find(number::CALLING_STATION_ID).unwrap_or_default(),
             method,
             decided_by: decided_by.as_deref().unwrap_or_default(),
@@ -40,7 +41,7 @@ impl Desk {
     }
 
     /// Has the database told what became of an Access-Request, where that is wanted.
-    pub(super) fn post_auth(&self, case: Case<'_>, cause: Cause, reply: &[u8]) {
+    pub(super) fn post_auth(&self, case: Case<'_>, user: &[u8], cause: Cause, reply: &[u8]) {
         let Some(post_auth) = &*self.shared.post_auth() else { return };
         let answer = match cause.answer() {
             Answer::Accept if case.request.code() == Code::ACCESS_REQUEST => "Access-Accept",
@@ -52,7 +53,7 @@ impl Desk {
         let class =
             reply.as_ref().ok().and_then(|reply| reply.peek().find(number::CLASS)).unwrap_or_default();
         let (called, calling) = (find(number::CALLED_STATION_ID), find(number::CALLING_STATION_ID));
-        post_auth.add(post_auth::Row::new(find(number::USER_NAME), answer, called, calling, class));
+        post_auth.add(post_auth::Row::new(user, answer, called, calling, class));
     }
 
     /// A reply to what arrived then is written, and goes out with its batch.

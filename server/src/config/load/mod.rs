@@ -1,6 +1,7 @@
 //! From the text of a configuration to a [`Config`]: a walk that collects everything wrong and only then gives up.
 
 mod client;
+mod eap;
 mod health;
 mod ldap;
 mod limits;
@@ -53,7 +54,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
 }
 
 /// What SPEC 1 to 3 have and this version hasn't.
-const LATER: &[&str] = &["eap", "cluster", "console"];
+const LATER: &[&str] = &["cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.
 fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
@@ -71,6 +72,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let workers = server::workers(&root);
     let limits = limits::limits(&root);
     let second_factor = limits::second_factor(&root);
+    let eap = eap::eap(&root, server.as_ref());
     let health = health::health(&root);
     let topology = notice::topology(&root);
     let peers = peer::peers(&root, server.as_ref());
@@ -100,6 +102,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         workers,
         limits,
         second_factor,
+        eap,
         health,
         services,
         topology,

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Microsoft, fitting_hash};
 use crate::process::core::{Case, Desk, Turn};
+use crate::process::eap::write_success;
 use crate::process::outcome::Cause;
 use crate::process::reply::{Hiding, write_all};
 use crate::process::tables::{Client, Tables};
@@ -50,17 +51,27 @@ impl Desk {
             .map(|_| ())
             .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits, authorization.longest))
             .and_then(|()| write_address(&mut writer, address))
-            .and_then(|()| write_proof(&mut writer, &mut hiding, authorization, credentials))
+            .and_then(|()| match self.eap.as_deref() {
+                Some(underway) => write_success(&mut writer, &mut hiding, underway),
+                None => write_proof(&mut writer, &mut hiding, authorization, credentials),
+            })
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))
             .and_then(|()| writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len));
         match written {
+            Ok(length) if credentials.is_some() && self.eap.is_some() => Turn::Reply(Cause::Eap, length),
             Ok(length) => Turn::Reply(credentials.map_or(Cause::AuthTypeAccept, Credentials::cause), length),
             Err(_) => Turn::Silence(Cause::ReplyTooLong),
         }
     }
 
     /// An Access-Reject, for its time.
-    pub(super) fn reject(&mut self, client: &Client, case: Case<'_>, cause: Cause, out: &mut [u8]) -> Turn {
+    pub(in crate::process) fn reject(
+        &mut self,
+        client: &Client,
+        case: Case<'_>,
+        cause: Cause,
+        out: &mut [u8],
+    ) -> Turn {
         let challenge = self.challenge();
         rejected(cause, write_reject(client, case.request, cause, challenge, out, |_| Ok(())))
     }
@@ -269,6 +280,11 @@ fn write_proof(
         }
     }
     Ok(())
+}
+
+/// Whether a list has this attribute already.
+pub(in crate::process) fn has_attribute(written: &[u8], number: u8) -> bool {
+    Attributes::parse(written).into_iter().flatten().any(|attribute| attribute.number == number)
 }
 
 /// Whether a list has this attribute of Microsoft's already.

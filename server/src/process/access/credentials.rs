@@ -1,5 +1,6 @@
 //! What a request brings to prove who asks.
 
+use forewarn_eap::{Claim, Proof};
 use forewarn_wire::attribute::VendorSpecific;
 use forewarn_wire::hide::{chap_matches, user_password};
 use forewarn_wire::mschap::{self, Answer, MICROSOFT, attribute};
@@ -56,6 +57,20 @@ impl<'a> Credentials<'a> {
         let response = response.try_into().map_err(|_| Cause::BadCredentials)?;
         let challenge = challenge.unwrap_or(request.authenticator());
         Ok(Credentials::Chap { identifier: *identifier, response, challenge })
+    }
+
+    /// Those that a peer has brought in an EAP conversation.
+    pub(super) fn of(claim: &'a Claim) -> Self {
+        match &claim.proof {
+            Proof::Password(given) => Credentials::Pap(given),
+            Proof::Chap { identifier, challenge, response } => {
+                Credentials::Chap { identifier: *identifier, response, challenge }
+            }
+            Proof::MsChap2 { identifier, challenge, peer, response, .. } => {
+                let identifier = *identifier;
+                Credentials::MsChap(Answer::Version2 { identifier, challenge, peer, response })
+            }
+        }
     }
 
     /// As policies and records name the method.

@@ -51,6 +51,8 @@ impl Desk {
             return Ok(Proof { credentials, step: Some(step), is_twofold: false });
         }
         match (tables.second_factor().mode, credentials) {
+            // An Access-Challenge of ours would end the conversation.
+            (FactorMode::Challenge, _) if self.eap.is_some() => Err(Cause::FactorNeedsPap),
             (FactorMode::Append, Credentials::Pap(given)) => {
                 let (password, code) = totp.split(given).ok_or(Cause::WrongPassword)?;
                 let step = totp.step_of(code, now_s).ok_or(Cause::WrongCode)?;

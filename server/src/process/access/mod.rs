@@ -8,9 +8,10 @@ mod verify;
 
 use std::sync::Arc;
 
+use forewarn_eap::Proof as Proven;
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
-use forewarn_wire::number;
+use forewarn_wire::{mschap, number};
 use zeroize::Zeroizing;
 
 use super::core::{Case, Desk, Turn, WaitsFor};
@@ -24,7 +25,8 @@ use crate::users::{
     Account, Asker, AuthType, Authorization, Lookup, Refusal, Room, authorize, authorize_seen,
 };
 
-use credentials::Credentials;
+pub(super) use answer::has_attribute;
+use credentials::{Credentials, fitting_hash};
 use factor::Proof;
 use verify::Next;
 
@@ -47,6 +49,11 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// The password is right: a conversation has shown it before.
+    pub(super) fn proven() -> Self {
+        Self { password: Some(true), ..Self::default() }
+    }
+
     /// Whether nothing is known yet.
     fn is_beginning(&self) -> bool {
         self.account.is_none() && self.password.is_none()
@@ -75,10 +82,10 @@ impl Desk {
         let mut room = std::mem::take(&mut self.room);
         let turn = self.proceed_in(tables, case, progress, &mut room, out);
         self.room = room;
-        turn
+        self.eap_turn(tables, case, turn, out)
     }
 
-    fn proceed_in(
+    pub(super) fn proceed_in(
         &mut self,
         tables: &Arc<Tables>,
         case: Case<'_>,
@@ -87,22 +94,35 @@ impl Desk {
         out: &mut [u8],
     ) -> Turn {
         let client = tables.client(case.client);
-        let Some(name) = case.request.find(number::USER_NAME) else {
-            return self.reject(client, case, Cause::NoUserName, out);
-        };
-        match self.destination(tables, case, name) {
-            Ok(Some(realm)) => return self.hand_on(tables, case, realm),
-            Ok(None) => {}
-            Err(cause) => return self.reject(client, case, cause, out),
-        }
+        let claim = self.eap.as_ref().and_then(|loan| loan.claim().cloned());
         let mut clear = Zeroizing::new([0; user_password::MAX]);
-        let credentials = match Credentials::find(case.request, &client.key, &mut clear) {
-            Ok(credentials) => Some(credentials),
-            // There is still Auth-Type := Accept.
-            Err(Cause::NoCredentials) => None,
-            Err(cause) => return self.reject(client, case, cause, out),
+        let (name, credentials) = match &claim {
+            Some(claim) => (claim.user.as_slice(), Some(Credentials::of(claim))),
+            None => {
+                let has_eap = case.request.has_eap_message();
+                // With EAP the peer says who it is (RFC 3579 section 2.1).
+                let name = case.request.find(number::USER_NAME).or(has_eap.then_some(&[]));
+                let Some(name) = name else {
+                    return self.reject(client, case, Cause::NoUserName, out);
+                };
+                match self.destination(tables, case, name) {
+                    Ok(Some(realm)) => return self.hand_on(tables, case, realm),
+                    Ok(None) if has_eap => return self.eap(tables, case, room, out),
+                    Ok(None) => {}
+                    Err(cause) => return self.reject(client, case, cause, out),
+                }
+                match Credentials::find(case.request, &client.key, &mut clear) {
+                    Ok(credentials) => (name, Some(credentials)),
+                    // There is still Auth-Type := Accept.
+                    Err(Cause::NoCredentials) => (name, None),
+                    Err(cause) => return self.reject(client, case, cause, out),
+                }
+            }
         };
-        let method = credentials.as_ref().map_or("none", Credentials::method);
+        let method = match &claim {
+            Some(claim) => claim.method,
+            None => credentials.as_ref().map_or("none", Credentials::method),
+        };
         self.trail.method = method;
         if progress.is_beginning() && self.is_held(tables, case, name) {
             return self.reject(client, case, Cause::TooManyFailures, out);
@@ -133,7 +153,10 @@ impl Desk {
         let asker = Asker {
             request: case.request,
             password: credentials.as_ref().and_then(Credentials::given_password),
-            method: credentials.as_ref().map(Credentials::auth_type),
+            method: match &claim {
+                Some(_) => Some(AuthType::Eap),
+                None => credentials.as_ref().map(Credentials::auth_type),
+            },
             source: case.route.to.ip(),
             client: &client.name,
             group: &client.group,
@@ -147,15 +170,23 @@ impl Desk {
         if let Some(Refusal::Row(error)) = authorization.refusal {
             self.trail.decided_by = Some(error.to_string().into());
         }
-        if let Some(cause) = refused(&authorization, credentials.as_ref()) {
+        if let Some(cause) = refused(&authorization, credentials.as_ref(), claim.is_some()) {
             return self.reject_as(client, case, cause, &authorization, out);
         }
         let credentials = match (credentials, authorization.auth_type) {
             (_, Some(AuthType::Accept)) => {
+                if let Some(turn) = self.eap_is_right(tables, case, None, false, out) {
+                    return turn;
+                }
                 return self.admit(tables, case, account, &authorization, None, progress, out);
             }
             (None, _) => return self.reject_as(client, case, Cause::NoCredentials, &authorization, out),
             (Some(credentials), _) => credentials,
+        };
+        // MS-CHAPv2 has the name in what it hashes; within EAP it says which.
+        let hashed_name = match claim.as_deref().map(|claim| &claim.proof) {
+            Some(Proven::MsChap2 { name, .. }) => name.as_slice(),
+            _ => name,
         };
         let mut proof = match self.factor(tables, case, &authorization, credentials, &mut progress) {
             Ok(proof) => proof,
@@ -180,7 +211,7 @@ impl Desk {
                 }
             }
             (_, Some(right)) => right,
-            (credentials, None) => match credentials.fit(&authorization.passwords, name) {
+            (credentials, None) => match credentials.fit(&authorization.passwords, hashed_name) {
                 Ok(fit) => fit,
                 Err(cause) => return self.reject_as(client, case, cause, &authorization, out),
             },
@@ -195,6 +226,16 @@ impl Desk {
             return self.reject_as(client, case, Cause::WrongCode, &authorization, out);
         }
         progress.password = Some(true);
+        let hash_of_hash = match (&claim, &proof.credentials) {
+            (Some(_), Credentials::MsChap(answer)) => {
+                fitting_hash(answer, &authorization.passwords, hashed_name)
+                    .map(|hash| mschap::hash_of_hash(&hash))
+            }
+            _ => None,
+        };
+        if let Some(turn) = self.eap_is_right(tables, case, hash_of_hash, progress.factor, out) {
+            return turn;
+        }
         self.admit(tables, case, account, &authorization, Some(&proof), progress, out)
     }
 
@@ -296,7 +337,11 @@ impl Desk {
 }
 
 /// Why an account is of no use to this request, before its credentials are looked at.
-fn refused(authorization: &Authorization<'_>, credentials: Option<&Credentials<'_>>) -> Option<Cause> {
+fn refused(
+    authorization: &Authorization<'_>,
+    credentials: Option<&Credentials<'_>>,
+    is_eap: bool,
+) -> Option<Cause> {
     match authorization.refusal {
         Some(Refusal::Row(_)) => return Some(Cause::BadRow),
         Some(Refusal::Expired) => return Some(Cause::Expired),
@@ -307,6 +352,7 @@ fn refused(authorization: &Authorization<'_>, credentials: Option<&Credentials<'
     match authorization.auth_type {
         None | Some(AuthType::Accept) => None,
         Some(AuthType::Reject) => Some(Cause::AuthTypeReject),
+        Some(AuthType::Eap) if is_eap => None,
         asked if asked == credentials.map(Credentials::auth_type) => None,
         Some(_) => Some(Cause::AuthTypeOther),
     }

@@ -34,7 +34,7 @@ impl Desk {
         account: &Account,
         progress: Progress,
     ) -> Turn {
-        let user = text::user_name(case.request.find(number::USER_NAME).unwrap_or_default());
+        let user = text::user_name(self.asked_for(case));
         let alias = (account.source == Source::Ldap).then(|| text::user_name(account.name.as_bytes()));
         self.ask_accounting(tables, case, Question::Sessions { user, alias }, progress)
     }
@@ -47,8 +47,16 @@ impl Desk {
         pool: &str,
         progress: Progress,
     ) -> Turn {
-        let question = address_of(pool, case.request, case.route.to.ip());
+        let user = text::user_name(self.asked_for(case));
+        let question = address_of(pool, user, case.request, case.route.to.ip());
         self.ask_accounting(tables, case, question, progress)
+    }
+
+    /// The name that accounting will come with: of EAP, the one that was proven, which the NAS is told.
+    fn asked_for<'a>(&'a self, case: Case<'a>) -> &'a [u8] {
+        let claim = self.eap.as_ref().and_then(|loan| loan.claim());
+        let name = claim.map(|claim| claim.user.as_slice());
+        name.or(case.request.find(number::USER_NAME)).unwrap_or_default()
     }
 
     fn ask_accounting(
@@ -74,14 +82,8 @@ impl Desk {
 }
 
 /// The holder is told by the same attributes by which accounting will tell it.
-fn address_of(pool: &str, request: &Packet<'_>, source: IpAddr) -> Question {
+fn address_of(pool: &str, user: String, request: &Packet<'_>, source: IpAddr) -> Question {
     let holder = Record::holder(request, source);
     let (nas, key) = (holder_nas(&holder), holder_key(&holder).to_owned());
-    Question::Address {
-        pool: pool.to_owned(),
-        nas,
-        key,
-        calling_station: holder.calling_station,
-        user: text::user_name(request.find(number::USER_NAME).unwrap_or_default()),
-    }
+    Question::Address { pool: pool.to_owned(), nas, key, calling_station: holder.calling_station, user }
 }

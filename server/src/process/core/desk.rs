@@ -16,6 +16,7 @@ use crate::metrics::latency::Kind;
 use crate::policy::Matched;
 use crate::process::access::Progress;
 use crate::process::accounting::stored;
+use crate::process::eap::rooms::Loan;
 use crate::process::heard::Ear;
 use crate::process::mailbox::{Finding, Ticket};
 use crate::process::outcome::{Answer, Cause};
@@ -48,6 +49,8 @@ pub(in crate::process) struct Desk {
     pub(in crate::process) random: StdRng,
     /// The policies that held for the request in hand.
     pub(in crate::process) matched: Matched,
+    /// The EAP conversation of the request in hand.
+    pub(in crate::process) eap: Option<Loan>,
     /// Where its steps are told, if somebody listens.
     pub(in crate::process) story: Option<Box<Story>>,
     /// Buffers of requests that no longer wait.
@@ -77,6 +80,8 @@ pub(in crate::process) struct Waiting {
     pub(in crate::process) waits_for: WaitsFor,
     /// What was found out before, of an Access-Request.
     pub(in crate::process) progress: Progress,
+    /// Its EAP conversation.
+    pub(in crate::process) eap: Option<Loan>,
 }
 
 /// What a request waits for: whether it counts as waiting for this server.
@@ -144,6 +149,7 @@ impl Desk {
             in_flight_max,
             random,
             matched: Matched::default(),
+            eap: None,
             story: None,
             spare: Vec::new(),
             ear: Ear::default(),
@@ -181,6 +187,7 @@ impl Desk {
     ) -> Option<usize> {
         let Waiting { tables, client, request, slot, route, arrived, progress, .. } = waiting;
         let progress = std::mem::take(progress);
+        self.eap = waiting.eap.take();
         if let Some(story) = &mut self.story {
             story.resume();
         }
@@ -236,7 +243,8 @@ impl Desk {
         request.store(case.request);
         let Case { client, slot, route, arrived, .. } = case;
         let tables = Arc::clone(tables);
-        let waiting = Waiting { tables, client, request, slot, route, arrived, waits_for, progress };
+        let eap = self.eap.take();
+        let waiting = Waiting { tables, client, request, slot, route, arrived, waits_for, progress, eap };
         match self.waiting.insert(arrived, waiting) {
             Ok((slot, generation)) => Some(Ticket { core: self.number, slot, generation }),
             Err(_) => None,

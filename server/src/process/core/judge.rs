@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forewarn_proto::dedup::{self, Check};
 use forewarn_proto::time::Instant;
-use forewarn_wire::{Code, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer};
+use forewarn_wire::{Code, MessageAuthenticatorRule, Packet, Verified, WriteError, Writer, number};
 use rand_core::Rng;
 
 use crate::config::ListenKind;
@@ -184,6 +184,14 @@ impl Desk {
         if let Turn::Silence(cause) | Turn::Reply(cause, _) | Turn::Reject(cause, _) = turn {
             self.tell_end(cause);
         }
+        // Goes back to its room at the end.
+        let conversation = self.eap.take();
+        if self.trail.claim.is_none() {
+            self.trail.claim = conversation.as_ref().and_then(|loan| loan.claim().cloned());
+        }
+        let claim = self.trail.claim.clone();
+        let user = claim.as_ref().map(|claim| claim.user.as_slice());
+        let user = user.or(case.request.find(number::USER_NAME)).unwrap_or_default();
         match turn {
             Turn::Waits => {
                 self.trail = Trail::default();
@@ -191,7 +199,7 @@ impl Desk {
             }
             Turn::Silence(cause) => {
                 self.count(cause);
-                self.record(tables, case, cause);
+                self.record(tables, case, user, cause);
                 // Not answered, so that its sender's next try is a new request.
                 self.dedup.forget(case.slot);
                 None
@@ -200,9 +208,9 @@ impl Desk {
                 let current = self.dedup.complete(now, case.slot, &out[..length]);
                 let cause = if current { cause } else { Cause::Replaced };
                 self.count(cause);
-                self.record(tables, case, cause);
+                self.record(tables, case, user, cause);
                 if current {
-                    self.post_auth(case, cause, &out[..length]);
+                    self.post_auth(case, user, cause, &out[..length]);
                     self.departs(case.arrived, Kind::of(case.request.code()), cause.answer());
                 }
                 current.then_some(length)
@@ -215,9 +223,9 @@ impl Desk {
                 let reply = (case.route, case.slot, cause, case.arrived);
                 let waits = room && self.delayed.insert(due, reply, &out[..length]);
                 let cause = if waits { cause } else { Cause::TooManyInFlight };
-                self.record(tables, case, cause);
+                self.record(tables, case, user, cause);
                 if waits {
-                    self.post_auth(case, cause, &out[..length]);
+                    self.post_auth(case, user, cause, &out[..length]);
                 }
                 if !waits {
                     self.count(cause);

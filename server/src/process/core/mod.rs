@@ -8,6 +8,7 @@ mod judge;
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
@@ -125,15 +126,20 @@ impl Core {
         }
     }
 
-    /// When the next reject is due, or the oldest request will have waited too long.
+    /// When the next reject is due, or the oldest request or conversation will have waited too long.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let poke = self.desk.shown.and_then(|since| self.desk.poke_at(since));
-        [self.desk.delayed.next_due(), poke].into_iter().flatten().min()
+        let conversations = self.desk.shared.conversations();
+        let expiry =
+            self.tables.eap().and_then(|eap| conversations.next_expiry(self.desk.number, eap.timeout));
+        [self.desk.delayed.next_due(), poke, expiry].into_iter().flatten().min()
     }
 
     /// A turn ends: shows the gauges. `oldest_unread` is the stamp of the oldest datagram that is read but not
     /// judged yet, if there is one.
     pub fn show(&mut self, now: Instant, oldest_unread: Option<Instant>) {
+        let timeout = self.tables.eap().map_or(Duration::ZERO, |eap| eap.timeout);
+        self.desk.shared.conversations().sweep(self.desk.number, now, timeout);
         self.desk.show(now, oldest_unread);
     }
 

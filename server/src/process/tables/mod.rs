@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
 use super::ledger::Ledger;
+use crate::config::eap::Eap;
 use crate::config::limits::{Limits, SecondFactor};
 use crate::config::proxy::{Realm, Realms};
 use crate::config::{self, Config, RequireMessageAuthenticator};
@@ -27,6 +28,7 @@ pub struct Tables {
     policies: Policies,
     limits: Limits,
     second_factor: SecondFactor,
+    eap: Option<Eap>,
     realms: Realms,
     cores: usize,
 }
@@ -101,6 +103,7 @@ impl Tables {
             policies: Policies::new(&config.policies),
             limits: config.limits,
             second_factor: config.second_factor.clone(),
+            eap: config.eap.clone(),
             realms: Realms::new(&config.realms),
             cores,
         };
@@ -212,6 +215,11 @@ impl Tables {
     /// How second factors are asked for.
     pub fn second_factor(&self) -> &SecondFactor {
         &self.second_factor
+    }
+
+    /// What EAP offers, if it does.
+    pub fn eap(&self) -> Option<&Eap> {
+        self.eap.as_ref()
     }
 
     /// The policies.

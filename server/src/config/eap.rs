@@ -1,0 +1,17 @@
+//! `[eap]`: which methods there are, and how far a conversation goes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forewarn_eap::Settings;
+
+/// `[eap]`
+#[derive(Debug, Clone)]
+pub struct Eap {
+    /// What conversations offer.
+    pub settings: Arc<Settings>,
+    /// How long one may last, from its first packet to its last.
+    pub timeout: Duration,
+    /// How many there may be at one time, over all cores.
+    pub conversations: usize,
+}

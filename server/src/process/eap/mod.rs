@@ -1,0 +1,238 @@
+//! EAP conversations: from a packet to a step of one, and from what accounts say back into it.
+//!
+//! What a method claims is looked at as any credentials are; the conversation at hand stands on the desk meanwhile, and
+//! waits with its request where that has to wait.
+
+pub mod rooms;
+mod write;
+
+use std::sync::Arc;
+
+use forewarn_eap::{Claim, Conversation, Keys, Reason, Step, Verdict};
+use forewarn_wire::eap::{Eap, EapCode, method};
+use forewarn_wire::mschap::{ErrorCode, HASH};
+use forewarn_wire::{MAX_PACKET, number};
+use rand_core::Rng;
+use zeroize::Zeroizing;
+
+use super::access::Progress;
+use super::core::{Case, Desk, Turn};
+use super::outcome::Cause;
+use super::tables::Tables;
+use crate::config::eap::Eap as Offered;
+use crate::users::Room;
+pub(super) use write::write_success;
+
+use rooms::{Bounds, Loan, Opened};
+
+/// A conversation, and what is known of it besides what it knows itself.
+#[derive(Debug)]
+pub struct Underway {
+    conversation: Conversation,
+    /// What the peer has claimed last.
+    claim: Option<Arc<Claim>>,
+    /// Whether that was found to be so.
+    is_right: bool,
+    /// Whether a second factor was proven with it.
+    factor: bool,
+    /// Why the peer was told that it isn't let in.
+    refused: Option<Cause>,
+    /// The method has come to a good end, with keys or without.
+    ended: Option<Option<Keys>>,
+}
+
+impl Underway {
+    fn new(conversation: Conversation) -> Self {
+        Self { conversation, claim: None, is_right: false, factor: false, refused: None, ended: None }
+    }
+
+    /// What the peer has claimed last.
+    pub(super) fn claim(&self) -> Option<&Arc<Claim>> {
+        self.claim.as_ref()
+    }
+
+    /// The method's good end, once it is there.
+    pub(super) fn ended(&self) -> Option<&Option<Keys>> {
+        self.ended.as_ref()
+    }
+}
+
+impl Desk {
+    /// Takes a packet with EAP-Message: to its conversation, and on.
+    pub(super) fn eap(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        room: &mut Room,
+        out: &mut [u8],
+    ) -> Turn {
+        let client = tables.client(case.client);
+        self.trail.method = "eap";
+        let Some(offered) = tables.eap() else {
+            return self.reject(client, case, Cause::EapNotOffered, out);
+        };
+        let mut buffer = Zeroizing::new([0; MAX_PACKET]);
+        let message = case.request.eap_message().and_then(|message| message.copy_to(buffer.as_mut_slice()));
+        let message = message.unwrap_or_default();
+        let (loan, step) = match case.request.find(number::STATE) {
+            // A peer that says who it is begins anew, whatever its NAS remembers.
+            Some(state) if !begins(message) => {
+                match self.shared.conversations().open(state, case.arrived, offered.timeout) {
+                    Opened::Stray => return self.reject_stray(client, case, out),
+                    Opened::Busy => return Turn::Silence(Cause::InProgress),
+                    Opened::Loan(mut loan) => {
+                        let step = loan.conversation.handle_response(message, &mut self.random);
+                        (loan, step)
+                    }
+                }
+            }
+            _ => match self.first(case, offered, message) {
+                Some(first) => first,
+                None => return self.reject_stray(client, case, out),
+            },
+        };
+        self.trail.method = loan.conversation.method();
+        // Its last answer was lost on the way, after the end.
+        let step = match (&step, &loan.ended) {
+            (Step::Ignored, Some(keys)) => Step::Success(keys.clone()),
+            _ => step,
+        };
+        self.eap = Some(loan);
+        self.eap_step(tables, case, step, room, out)
+    }
+
+    /// A new conversation. `None`: what the peer says belongs into one that isn't here.
+    fn first(&mut self, case: Case<'_>, offered: &Offered, message: &[u8]) -> Option<(Loan, Step)> {
+        let settings = Arc::clone(&offered.settings);
+        let (conversation, step) = if message.is_empty() {
+            // EAP-Start (RFC 3579 section 2.1).
+            (Conversation::greet(settings, self.random.next_u32() as u8), Step::Request)
+        } else {
+            Conversation::begin(settings, message, &mut self.random)?
+        };
+        let bounds = Bounds { conversations: offered.conversations, timeout: offered.timeout };
+        let underway = Underway::new(conversation);
+        let rooms = self.shared.conversations();
+        Some((rooms.begin(self.number, case.arrived, bounds, &mut self.random, underway), step))
+    }
+
+    /// Does what follows from a response or a verdict; the conversation stands on the desk.
+    fn eap_step(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        step: Step,
+        room: &mut Room,
+        out: &mut [u8],
+    ) -> Turn {
+        let client = tables.client(case.client);
+        let Some(loan) = &mut self.eap else { return Turn::Silence(Cause::WorkerFailed) };
+        match step {
+            Step::Request => {
+                let cause = if loan.refused.is_some() { Cause::EapRefused } else { Cause::EapContinues };
+                self.challenge_eap(client, case, cause, out)
+            }
+            Step::Verify(claim) => {
+                (loan.is_right, loan.factor, loan.refused) = (false, false, None);
+                loan.claim = Some(Arc::new(claim));
+                self.proceed_in(tables, case, Progress::default(), room, out)
+            }
+            // Nobody has verified anything.
+            Step::Success(_) if !loan.is_right => self.reject(client, case, Cause::WorkerFailed, out),
+            Step::Success(keys) => {
+                loan.ended = Some(keys);
+                let progress = Progress { factor: loan.factor, ..Progress::proven() };
+                self.proceed_in(tables, case, progress, room, out)
+            }
+            Step::Failure(reason) => {
+                let cause = loan.refused.unwrap_or_else(|| cause_of(reason));
+                self.reject(client, case, cause, out)
+            }
+            Step::Ignored => Turn::Silence(Cause::EapIgnored),
+        }
+    }
+
+    /// The claim at hand is right: what the method makes of it. `None`: it has come to its end.
+    pub(super) fn eap_is_right(
+        &mut self,
+        tables: &Tables,
+        case: Case<'_>,
+        hash_of_hash: Option<Zeroizing<[u8; HASH]>>,
+        factor: bool,
+        out: &mut [u8],
+    ) -> Option<Turn> {
+        let client = tables.client(case.client);
+        let loan = self.eap.as_mut().filter(|loan| loan.ended.is_none())?;
+        (loan.is_right, loan.factor) = (true, factor);
+        let verdict = Verdict::Right { hash_of_hash };
+        match loan.conversation.handle_verdict(&verdict, &mut self.random) {
+            Step::Success(keys) => {
+                loan.ended = Some(keys);
+                None
+            }
+            Step::Request => Some(self.challenge_eap(client, case, Cause::EapContinues, out)),
+            Step::Failure(reason) => Some(self.reject(client, case, cause_of(reason), out)),
+            Step::Verify(_) | Step::Ignored => Some(Turn::Silence(Cause::EapIgnored)),
+        }
+    }
+
+    /// What a reject means to the conversation at hand: the peer may have to be told first.
+    pub(super) fn eap_turn(&mut self, tables: &Tables, case: Case<'_>, turn: Turn, out: &mut [u8]) -> Turn {
+        let Some(mut loan) = self.eap.take() else { return turn };
+        match turn {
+            Turn::Reject(cause, _) if loan.conversation.is_judged() => {
+                loan.is_right = false;
+                let step = loan.conversation.handle_verdict(&verdict_of(cause), &mut self.random);
+                if let Step::Request = step {
+                    loan.refused = Some(cause);
+                    self.eap = Some(loan);
+                    return self.challenge_eap(tables.client(case.client), case, Cause::EapRefused, out);
+                }
+                self.end_eap(loan);
+            }
+            Turn::Reject(..) => self.end_eap(loan),
+            Turn::Reply(cause, _) if !matches!(cause, Cause::EapContinues | Cause::EapRefused) => {
+                self.end_eap(loan);
+            }
+            // It goes on with the peer's next packet.
+            _ => self.eap = Some(loan),
+        }
+        turn
+    }
+
+    /// The name is kept for the record.
+    fn end_eap(&mut self, loan: Loan) {
+        self.trail.claim = loan.claim.clone();
+        loan.end();
+    }
+}
+
+/// Whether a message begins a conversation.
+fn begins(message: &[u8]) -> bool {
+    message.is_empty()
+        || Eap::parse(message).is_some_and(|response| {
+            response.code == EapCode::Response && response.method == Some(method::IDENTITY)
+        })
+}
+
+/// What the peer is told.
+fn verdict_of(cause: Cause) -> Verdict {
+    match cause {
+        // Who isn't known isn't told so.
+        Cause::WrongPassword | Cause::UnknownUser | Cause::WrongCode => Verdict::Wrong,
+        Cause::Expired | Cause::AccountDisabled => Verdict::Refused(ErrorCode::AccountDisabled),
+        Cause::OutsideLoginTime => Verdict::Refused(ErrorCode::RestrictedHours),
+        _ => Verdict::Refused(ErrorCode::NoDialIn),
+    }
+}
+
+fn cause_of(reason: Reason) -> Cause {
+    match reason {
+        Reason::Refused => Cause::WrongPassword,
+        Reason::NoCommonMethod => Cause::EapNoCommonMethod,
+        Reason::Malformed => Cause::EapMalformed,
+        Reason::TooLong => Cause::EapTooLong,
+        Reason::PasswordChange => Cause::PasswordChange,
+        Reason::PeerRefuses => Cause::EapPeerRefuses,
+    }
+}

@@ -1,0 +1,74 @@
+//! What a peer claims, and what becomes of it.
+
+use forewarn_wire::mschap::{self, ErrorCode};
+use zeroize::Zeroizing;
+
+/// What a peer says of itself, to be verified by whoever knows accounts.
+#[derive(Clone)]
+pub struct Claim {
+    /// The method that brought it, as policies and records name it.
+    pub method: &'static str,
+    /// Who it says it is.
+    pub user: Vec<u8>,
+    /// What it proves it by.
+    pub proof: Proof,
+}
+
+impl std::fmt::Debug for Claim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("method", &self.method).finish_non_exhaustive()
+    }
+}
+
+/// What a claim is proven by.
+#[derive(Clone)]
+pub enum Proof {
+    /// The password.
+    Password(Zeroizing<Vec<u8>>),
+    /// The response to a challenge, as of CHAP (RFC 1994).
+    Chap {
+        /// What the response was made with.
+        identifier: u8,
+        /// The challenge.
+        challenge: Vec<u8>,
+        /// The response.
+        response: [u8; 16],
+    },
+    /// The response to two challenges, as of MS-CHAPv2 (RFC 2759).
+    MsChap2 {
+        /// To be repeated in what answers it.
+        identifier: u8,
+        /// The authenticator's challenge.
+        challenge: [u8; mschap::CHALLENGE_2],
+        /// The peer's.
+        peer: [u8; mschap::CHALLENGE_2],
+        /// The response.
+        response: [u8; mschap::RESPONSE],
+        /// The name that the peer hashed.
+        name: Vec<u8>,
+    },
+}
+
+/// What was found of a claim.
+#[derive(Clone)]
+pub enum Verdict {
+    /// It is so.
+    Right {
+        /// Of MS-CHAP, the hash of the password's hash: the authenticator's own proof and the keys follow from it.
+        hash_of_hash: Option<Zeroizing<[u8; mschap::HASH]>>,
+    },
+    /// The password or the response is wrong; another may be right.
+    Wrong,
+    /// Whatever they say, they aren't let in; with what MS-CHAP calls that.
+    Refused(ErrorCode),
+}
+
+impl std::fmt::Debug for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Verdict::Right { .. } => "Right",
+            Verdict::Wrong => "Wrong",
+            Verdict::Refused(_) => "Refused",
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What a method is to its conversation.
+
+use rand_core::Rng;
+
+use crate::claim::{Claim, Verdict};
+use crate::keys::Keys;
+
+/// A method that waits for the peer's response. The response consumes it: what follows is in what it gives.
+pub trait Method: Send {
+    /// Takes the response's octets behind its type.
+    fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next;
+}
+
+/// A method that waits for a verdict on what its peer claimed.
+pub trait Judged: Send {
+    /// Takes the verdict.
+    fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next;
+}
+
+/// What a method works with.
+pub struct Context<'a> {
+    /// Who the peer said it is.
+    pub identity: &'a [u8],
+    /// The identifier of the response at hand, or of the last one.
+    pub identifier: u8,
+    /// For challenges.
+    pub random: &'a mut dyn Rng,
+}
+
+impl Context<'_> {
+    /// A challenge of that many octets.
+    pub fn challenge<const OCTETS: usize>(&mut self) -> [u8; OCTETS] {
+        let mut challenge = [0; OCTETS];
+        self.random.fill_bytes(&mut challenge);
+        challenge
+    }
+}
+
+/// What follows from a response or a verdict.
+pub enum Next {
+    /// A request with this data; its response is the method's.
+    Ask(Box<dyn Method>, Vec<u8>),
+    /// Somebody who knows accounts has to look at this.
+    Verify(Box<dyn Judged>, Claim),
+    /// The end: it is so. Methods without keys have none.
+    Succeed(Option<Keys>),
+    /// The end: it isn't so.
+    Fail(Reason),
+}
+
+/// Why a conversation fails, where no verdict says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The verdict that was given before.
+    Refused,
+    /// The peer takes none of the methods that are offered.
+    NoCommonMethod,
+    /// The peer's response isn't one of its method.
+    Malformed,
+    /// More rounds or octets than a conversation may have.
+    TooLong,
+    /// The peer wants to change its password, which nobody takes.
+    PasswordChange,
+    /// The peer says that the server isn't who it should be, or gives up.
+    PeerRefuses,
+}

@@ -1,0 +1,3 @@
+//! EAP, as wpa_supplicant speaks it.
+
+mod passwords;

@@ -1,0 +1,46 @@
+//! wpa_supplicant's eapol_test, the real thing from Debian's eapoltest: a supplicant and its access point in one.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::program::Folder;
+
+/// What eapol_test said.
+#[derive(Debug)]
+pub struct Authenticated {
+    /// Whether it was let in, with the keys of its own making where the method has keys.
+    pub success: bool,
+    /// Everything it printed.
+    pub text: String,
+}
+
+impl Authenticated {
+    /// Whether an EAP-Failure ended it, and not its patience.
+    pub fn was_refused(&self) -> bool {
+        !self.success && self.text.contains("EAP: Received EAP-Failure") && !self.text.contains("timed out")
+    }
+
+    /// How many Access-Challenges it received.
+    pub fn challenges(&self) -> usize {
+        self.text.lines().filter(|line| line.contains("(Access-Challenge)")).count()
+    }
+}
+
+/// Authenticates at `server` by a network block of wpa_supplicant (`lines`); `keys`: those of both sides are compared.
+///
+/// # Panics
+/// When eapol_test isn't installed (`make test` installs it).
+pub fn eapol_test(server: SocketAddr, secret: &str, lines: &str, keys: bool) -> Authenticated {
+    let folder = Folder::new();
+    let config = folder.write("network.conf", &format!("network={{\nkey_mgmt=WPA-EAP\n{lines}\n}}\n"));
+    let mut command = Command::new("eapol_test");
+    command.arg("-c").arg(config).args(["-t", "20", "-s", secret]);
+    command.args(["-a", &server.ip().to_string(), "-p", &server.port().to_string()]);
+    if !keys {
+        command.arg("-n");
+    }
+    let output = command.output().expect("eapol_test of eapoltest is installed");
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    Authenticated { success: output.status.success(), text }
+}
