@@ -137,6 +137,8 @@ impl Desk {
             Request::Drain { .. }
             | Request::Resume
             | Request::Quiesce
+            | Request::Shed { .. }
+            | Request::Invite { .. }
             | Request::FlushCache { .. }
             | Request::Disconnect { .. }
             | Request::Coa { .. } => {

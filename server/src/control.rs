@@ -211,6 +211,7 @@ fn client(client: &Client) -> ClientStatus {
         eap_requests: client.ledger.eap_requests(),
         limit_proxy_state: client.limit_proxy_state,
         readiness: readiness(client).to_owned(),
+        rate: None,
         notice: None,
     }
 }

@@ -5,6 +5,7 @@ mod announcing;
 mod bad_input;
 mod blastradius;
 mod chaos;
+mod choosing;
 mod database;
 mod decisions;
 mod dynauth;

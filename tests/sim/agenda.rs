@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use forewarn_proto::notice::Transport;
 use forewarn_proto::time::Instant;
 
 use super::network::Parcel;
@@ -24,6 +25,12 @@ pub(crate) enum Due {
         server: usize,
         start: u32,
         job: Job,
+    },
+    /// A server has told another one its load.
+    Load {
+        server: usize,
+        via: Transport,
+        octets: Vec<u8>,
     },
     /// A NAS asks, or asks again.
     Ask {

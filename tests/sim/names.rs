@@ -56,6 +56,19 @@ pub(crate) fn notice_key(agent: usize, server: usize) -> NoticeKey {
     NoticeKey::new(kind, &octets).expect("it is long enough")
 }
 
+/// The server at an address.
+pub(crate) fn server_at(address: IpAddr) -> usize {
+    let IpAddr::V4(address) = address else { panic!("{address} is nobody's") };
+    usize::from(address.octets()[3]) - 11
+}
+
+/// The key of the notices between two servers.
+pub(crate) fn peer_key(one: usize, other: usize) -> NoticeKey {
+    let mut octets = [9; 32];
+    (octets[0], octets[1]) = (one.min(other) as u8, one.max(other) as u8);
+    NoticeKey::new(MacKind::HmacSha256, &octets).expect("it is long enough")
+}
+
 pub(crate) fn notice_keys(agent: usize, server: usize) -> Vec<KeyEntry> {
     vec![KeyEntry { id: 1, key: notice_key(agent, server), send: true }]
 }

@@ -18,12 +18,17 @@ use forewarn_server::config::Config;
 use forewarn_wire::notice::MAX_OCTETS;
 use forewarn_wire::{Code, MAX_PACKET, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
 
+use rand::rngs::StdRng;
+
+use super::agenda::Due;
 use super::names;
 use super::nas::Number;
 use super::network::{Parcel, What};
 
 /// Between two readings that a late request has asked for.
 const POKED_EVERY: Duration = Duration::from_millis(50);
+/// How often who asks how much is looked at.
+const TOTALS_EVERY: Duration = Duration::from_secs(1);
 /// A queue longer than this is full.
 const QUEUE_MAX: Duration = Duration::from_secs(2);
 
@@ -83,6 +88,11 @@ pub(crate) struct Server {
 /// Something for a server.
 pub(crate) enum Arrival {
     Parcel(Parcel),
+    /// Another server's load, or a question for this one's.
+    Load {
+        via: Transport,
+        octets: Vec<u8>,
+    },
     /// A request is done.
     Done {
         start: u32,
@@ -102,6 +112,9 @@ pub(crate) struct Process {
     hung: Vec<Job>,
     next_reading: Instant,
     last_reading: Instant,
+    /// Requests heard, by agent, and when they are told next.
+    heard: Vec<u64>,
+    totals_at: Instant,
     pub(crate) load: Load,
     /// Requests taken up so far, and the longest that one had to wait.
     pub(crate) taken: u64,
@@ -140,6 +153,8 @@ impl Server {
             hung: Vec::new(),
             next_reading: now,
             last_reading: Instant::ZERO,
+            heard: vec![0; self.keys.len()],
+            totals_at: now,
             load: Load::default(),
             taken: 0,
             longest_wait: Duration::ZERO,
@@ -179,6 +194,7 @@ impl Server {
             .ok()
             .and_then(|packet| packet.verify_request(key, MessageAuthenticatorRule::Required).ok());
         let Some(request) = verified else { return Taken::Nothing };
+        process.heard[parcel.agent] += 1;
         let mut job = Job {
             agent: parcel.agent,
             number: Number(0),
@@ -265,6 +281,10 @@ impl Server {
         let condition = self.condition;
         let Some(process) = &mut self.process else { return false };
         let is_due = process.next_reading <= now;
+        if process.totals_at <= now {
+            process.campaign.handle_totals(now, &process.heard);
+            process.totals_at = now + TOTALS_EVERY;
+        }
         if is_due {
             let reading = process.reading(now, &condition);
             process.load = process.limits.load(&reading);
@@ -298,9 +318,32 @@ impl Server {
         Some(Notice { agent: names::agent_at(to), via, octets, reaches })
     }
 
+    pub(crate) fn handle_load(&mut self, now: Instant, via: Transport, octets: &[u8]) {
+        let (utc, from) = (self.utc(now), names::server_address(self.index));
+        let origin = match via {
+            Transport::Icmp => Origin::Icmp { from, id: 0 },
+            Transport::Udp => Origin::Udp { from: SocketAddr::new(from, names::NOTICE_PORT) },
+        };
+        if let Some(process) = &mut self.process {
+            process.campaign.handle_message(now, utc, origin, octets);
+        }
+    }
+
+    /// The next word to another server; by one transport, since all are as good.
+    pub(crate) fn poll_load(&mut self, now: Instant, rng: &mut StdRng) -> Option<Due> {
+        let utc = self.utc(now);
+        let process = self.process.as_mut().filter(|_| self.stalled.is_none())?;
+        let mut buffer = [0; MAX_OCTETS];
+        let transmit = process.campaign.poll_peer(now, utc, rng, &mut buffer)?;
+        let octets = buffer[..transmit.len].to_vec();
+        let via = transmit.via.unwrap_or(Transport::Udp);
+        Some(Due::Load { server: names::server_at(transmit.to.ip()), via, octets })
+    }
+
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let process = self.process.as_ref().filter(|_| self.stalled.is_none())?;
-        process.campaign.poll_timeout(now).into_iter().chain([process.next_reading]).min()
+        let own = [process.next_reading, process.totals_at];
+        process.campaign.poll_timeout(now).into_iter().chain(own).min()
     }
 
     /// The process is told to end, and has done so.

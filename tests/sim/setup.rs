@@ -58,6 +58,8 @@ impl Setup {
             let others = (0..3).filter(|&other| other != index);
             let alternate = |other| config::Alternate { address: names::server_address(other), weight: 0 };
             config.notice.alternates = others.map(alternate).collect();
+            config.peers.list = peers(index, 3);
+            config.peers.capacity = Some(paces[index].as_secs_f64().recip());
             server::Setup { config: Arc::new(config), pace: paces[index], rejects: 0, challenges: 0 }
         };
         Setup {
@@ -117,6 +119,10 @@ fn server_setup(rng: &mut StdRng, server: usize, servers: usize, agents: usize) 
     }
     let alternate = |&other: &usize| config::Alternate { address: names::server_address(other), weight: 0 };
     config.notice.alternates = others.iter().map(alternate).collect();
+    if rng.random() {
+        config.peers.list = peers(server, servers);
+        config.peers.capacity = rng.random::<bool>().then(|| rng.random_range(1.0..40.0));
+    }
     server::Setup {
         config: Arc::new(config),
         pace: Duration::from_micros(rng.random_range(50..5_000)),
@@ -135,6 +141,19 @@ static PLAIN: LazyLock<Config> = LazyLock::new(|| {
     std::fs::write(&file, text).expect("writable");
     config::load(&Layers::file(&file)).unwrap_or_else(|errors| panic!("{errors}")).config
 });
+
+/// All others are peers of this server.
+fn peers(server: usize, servers: usize) -> Vec<config::Peer> {
+    let others = (0..servers).filter(|&other| other != server);
+    let peer = |other| config::Peer {
+        name: format!("server-{other}").into(),
+        address: names::server_address(other),
+        port: names::NOTICE_PORT,
+        notice_keys: vec![NoticeKeyEntry { id: 1, key: names::peer_key(server, other), send: true }],
+        capacity: None,
+    };
+    others.map(peer).collect()
+}
 
 /// The configuration of this server, with all agents as clients.
 pub(crate) fn named(server: usize, agents: usize) -> Config {

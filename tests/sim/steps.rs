@@ -12,6 +12,8 @@ use super::network::{End, Parcel, What};
 use super::server::{self, Taken};
 use super::world::World;
 
+/// From one server to another; they have a network of their own.
+const LOAD_TAKES: Duration = Duration::from_micros(200);
 /// What a socket holds while its process stands still.
 const STALLED_MAX: usize = 100;
 
@@ -116,6 +118,7 @@ impl World {
                     self.send(reply);
                 }
             }
+            server::Arrival::Load { via, octets } => server.handle_load(now, via, &octets),
             server::Arrival::Parcel(parcel) => match parcel.what {
                 What::Radius { .. } => match server.handle_radius(now, &parcel) {
                     Taken::Nothing => {}
@@ -164,6 +167,9 @@ impl World {
                     octets: notice.octets,
                 });
             }
+        }
+        while let Some(load) = self.servers[index].poll_load(now, &mut self.rng) {
+            self.add(LOAD_TAKES, load);
         }
         let server = &mut self.servers[index];
         if let Some(process) = &mut server.process {

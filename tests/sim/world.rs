@@ -111,6 +111,9 @@ impl World {
         match due {
             Due::Arrive(parcel) => self.arrive(parcel),
             Due::Done { server, start, job } => self.at_server(server, server::Arrival::Done { start, job }),
+            Due::Load { server, via, octets } => {
+                self.at_server(server, server::Arrival::Load { via, octets });
+            }
             Due::Ask { agent, number } => self.try_to_ask(agent, number),
             Due::AtNas { agent, number, octets } => self.handle_answer(agent, number, &octets),
             Due::Traffic { agent } if self.is_day => {

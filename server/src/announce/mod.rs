@@ -25,6 +25,7 @@ use std::time::Duration;
 use forewarn_proto::gauge::{Doubt, PULSE};
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{Cause, DrainBy, Phase};
+use forewarn_shell::control::Whom;
 use forewarn_shell::udp::BindError;
 use forewarn_shell::{clock, random};
 use forewarn_wire::notice::MAX_OCTETS;
@@ -34,7 +35,7 @@ use crate::config::Config;
 use crate::health::{CheckContext, Checked, Databases, Health, Pool, Services};
 use crate::shared::Shared;
 
-use campaign::{Campaign, Order};
+use campaign::{ByHand, Campaign, Order, Shed};
 use post::Post;
 
 /// Devices of clients that are networks become known to the campaign at most this much later.
@@ -244,6 +245,31 @@ impl Announcer {
     /// Keep the clients there are, take no new ones.
     pub fn quiesce(&mut self) {
         self.campaign.quiesce(clock::now());
+    }
+
+    /// See [`Campaign::shed`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn shed(&mut self, whom: &Whom, shed: Shed) -> Result<ByHand, String> {
+        let now = clock::now();
+        self.campaign.set_devices(now, &self.shared.heard_lately());
+        self.campaign.shed(now, whom, shed)
+    }
+
+    /// See [`Campaign::invite_by_hand`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn invite_by_hand(&mut self, whom: &Whom) -> Result<ByHand, String> {
+        let now = clock::now();
+        self.campaign.set_devices(now, &self.shared.heard_lately());
+        self.campaign.invite_by_hand(now, whom)
+    }
+
+    /// What is told to whom.
+    pub fn campaign(&self) -> &Campaign {
+        &self.campaign
     }
 
     /// Takes the configuration over that `shared` has taken over already. Standing, marks and services that stay the

@@ -151,11 +151,12 @@ fn told(campaign: &Campaign, clients: &mut Vec<ClientStatus>) {
         let key = (known.name.to_string(), known.address.to_string());
         let notice = Some(told_status(&view, known, campaign.config()));
         match places.get(&key) {
-            Some(&index) => clients[index].notice = notice,
+            Some(&index) => (clients[index].notice, clients[index].rate) = (notice, Some(known.asks)),
             None => {
                 let (name, address) = key;
                 let group = known.group.to_string();
-                clients.push(ClientStatus { name, address, group, notice, ..ClientStatus::default() });
+                let rate = Some(known.asks);
+                clients.push(ClientStatus { name, address, group, rate, notice, ..ClientStatus::default() });
             }
         }
     }
@@ -197,7 +198,7 @@ fn told_status(view: &issue::View<'_>, known: &Known, config: &Config) -> ToldSt
     status
 }
 
-fn outcome_name(outcome: Outcome) -> String {
+pub(super) fn outcome_name(outcome: Outcome) -> String {
     match outcome {
         Outcome::Moved => "moved".to_owned(),
         Outcome::AlreadyAway => "already-away".to_owned(),

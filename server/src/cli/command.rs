@@ -7,7 +7,7 @@ use std::time::Duration;
 use forewarn_shell::control::{self, Reply, Request};
 use forewarn_shell::log::escaped;
 
-use super::{dynauth, screen, target};
+use super::{dynauth, hand, screen, target};
 
 /// A draining server says how far it is every second.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(60);
@@ -62,6 +62,7 @@ fn show(reply: &Reply, json: bool) {
         Reply::Progress { message } | Reply::Done { message } => screen::say(&lines(message)),
         Reply::Refused { errors } => errors.iter().for_each(|error| eprintln!("{}", lines(error))),
         Reply::Session { result } => screen::say(&lines(&dynauth::in_words(result))),
+        Reply::Told { clients } => screen::say(&lines(&hand::in_words(clients))),
         Reply::Status { .. } => {}
     }
 }

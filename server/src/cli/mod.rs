@@ -10,6 +10,7 @@ pub mod demo;
 mod dict;
 mod dynauth;
 mod explain;
+mod hand;
 mod import;
 mod screen;
 mod sessions;
@@ -44,6 +45,10 @@ enum Command {
     Resume(TargetArgs),
     /// Have a server keep the clients it has and invite no others
     Quiesce(TargetArgs),
+    /// Have a server send some of its clients elsewhere, by hand; only invite or resume has them back
+    Shed(hand::ShedArgs),
+    /// Have a server invite clients, whether they ever were its own or not
+    Invite(hand::InviteArgs),
     /// Have a server or agent read its configuration again
     Reload(TargetArgs),
     /// Have the NAS of live sessions end them (RFC 5176): those of a user, one by its id, or straight at a NAS
@@ -148,6 +153,8 @@ pub fn main() -> ExitCode {
         Command::Drain(args) => command::drain(args.target.target.as_deref(), args.target.json, args.wait),
         Command::Resume(args) => command::resume(args.target.as_deref(), args.json),
         Command::Quiesce(args) => command::quiesce(args.target.as_deref(), args.json),
+        Command::Shed(args) => hand::shed(args),
+        Command::Invite(args) => hand::invite(args),
         Command::Reload(args) => command::reload(args.target.as_deref(), args.json),
         Command::Disconnect(args) => dynauth::disconnect(args),
         Command::Coa(args) => dynauth::coa(args),

@@ -96,7 +96,7 @@ pub(super) fn status(socket: &Path) -> std::io::Result<Status> {
     control::ask(socket, &Request::Status, PATIENCE, |reply| match reply {
         Reply::Status { status } => found = Ok(status),
         Reply::Refused { errors } => found = Err(std::io::Error::other(errors.join("; "))),
-        Reply::Progress { .. } | Reply::Session { .. } | Reply::Done { .. } => {}
+        Reply::Progress { .. } | Reply::Session { .. } | Reply::Told { .. } | Reply::Done { .. } => {}
     })?;
     found
 }

@@ -9,6 +9,7 @@ pub mod ldap;
 pub mod limits;
 mod load;
 mod operating;
+mod peer;
 pub mod proxy;
 mod service;
 pub mod sql;
@@ -33,6 +34,7 @@ pub use forewarn_shell::config::Secret;
 pub(crate) use load::reply::reply_value;
 pub use load::{Loaded, load, resolve};
 pub use operating::{Decisions, Log, LogSettings, Metrics};
+pub use peer::{Peer, Peers};
 pub use service::{Check, Http, Radius, Restart, Role, Service, Tls};
 pub use sql::Sql;
 
@@ -382,40 +384,6 @@ pub struct Node {
     pub name: Arc<str>,
     /// Who is there.
     pub networks: Vec<IpNet>,
-}
-
-/// `[peers]` and `[[peer]]`
-#[derive(Debug, Clone)]
-pub struct Peers {
-    /// Between two LOAD notices to each.
-    pub interval: Duration,
-    /// Requests a second that this server bears at load 1.0; `None`: it tells its peers no headroom.
-    pub capacity: Option<f64>,
-    /// They, in the order of the file; no two have the same name or the same address.
-    pub list: Vec<Peer>,
-}
-
-impl Peers {
-    /// What people call the server at `address`: a peer's name, else the address.
-    pub fn name_of(&self, address: IpAddr) -> String {
-        let peer = self.list.iter().find(|peer| peer.address == address);
-        peer.map_or_else(|| address.to_string(), |peer| peer.name.to_string())
-    }
-}
-
-/// `[[peer]]`: a server that clients can go to, and that tells its load.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// Its name, for people.
-    pub name: Arc<str>,
-    /// Its identity, and where it is.
-    pub address: IpAddr,
-    /// The UDP port its notices come in at.
-    pub port: u16,
-    /// The keys of the pair's LOAD notices; as those of a client, and at least one.
-    pub notice_keys: Vec<NoticeKeyEntry>,
-    /// Requests a second that it bears at load 1.0; `None`: what it says itself. The lower counts.
-    pub capacity: Option<f64>,
 }
 
 /// `[notice]`

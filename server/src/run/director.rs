@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use super::Running;
+use super::hand::Telling;
 use crate::announce::Announcer;
 use crate::config::{self, Loaded};
 use crate::control;
@@ -38,6 +39,8 @@ pub(super) struct Director {
     /// Operators who wait for the end of a drain, and when they last heard of it.
     waiting: Vec<Asked>,
     word_at: Instant,
+    /// Operators who wait until clients have been told.
+    telling: Vec<Telling>,
     /// The check of a new configuration that is under way, and the operators who wait for it.
     checking: Option<JoinHandle<Result<Loaded, Diagnostics>>>,
     reloading: Vec<Asked>,
@@ -89,6 +92,7 @@ impl Director {
             signals,
             waiting: Vec::new(),
             word_at: now,
+            telling: Vec::new(),
             checking: None,
             reloading: Vec::new(),
             check_again: false,
@@ -133,6 +137,7 @@ impl Director {
             }
             self.announcer.look().await;
             self.tell_waiting(clock::now());
+            self.telling.retain(|telling| !telling.end(&self.announcer));
             if self.ending && self.announcer.phase() == Phase::Drained {
                 return;
             }
@@ -196,6 +201,10 @@ impl Director {
             Request::Quiesce => {
                 self.announcer.quiesce();
                 done("keeping the clients there are, inviting no others")
+            }
+            Request::Shed { .. } | Request::Invite { .. } => {
+                self.telling.extend(Telling::begin(&mut self.announcer, asked));
+                return;
             }
             Request::Disconnect { .. } | Request::Coa { .. } => {
                 tokio::spawn(dynauth::serve(Arc::clone(&self.running.shared), asked));

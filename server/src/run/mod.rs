@@ -4,6 +4,7 @@
 //! cores, the worker pool and the accounting writer are threads of their own; the director never works for a packet.
 
 mod director;
+mod hand;
 mod panic;
 
 use std::path::{Path, PathBuf};

@@ -20,8 +20,7 @@ use crate::config::{self, Order};
 /// Clients that should leave and stay, since no alternate has room for them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Waiting {
-    pub(super) count: usize,
-    share: f64,
+    count: usize,
     warning: Warning,
     /// When it is looked again.
     at: Instant,
@@ -49,21 +48,27 @@ impl Campaign {
         self.pledge(now, &seats);
         let told = gone.len() + new.len() - staying;
         tracing::info!(reason = %warning.reason, hard = warning.hard, "telling {told} clients to leave");
-        let at = now + self.config.notice.shed_every;
-        self.waiting = (staying > 0).then_some(Waiting { count: staying, share, warning, at });
+        self.wait(now, staying, warning);
         if staying > 0 {
             tracing::warn!("{staying} clients stay: no alternate has room for them");
         }
+    }
+
+    /// So many clients stay for now that were meant by a warning.
+    pub(super) fn wait(&mut self, now: Instant, count: usize, warning: Warning) {
+        let at = now + self.config.notice.shed_every;
+        self.waiting = (count > 0).then_some(Waiting { count, warning, at });
     }
 
     /// Who couldn't be sent anywhere may find room now.
     pub(super) fn look_again(&mut self, now: Instant) {
         let is_over = self.watch.load().value() > self.config.health.failover_threshold;
         let is_away = matches!(self.watch.phase(), Phase::Away { .. });
-        if let Some(Waiting { share, warning, .. }) =
+        if let Some(Waiting { warning, .. }) =
             self.waiting.filter(|waiting| waiting.at <= now && is_over && is_away)
         {
-            self.warn(now, share, Warning { load: self.watch.load().percent(), ..warning });
+            let warning = Warning { load: self.watch.load().percent(), ..warning };
+            self.warn(now, self.watch.moved(), warning);
         }
     }
 
@@ -106,7 +111,7 @@ impl Campaign {
     ) -> Seats<'t> {
         let known: BTreeMap<IpAddr, Option<PeerKnown>> =
             self.peers.views(now).map(|view| (view.address, view.known)).collect();
-        let nearer_only = matches!(self.audience, Audience::Nearer(_)) && !warning.must && only.is_none();
+        let nearer_only = matches!(self.audience, Audience::Nearer(_)) && !warning.must && !warning.by_hand;
         let by_distance = self.config.notice.alternates_by_distance || nearer_only;
         let rules = Rules {
             server: self.config.server.identity,

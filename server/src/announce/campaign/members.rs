@@ -112,10 +112,12 @@ impl Campaign {
         }
         let topology = Arc::clone(&self.topology);
         let mut seats = self.seats(now, &topology, warning, None);
+        let mut staying = 0;
         for id in new {
-            self.send_away(now, id, warning, &mut seats);
+            staying += usize::from(!self.send_away(now, id, warning, &mut seats));
         }
         self.pledge(now, &seats);
+        self.wait(now, self.staying() + staying, warning);
     }
 
     pub(super) fn strike(&mut self, id: ClientId) {

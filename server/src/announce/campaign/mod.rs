@@ -3,6 +3,7 @@
 //! Pure: loads, messages and the time come in; datagrams, deadlines and orders come out.
 
 mod choosing;
+mod hand;
 mod measured;
 mod members;
 mod returning;
@@ -67,11 +68,14 @@ struct Warning {
     hard: bool,
     /// They have to go, whether an alternate has room or not.
     must: bool,
+    /// The operator says so, and not the watch.
+    by_hand: bool,
     reason: Reason,
     load: u8,
 }
 
 use choosing::Waiting;
+pub use hand::{ByHand, Shed};
 
 /// One server's campaign.
 #[derive(Debug)]
@@ -217,7 +221,6 @@ impl Campaign {
         self.watch.handle_reading(now, load);
         self.obey(now);
         self.look_again(now);
-        self.update_report(now);
     }
 
     /// This process stood still: no trend is to be seen in what was measured before and is from now on.
@@ -399,7 +402,7 @@ impl Campaign {
                 Event::Warn { share, everyone, hard, cause, load } => {
                     let must = everyone || hard || cause.parameter().is_some_and(Parameter::is_total);
                     let reason = reason_of(cause);
-                    self.warn(now, share, Warning { everyone, hard, must, reason, load });
+                    self.warn(now, share, Warning { everyone, hard, must, by_hand: false, reason, load });
                 }
                 Event::Invite { cause } => self.invite(now, cause),
                 Event::Pause { cause } => self.pause(now, cause),
@@ -407,6 +410,7 @@ impl Campaign {
                 Event::StartTaking => self.orders.push_back(Order::StartTaking),
             }
         }
+        self.update_report(now);
     }
 }
 

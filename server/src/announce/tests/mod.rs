@@ -1,5 +1,6 @@
 //! The campaign in virtual time, with agents that believe and acknowledge as the real ones do.
 
+mod choosing;
 mod networks;
 
 use std::collections::BTreeMap;
@@ -71,6 +72,15 @@ fn config(more: &str) -> Arc<Config> {
     Arc::new(loaded.config)
 }
 
+/// [`KEY`], to be used.
+fn key() -> NoticeKey {
+    let mut key = [0; 32];
+    for (index, octet) in key.iter_mut().enumerate() {
+        *octet = u8::from_str_radix(&KEY[2 * index..2 * index + 2], 16).expect("hexadecimal");
+    }
+    NoticeKey::new(MacKind::HmacSha256, &key).expect("long enough")
+}
+
 fn address(text: &str) -> IpAddr {
     text.parse().expect("an address")
 }
@@ -80,6 +90,7 @@ fn address(text: &str) -> IpAddr {
 struct Heard {
     kind: Kind,
     hard: bool,
+    come: bool,
     reason: Reason,
     slot_ms: Option<u32>,
     alternates: Vec<IpAddr>,
@@ -131,12 +142,7 @@ impl World {
 
     /// An agent that has asked what is in force already, unless somebody lets it.
     fn start_agent(&mut self, address: IpAddr) {
-        let mut key = [0; 32];
-        for (index, octet) in key.iter_mut().enumerate() {
-            *octet = u8::from_str_radix(&KEY[2 * index..2 * index + 2], 16).expect("hexadecimal");
-        }
-        let key = NoticeKey::new(MacKind::HmacSha256, &key).expect("long enough");
-        let keys = vec![KeyEntry { id: 1, key, send: true }];
+        let keys = vec![KeyEntry { id: 1, key: key(), send: true }];
         let server = Identity::from(IpAddr::from([127, 0, 0, 11]));
         let source = Source { server, keys, mark: None };
         let inbox = Inbox::new(Identity::from(address), 1, 1, [source], self.now);
@@ -180,6 +186,8 @@ impl World {
             };
             self.at_agent(to, via, &out[..sent.len]);
         }
+        // Nobody hears what peers are told.
+        while self.campaign.poll_peer(self.now, self.utc, &mut self.rng, &mut out).is_some() {}
         while let Some(order) = self.campaign.poll_order() {
             self.orders.push(order);
         }
@@ -194,6 +202,7 @@ impl World {
             agent.heard.push(Heard {
                 kind: header.kind,
                 hard: header.flags.contains(Flags::HARD),
+                come: header.flags.contains(Flags::COME),
                 reason: header.reason,
                 slot_ms: accepted.notice.slot_ms(),
                 alternates: accepted.notice.alternates().map(|(_, address)| address).collect(),

@@ -40,6 +40,22 @@ pub enum Request {
     Resume,
     /// Take no new clients; keep your own.
     Quiesce,
+    /// Send clients away by hand. One reply says what became of each, once all have been told or can't be.
+    Shed {
+        /// These.
+        clients: Whom,
+        /// To this peer, by name, or to this address; absent: to the alternates.
+        to: Option<String>,
+        /// Per cent of their load, 1 to 100.
+        share_percent: u8,
+        /// Whether there is room or not.
+        force: bool,
+    },
+    /// Have clients come, whether they ever were yours or not. The answer is as for `Shed`.
+    Invite {
+        /// These.
+        clients: Whom,
+    },
     /// Read your configuration again.
     Reload,
     /// Forget what you remember of users that are kept elsewhere.
@@ -59,6 +75,36 @@ pub enum Request {
         /// What to change: `NAME = VALUE` each.
         set: Vec<String>,
     },
+}
+
+/// Clients that an operator means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// All that can be told.
+    All,
+    /// Those of these names.
+    Clients(Vec<String>),
+    /// Those whose group one of these globs matches.
+    Groups(Vec<String>),
+    /// Those at this place of the topology or below it.
+    Topology(String),
+}
+
+/// What became of one client that was told by hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientTold {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// The server it is expected at, by name or address; absent where it chooses itself.
+    pub to: Option<String>,
+    /// What it did (`moved`, `already-away`, `last-usable`, `no-alternate`, `noted`), `not-told` (it gave no receipt), or
+    /// `no-room` (it wasn't told, since no alternate has room for it).
+    pub outcome: String,
+    /// From the decision to its receipt, µs.
+    pub took_us: Option<u64>,
 }
 
 /// The sessions that a CoA-Request or Disconnect-Request is for, and how to say so to their NAS.
@@ -129,6 +175,11 @@ pub enum Reply {
         /// It.
         result: Box<SessionResult>,
     },
+    /// What became of clients that were told by hand; one more line follows.
+    Told {
+        /// Each of them.
+        clients: Vec<ClientTold>,
+    },
     /// Done.
     Done {
         /// What was done, for people.
@@ -144,7 +195,7 @@ pub enum Reply {
 impl Reply {
     /// Whether no line follows this one.
     pub fn is_last(&self) -> bool {
-        !matches!(self, Reply::Progress { .. } | Reply::Session { .. })
+        !matches!(self, Reply::Progress { .. } | Reply::Session { .. } | Reply::Told { .. })
     }
 }
 

@@ -213,6 +213,10 @@ pub struct ClientStatus {
     pub group: String,
     /// Requests received from it.
     pub requests: u64,
+    /// Requests a second of late; of a device of a network an equal share of what the network asks. Absent where it
+    /// gets no notices.
+    #[serde(default)]
+    pub rate: Option<f64>,
     /// `required`, `optional`, `learning`, `learnt`.
     pub message_authenticator: String,
     /// Access-Requests without EAP-Message that came without Message-Authenticator since the start: who would break if
