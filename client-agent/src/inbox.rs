@@ -2,25 +2,25 @@
 //!
 //! Two ways: a raw ICMP socket behind a kernel filter, and UDP with the same signed bytes. Without the privilege for
 //! the first, or behind a NAT, a ping socket: it registers by HELLO, and notices come back on it as Echo Replies. What
-//! a message says is [`forewarn_proto::notice::verify`]'s affair. A receipt goes back the way its notice came, and only ever to the
-//! configured address of the server whose key signed the notice: a spoofed source gets nothing.
+//! a message says is judged and answered by [`forewarn_shell::inbox`], as in a proxy.
 
 use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use forewarn_proto::notice::verify::{self, Source};
+use forewarn_proto::notice::verify;
 use forewarn_proto::notice::{Mark, Transport};
 use forewarn_proto::time::{Instant, Utc};
 use forewarn_shell::icmp::{self, Echo, IcmpError, PingSocket, Receiver};
+use forewarn_shell::inbox::{self, Home, InboxCounters, Outbox};
+use forewarn_shell::marks::Marks;
 use forewarn_shell::udp::{self, BindError, Flushed, Inbound, Options, Outbound, Socket};
-use forewarn_wire::notice::{Identity, MAGIC, MAX_OCTETS, Notice, Outcome, Reason};
+use forewarn_wire::notice::{MAGIC, MAX_OCTETS, Notice, Outcome, Reason};
 use rand_core::CryptoRng;
 use tokio::sync::mpsc;
 use tracing::{debug, warn};
 
 use crate::config::Config;
-use crate::marks::Marks;
 
 /// A HELLO goes out so often, ± 10 %: the shortest a NAT may remember the way is 30 s (RFC 5508 says 60 s).
 pub const HELLO_EVERY: Duration = Duration::from_secs(20);
@@ -40,23 +40,15 @@ pub enum InboxError {
 
 /// The inbox of one agent.
 pub struct Inbox {
-    machine: verify::Inbox,
-    peers: Vec<Peer>,
-    udp: Option<Udp>,
-    icmp: Option<Icmp>,
-    message: Box<[u8; MAX_OCTETS]>,
+    desk: inbox::Inbox,
+    ways: Ways,
     complaint: Option<String>,
-    counters: InboxCounters,
 }
 
-/// One server.
-struct Peer {
-    address: IpAddr,
-    port: u16,
-    /// The way its last accepted notice came, until it has been asked something that way.
-    via: Option<Transport>,
-    /// What was done about that notice.
-    outcome: Outcome,
+/// Its sockets.
+struct Ways {
+    udp: Option<Udp>,
+    icmp: Option<Icmp>,
 }
 
 struct Udp {
@@ -92,19 +84,6 @@ pub struct Arrival<'b> {
     pub payload: &'b [u8],
 }
 
-/// What the inbox sent and couldn't send; each only rises.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct InboxCounters {
-    /// Receipts.
-    pub receipts: u64,
-    /// RECONNECT-REQUESTs.
-    pub reconnect_requests: u64,
-    /// HELLOs.
-    pub hellos: u64,
-    /// Messages that couldn't leave: no room, or refused by the kernel.
-    pub unsent: u64,
-}
-
 impl Inbox {
     /// Opens what the configuration names, on the current runtime. Without the privilege for ICMP it goes on by UDP
     /// and says how to grant it.
@@ -112,21 +91,13 @@ impl Inbox {
     /// # Errors
     /// When the UDP port can't be bound.
     pub fn open(config: &Config, epoch: u32, marks: &Marks, now: Instant) -> Result<Inbox, InboxError> {
-        let mark_of =
-            |identity: Identity| marks.iter().find(|(other, _)| *other == identity).map(|(_, mark)| *mark);
-        let sources = config.servers.iter().map(|server| Source {
-            server: server.identity(),
-            keys: server.notice_keys.clone(),
-            mark: mark_of(server.identity()),
-        });
-        let client = Identity::from(config.identity);
-        let machine = verify::Inbox::new(client, std::process::id(), epoch, sources, now);
-        let peers = config.servers.iter().map(|server| Peer {
+        let home = |server: &crate::config::Server| Home {
             address: server.address,
             port: server.notice_port,
-            via: None,
-            outcome: Outcome::Noted,
-        });
+            keys: server.notice_keys.clone(),
+        };
+        let homes: Vec<Home> = config.servers.iter().map(home).collect();
+        let desk = inbox::Inbox::new(config.identity, epoch, &homes, marks, now);
         let udp = match config.inbox.udp {
             Some(address) => Some(Udp::open(address)?),
             None => None,
@@ -145,26 +116,18 @@ impl Inbox {
             }
             warn!("{complaint}");
         }
-        Ok(Inbox {
-            machine,
-            peers: peers.collect(),
-            udp,
-            icmp,
-            message: Box::new([0; MAX_OCTETS]),
-            complaint,
-            counters: InboxCounters::default(),
-        })
+        Ok(Inbox { desk, ways: Ways { udp, icmp }, complaint })
     }
 
     /// The machine, to look at.
     #[must_use]
     pub fn machine(&self) -> &verify::Inbox {
-        &self.machine
+        self.desk.machine()
     }
 
     /// The machine, to judge what came in.
     pub fn machine_mut(&mut self) -> &mut verify::Inbox {
-        &mut self.machine
+        self.desk.machine_mut()
     }
 
     /// What it can't do, and how to change that.
@@ -176,15 +139,16 @@ impl Inbox {
     /// What it sent.
     #[must_use]
     pub fn counters(&self) -> InboxCounters {
-        let refused = self.udp.as_ref().map_or(0, |udp| udp.out.refused());
-        InboxCounters { unsent: self.counters.unsent + refused, ..self.counters }
+        let refused = self.ways.udp.as_ref().map_or(0, |udp| udp.out.refused());
+        let counters = self.desk.counters();
+        InboxCounters { unsent: counters.unsent + refused, ..counters }
     }
 
     /// Datagrams the kernel dropped because nobody read them in time.
     #[must_use]
     pub fn dropped(&self) -> u64 {
-        let udp = self.udp.as_ref().map_or(0, |udp| udp.socket.drops());
-        udp + match &self.icmp {
+        let udp = self.ways.udp.as_ref().map_or(0, |udp| udp.socket.drops());
+        udp + match &self.ways.icmp {
             Some(Icmp::Raw { receiver, .. }) => receiver.drops(),
             Some(Icmp::Ping { socket, .. }) => socket.drops(),
             None => 0,
@@ -194,14 +158,12 @@ impl Inbox {
     /// The marks as they are to be saved.
     #[must_use]
     pub fn marks(&self) -> Marks {
-        let mark =
-            |(index, peer): (usize, &Peer)| Some((Identity::from(peer.address), self.machine.mark(index)?));
-        self.peers.iter().enumerate().filter_map(mark).collect()
+        self.desk.marks()
     }
 
     /// Reads one batch of UDP datagrams into `inbound`; pending when there is nothing to read.
     pub fn poll_udp(&self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Batch> {
-        match &self.udp {
+        match &self.ways.udp {
             Some(udp) => udp.socket.poll_receive(cx, inbound).map(|result| batch(&result)),
             None => Poll::Pending,
         }
@@ -209,7 +171,7 @@ impl Inbox {
 
     /// Reads one batch of Echo messages into `inbound`; pending when there is nothing to read.
     pub fn poll_icmp(&self, cx: &mut Context<'_>, inbound: &mut Inbound) -> Poll<Batch> {
-        match &self.icmp {
+        match &self.ways.icmp {
             Some(Icmp::Raw { receiver, .. }) => receiver.poll_receive(cx, inbound),
             Some(Icmp::Ping { socket, .. }) => socket.poll_receive(cx, inbound),
             None => return Poll::Pending,
@@ -227,7 +189,7 @@ impl Inbox {
             arrived: echo.arrived,
             payload: echo.payload,
         };
-        match (via, &self.icmp) {
+        match (via, &self.ways.icmp) {
             (Transport::Udp, _) => inbound.get(index).map(|datagram| Arrival {
                 via,
                 from: datagram.from,
@@ -246,15 +208,13 @@ impl Inbox {
 
     /// A notice of this server was acted on, with this outcome.
     pub fn acted(&mut self, server: usize, via: Transport, outcome: Outcome) {
-        if let Some(peer) = self.peers.get_mut(server) {
-            (peer.via, peer.outcome) = (Some(via), outcome);
-        }
+        self.desk.acted(server, via, outcome);
     }
 
     /// What was done about the last notice of this server.
     #[must_use]
     pub fn outcome(&self, server: usize) -> Outcome {
-        self.peers.get(server).map_or(Outcome::Noted, |peer| peer.outcome)
+        self.desk.outcome(server)
     }
 
     /// Acknowledges the notice at `mark` the way it came.
@@ -266,82 +226,53 @@ impl Inbox {
         utc: Utc,
         arrival: &Arrival<'_>,
     ) {
-        let Ok(length) = self.machine.acknowledge(server, mark, outcome, utc, &mut self.message) else {
-            return;
-        };
-        // By UDP to the port it came from, if the address is the server's own.
-        let port = self.peers.get(server).map_or(0, |peer| match arrival.from.ip() == peer.address {
-            true if arrival.via == Transport::Udp => arrival.from.port(),
-            _ => peer.port,
-        });
-        self.counters.receipts += 1;
-        self.send(server, Some(arrival.via), port, length);
+        self.desk.acknowledge(server, mark, outcome, utc, (arrival.via, arrival.from), &mut self.ways);
     }
 
-    /// Asks a server whether this agent may come back: the way it spoke last, and by each there is once a question that
-    /// way has met silence.
+    /// Asks a server whether this agent may come back.
     pub fn ask_reconnect(&mut self, server: usize, reason: Reason, utc: Utc) {
-        let Ok(length) = self.machine.reconnect_request(server, reason, utc, &mut self.message) else {
-            return;
-        };
-        let Some(peer) = self.peers.get_mut(server) else { return };
-        let (via, port) = (peer.via.take(), peer.port);
-        self.counters.reconnect_requests += 1;
-        self.send(server, via, port, length);
+        self.desk.ask_reconnect(server, reason, utc, &mut self.ways);
     }
 
     /// Sends the HELLOs and CHALLENGEs that are due.
     pub fn handle_timeout(&mut self, now: Instant, utc: Utc, rng: &mut dyn CryptoRng) {
-        self.say_hello(now, utc, rng);
-        while let Some(transmit) = self.machine.poll_transmit(now, utc, rng, &mut self.message) {
-            let port = self.peers.get(transmit.server).map_or(0, |peer| peer.port);
-            self.send(transmit.server, transmit.via, port, transmit.len);
+        if self.ways.hello_is_due(now, rng) {
+            self.desk.say_hello(utc, &mut self.ways);
         }
+        self.desk.handle_timeout(now, utc, rng, &mut self.ways);
     }
 
     /// When to call [`Inbox::handle_timeout`] next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let hello = match &self.icmp {
+        let hello = match &self.ways.icmp {
             Some(Icmp::Ping { hello, .. }) => Some(*hello),
             Some(Icmp::Raw { .. }) | None => None,
         };
-        self.machine.poll_timeout().into_iter().chain(hello).min()
+        self.desk.poll_timeout().into_iter().chain(hello).min()
     }
+}
 
-    /// Tells every server by which ping socket this agent can be told, before a NAT forgets the way.
-    fn say_hello(&mut self, now: Instant, utc: Utc, rng: &mut dyn CryptoRng) {
+impl Ways {
+    /// Whether every server is to be told by which ping socket this agent can be told, before a NAT forgets the way.
+    fn hello_is_due(&mut self, now: Instant, rng: &mut dyn CryptoRng) -> bool {
         match &mut self.icmp {
             Some(Icmp::Ping { hello, .. }) if *hello <= now => {
                 let tenth = HELLO_EVERY / 10;
                 let jitter = (2 * tenth).mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX));
                 *hello = now + (HELLO_EVERY - tenth) + jitter;
+                true
             }
-            _ => return,
-        }
-        for server in 0..self.peers.len() {
-            // A server without notice keys is told nothing.
-            if let Ok(length) = self.machine.hello(server, utc, &mut self.message) {
-                self.counters.hellos += 1;
-                self.send(server, Some(Transport::Icmp), 0, length);
-            }
+            _ => false,
         }
     }
+}
 
-    /// Sends the first `length` octets of the message to the server's configured address, by `via` or by each way
-    /// there is.
-    fn send(&mut self, server: usize, via: Option<Transport>, port: u16, length: usize) {
-        let Some(peer) = self.peers.get(server) else { return };
-        let octets = &self.message[..length];
-        if via != Some(Transport::Udp)
-            && let Some(icmp) = &self.icmp
-        {
-            self.counters.unsent += u64::from(!icmp.send(octets, peer.address));
-        }
-        if via != Some(Transport::Icmp)
-            && let Some(udp) = &mut self.udp
-        {
-            self.counters.unsent += u64::from(!udp.send(octets, SocketAddr::new(peer.address, port)));
+impl Outbox for Ways {
+    fn send(&mut self, via: Transport, to: SocketAddr, octets: &[u8]) -> bool {
+        match via {
+            Transport::Icmp => self.icmp.as_ref().is_none_or(|icmp| icmp.send(octets, to.ip())),
+            Transport::Udp => self.udp.as_mut().is_none_or(|udp| udp.send(octets, to)),
         }
     }
 }

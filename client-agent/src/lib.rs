@@ -9,8 +9,6 @@
 //! | [`hook`] | commands that are run when the agent moves |
 //! | [`inbox`] | where notices come in |
 //! | [`local`] | the front door |
-//! | [`marks`] | the last notice of each server, kept over a restart |
-//! | [`moves`] | what moved the traffic, and how long it took |
 //! | [`run`] | the assembly |
 //! | [`spool`] | accounting that no server takes |
 
@@ -22,8 +20,6 @@ mod counts;
 pub mod hook;
 pub mod inbox;
 pub mod local;
-pub mod marks;
-pub mod moves;
 mod news;
 pub mod run;
 pub mod spool;

@@ -10,13 +10,14 @@ use forewarn_proto::pool::ServerId;
 use forewarn_proto::switch::{self, Cause};
 use forewarn_proto::time::Instant;
 use forewarn_proto::upstream::{Event, Phase};
+use forewarn_shell::upstream::moves::{Move, cause_name};
+use forewarn_shell::upstream::show::{kind_name, outcome_name, why};
 use forewarn_wire::notice::{Header, Kind, Outcome};
 use tracing::{debug, info, warn};
 
 use crate::config::{Config, Occasion};
 use crate::hook::{Facts, HookCounts, Hooks};
 use crate::inbox::Arrival;
-use crate::moves::{Move, cause_name};
 
 /// Untold items kept, at most; the oldest goes first.
 const UNTOLD_MAX: usize = 256;
@@ -219,44 +220,5 @@ impl News {
     ) -> impl Iterator<Item = (&'static str, String)> {
         let found = self.servers.get(server.index()).cloned();
         found.into_iter().flat_map(move |(called, at)| [(name, called), (address, at)])
-    }
-}
-
-/// Why traffic goes where it goes, for people.
-pub(crate) fn why(cause: Cause, from: &str, to: &str) -> String {
-    match cause {
-        Cause::Preferred => format!("{to} is the preferred server"),
-        Cause::Notice { reason, hard: false } => format!("{from} asked to be left ({reason})"),
-        Cause::Notice { reason, hard: true } => format!("{from} is about to stop ({reason})"),
-        Cause::Unanswered => format!("{from} left a probe unanswered"),
-        Cause::Invited => format!("{to} invited this agent back, and its slot has come"),
-        Cause::NoticeEnded => format!("{to} took its notice back"),
-        Cause::After => format!("[reconnect] after has passed, and {to} answers"),
-        Cause::Revived => format!("{to} answers again"),
-    }
-}
-
-/// A notice's kind as the specification calls it.
-pub(crate) fn kind_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Failover => "FAILOVER",
-        Kind::Reconnect => "RECONNECT",
-        Kind::Ack => "ACK",
-        Kind::Hello => "HELLO",
-        Kind::ReconnectRequest => "RECONNECT-REQUEST",
-        Kind::Refused => "REFUSED",
-        Kind::PeerDown => "PEER-DOWN",
-        Kind::Challenge => "CHALLENGE",
-        Kind::Load => "LOAD",
-    }
-}
-
-fn outcome_name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Moved => "moved",
-        Outcome::AlreadyAway => "already away",
-        Outcome::LastUsable => "stayed: it is the last usable server",
-        Outcome::NoAlternate => "stayed: none of its alternates is configured here",
-        Outcome::Noted | Outcome::Other(_) => "noted",
     }
 }

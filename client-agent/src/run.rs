@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_shell::control::{self, Asked, Program, Reply, Request, Status};
+use forewarn_shell::marks::{self, Keeper};
 use forewarn_shell::state::StateDir;
 use forewarn_shell::{clock, log};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -15,7 +16,6 @@ use tracing::{info, warn};
 use crate::agent::Agent;
 use crate::config::{self, Config};
 use crate::hook::Hooks;
-use crate::marks::{self, Keeper};
 use crate::{cli, status};
 
 /// Runs the agent until it is told to stop.

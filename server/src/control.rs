@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use forewarn_shell::control::{ClientStatus, Counts, StoreStatus};
+use forewarn_shell::control::{ClientStatus, Counts, PoolStatus, StoreStatus};
 use forewarn_shell::{clock, log};
 use forewarn_wire::MessageAuthenticatorRule;
 
@@ -139,14 +139,24 @@ fn home_servers(shared: &Shared) -> Vec<(&'static str, u64)> {
     let sum = |of: fn(&proxy::Counters) -> &AtomicU64| {
         pools.iter().map(|(_, counters)| of(counters).load(Relaxed)).sum()
     };
-    vec![
+    let mut counted = vec![
         ("proxy.requests", sum(|pool| &pool.requests)),
         ("proxy.answered", sum(|pool| &pool.answered)),
         ("proxy.timed-out", sum(|pool| &pool.timed_out)),
         ("proxy.unforwardable", sum(|pool| &pool.unforwardable)),
         ("proxy.refused", sum(|pool| &pool.refused)),
         ("proxy.switches", sum(|pool| &pool.switches)),
-    ]
+    ];
+    counted.extend(proxy.notice_counts());
+    counted
+}
+
+/// The pools of home servers, in the order of the configuration.
+pub async fn pools(shared: &Shared) -> Vec<PoolStatus> {
+    match shared.proxy() {
+        Some(proxy) => proxy.status().await,
+        None => Vec::new(),
+    }
 }
 
 /// The databases and directories that are asked for users.

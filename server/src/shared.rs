@@ -23,7 +23,7 @@ use crate::process::mailbox::Mailbox;
 use crate::process::outcome::{self, Outcomes};
 use crate::process::tables::Tables;
 use crate::process::verifier::Verifier;
-use crate::proxy::{Proxy, ProxyError};
+use crate::proxy::{Letters, Proxy, ProxyError};
 use crate::store::accounting::Settings;
 use crate::store::admission::Admissions;
 use crate::store::directory::Directory;
@@ -49,6 +49,9 @@ pub struct Shared {
     making_tables: Mutex<()>,
     /// Once there is a pool.
     proxy: ArcSwapOption<Proxy>,
+    /// What it has to say to home servers.
+    letters: Arc<Letters>,
+    state: Arc<StateDir>,
     accounting: Accounting,
     admissions: Admissions,
     outcomes: Box<[Outcomes]>,
@@ -132,6 +135,8 @@ impl Shared {
             post_auth: ArcSwapOption::empty(),
             making_tables: Mutex::new(()),
             proxy: ArcSwapOption::empty(),
+            letters: Arc::default(),
+            state: Arc::clone(state),
             accounting,
             admissions,
             outcomes: (0..cores).map(|_| Outcomes::default()).collect(),
@@ -232,7 +237,9 @@ impl Shared {
         if !config.pools.is_empty() {
             let mut mark = [0; 12];
             random::generator().fill_bytes(&mut mark);
-            self.proxy.store(Some(Arc::new(Proxy::start(config.server.identity, &mark, &config.pools)?)));
+            let (identity, state, letters) = (config.server.identity, &self.state, &self.letters);
+            let proxy = Proxy::start(identity, &mark, &config.pools, state, letters)?;
+            self.proxy.store(Some(Arc::new(proxy)));
         }
         Ok(())
     }
@@ -245,6 +252,11 @@ impl Shared {
     /// The way to home servers, once there is one.
     pub fn proxy(&self) -> Option<Arc<Proxy>> {
         self.proxy.load_full()
+    }
+
+    /// What waits to be said to home servers.
+    pub fn letters(&self) -> &Arc<Letters> {
+        &self.letters
     }
 
     /// The configuration in force.

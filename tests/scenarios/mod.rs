@@ -14,6 +14,7 @@ mod explaining;
 mod failover;
 mod guessing;
 mod hanging;
+mod homes;
 mod keys;
 mod ldap;
 mod load;

@@ -165,6 +165,7 @@ impl Process {
             acct: names::server_socket(server, 1813),
             key: names::secret(index, server),
             require_message_authenticator: true,
+            status_server: true,
         };
         let pool = Pool::new((0..config.servers).map(home).collect()).expect("different addresses");
         let sources = (0..config.servers).map(|server| Source {

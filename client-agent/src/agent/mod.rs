@@ -20,7 +20,10 @@ use forewarn_proto::pool::{self, ServerId};
 use forewarn_proto::switch;
 use forewarn_proto::time::Instant;
 use forewarn_proto::upstream::{Answer, Event, GiveUp, Purpose, Refused};
+use forewarn_shell::marks::{Keeper, Marks};
 use forewarn_shell::udp::{self, BindError, Flushed, Inbound, Options, Outbound, Socket};
+use forewarn_shell::upstream::moves::{Micros, Move, Moves};
+use forewarn_shell::upstream::show::Standings;
 use forewarn_shell::upstream::{Driver, DriverError};
 use forewarn_shell::{clock, random};
 use forewarn_wire::MAX_PACKET;
@@ -33,11 +36,8 @@ use crate::config::Config;
 use crate::hook::Hooks;
 use crate::inbox::{Arrival, Batch, Inbox, InboxError};
 use crate::local::{Fate, FrontDoor, Verdict};
-use crate::marks::{Keeper, Marks};
-use crate::moves::{Micros, Move, Moves};
 use crate::news::{News, NoticeFacts};
 use crate::spool::{self, Spool};
-use crate::status::{self, Standings};
 
 /// Why the agent can't start.
 #[derive(Debug, thiserror::Error)]
@@ -421,10 +421,7 @@ impl Core {
             self.news.event(event);
         }
         if changed {
-            let machine = self.driver.machine();
-            for server in machine.pool().ids() {
-                self.standings.look(now, server, status::standing(now, &machine.status(now, server)));
-            }
+            self.standings.look(now, self.driver.machine());
         }
     }
 }

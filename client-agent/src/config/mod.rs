@@ -56,10 +56,8 @@ pub struct Config {
     pub servers: Vec<Server>,
     /// Where notices come in.
     pub inbox: Inbox,
-    /// What a warning does.
-    pub failover: Failover,
-    /// How the agent comes back.
-    pub reconnect: Reconnect,
+    /// What a warning does, and how the agent comes back.
+    pub switch: switch::Config,
     /// What becomes of accounting that no server takes.
     pub spool: crate::spool::Config,
     /// How a server that died without a word is found out.
@@ -85,6 +83,7 @@ impl Config {
             acct: SocketAddr::new(server.address, server.acct_port),
             key: server.key.clone(),
             require_message_authenticator: server.require_message_authenticator,
+            status_server: server.status_server,
         };
         pool::Pool::new(self.servers.iter().map(server).collect())
     }
@@ -94,13 +93,7 @@ impl Config {
     pub fn upstream(&self) -> upstream::Config {
         upstream::Config {
             dead_server: self.dead_server,
-            switch: switch::Config {
-                alternates: self.failover.alternates,
-                drain_conversations: self.failover.drain_conversations,
-                after: self.reconnect.after,
-                ramp: self.reconnect.ramp,
-                ..switch::Config::default()
-            },
+            switch: self.switch.clone(),
             in_flight: IN_FLIGHT_MAX,
             ports: SOURCE_PORTS,
             ..upstream::Config::default()
@@ -163,6 +156,8 @@ pub struct Server {
     pub key: RadiusKey,
     /// Whether its replies to Access-Requests, and its CoA-Requests, must carry a Message-Authenticator.
     pub require_message_authenticator: bool,
+    /// Whether it answers Status-Server.
+    pub status_server: bool,
     /// The keys its notices may be signed with, at most one for each key id; empty: it sends none.
     pub notice_keys: Vec<KeyEntry>,
 }
@@ -192,24 +187,6 @@ pub struct Inbox {
     pub icmp: bool,
     /// The UDP twin's socket.
     pub udp: Option<SocketAddr>,
-}
-
-/// What a warning does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Failover {
-    /// Which list of alternates counts.
-    pub alternates: Alternates,
-    /// Conversations in progress stay with the old server this long.
-    pub drain_conversations: Duration,
-}
-
-/// How the agent comes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reconnect {
-    /// Ask to come back this long after a switch.
-    pub after: Duration,
-    /// From 10 % to 100 % of the traffic over this long.
-    pub ramp: Duration,
 }
 
 /// A command that is run when something happens.

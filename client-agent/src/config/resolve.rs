@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use forewarn_shell::config::{Diagnostics, Document, Layers, Place, Table, Wrong};
 use forewarn_shell::log::Settings;
+use forewarn_shell::upstream;
 use forewarn_wire::{ACCT_PORT, AUTH_PORT, RadiusKey};
 
 use crate::spool;
 
 use super::{
-    Alternates, Config, DeadServer, Failover, HOOKS_MAX, Hook, Inbox, Listener, NOTICE_PORT, Occasion,
-    Reconnect, SERVERS_MAX, Server, keys, listen,
+    Config, HOOKS_MAX, Hook, Inbox, Listener, NOTICE_PORT, Occasion, SERVERS_MAX, Server, keys, listen,
 };
 
 /// Loads and resolves `file` with everything that overrides it. The diagnostics of a good configuration hold its
@@ -53,9 +53,8 @@ fn walk(document: &Document) -> Option<Config> {
     let (listeners, coa) = listen::listeners(&root, own).unzip();
     let servers = servers(&root, own, listeners.as_deref().unwrap_or_default());
     let inbox = inbox(&root, own);
-    let failover = failover(&root);
-    let reconnect = reconnect(&root);
-    let dead_server = dead_server(&root);
+    let switch = upstream::config::switch(&root);
+    let dead_server = upstream::config::dead_server(&root);
     let spool = spool(&root);
     let hooks = hooks(&root);
     let log = root.table("log");
@@ -73,8 +72,7 @@ fn walk(document: &Document) -> Option<Config> {
         coa: coa?,
         servers: servers?,
         inbox: inbox?,
-        failover,
-        reconnect,
+        switch,
         spool,
         dead_server,
         hooks: hooks?,
@@ -160,6 +158,7 @@ fn server(table: &Table<'_>) -> Option<Server> {
     let key = secret(table);
     let required =
         table.choice("require_message_authenticator", &[("yes", true), ("no", false)], &["auto"]).or(true);
+    let status_server = table.boolean("status_server").or(true);
     let notice_keys = keys::ring(table);
     Some(Server {
         name: name?,
@@ -169,6 +168,7 @@ fn server(table: &Table<'_>) -> Option<Server> {
         notice_port,
         key: key?,
         require_message_authenticator: required,
+        status_server,
         notice_keys: notice_keys?,
     })
 }
@@ -228,24 +228,6 @@ enum Transport {
     Udp,
 }
 
-fn failover(root: &Table<'_>) -> Failover {
-    let table = root.table("failover");
-    let choices = [
-        ("configured", Alternates::Configured),
-        ("notice", Alternates::Notice),
-        ("notice-then-configured", Alternates::NoticeThenConfigured),
-    ];
-    let failover = Failover {
-        alternates: table.choice("alternates", &choices, &[]).or(Alternates::NoticeThenConfigured),
-        drain_conversations: table
-            .duration("drain_conversations")
-            .within(Duration::ZERO, HOUR)
-            .or(Duration::from_secs(10)),
-    };
-    table.finish();
-    failover
-}
-
 fn spool(root: &Table<'_>) -> spool::Config {
     let table = root.table("spool");
     let spool::Config { after, max } = spool::Config::default();
@@ -262,29 +244,6 @@ fn spool(root: &Table<'_>) -> spool::Config {
     };
     table.finish();
     config
-}
-
-fn reconnect(root: &Table<'_>) -> Reconnect {
-    let table = root.table("reconnect");
-    let reconnect = Reconnect {
-        after: table.duration("after").within(Duration::from_millis(100), 24 * HOUR).or(5 * MINUTE),
-        ramp: table.duration("ramp").within(Duration::ZERO, HOUR).or(Duration::from_secs(30)),
-    };
-    table.finish();
-    reconnect
-}
-
-fn dead_server(root: &Table<'_>) -> DeadServer {
-    let table = root.table("dead_server");
-    let least = Duration::from_millis(10);
-    let dead_server = DeadServer {
-        quiet: table.duration("quiet").within(least, MINUTE).or(Duration::from_millis(300)),
-        probe_interval: table.duration("probe_interval").within(least, MINUTE).or(Duration::from_millis(200)),
-        probes: table.integer("probes").within(1_u32, 100).or(3),
-        ..DeadServer::default()
-    };
-    table.finish();
-    dead_server
 }
 
 fn hooks(root: &Table<'_>) -> Option<Vec<Hook>> {

@@ -62,10 +62,10 @@ fn the_contract_file_loads_as_it_stands() {
     assert_eq!(config.servers[0].notice_keys[0].id, 1);
     assert_eq!(config.inbox.udp, Some("127.0.0.21:3798".parse().unwrap()));
     assert!(config.inbox.icmp);
-    assert_eq!(config.failover.drain_conversations, Duration::from_secs(10));
-    assert_eq!(config.failover.alternates, Alternates::NoticeThenConfigured);
-    assert_eq!(config.reconnect.after, Duration::from_secs(300));
-    assert_eq!(config.reconnect.ramp, Duration::from_secs(30));
+    assert_eq!(config.switch.drain_conversations, Duration::from_secs(10));
+    assert_eq!(config.switch.alternates, Alternates::NoticeThenConfigured);
+    assert_eq!(config.switch.after, Duration::from_secs(300));
+    assert_eq!(config.switch.ramp, Duration::from_secs(30));
     assert_eq!(config.dead_server.quiet, Duration::from_millis(300));
     assert_eq!(
         (config.dead_server.probes, config.dead_server.probe_interval),
@@ -80,7 +80,7 @@ fn what_is_not_written_has_the_contract_files_value() {
     assert_eq!(warnings.warnings().count(), 0, "{warnings}");
     assert_eq!(config.inbox.udp, Some("127.0.0.21:3798".parse().unwrap()));
     assert_eq!(config.listeners[0].clients.len(), 2, "loopback in both families");
-    assert_eq!(config.reconnect.after, Duration::from_secs(300));
+    assert_eq!(config.switch.after, Duration::from_secs(300));
     assert!(config.hooks.is_empty());
     assert!(config.servers[0].notice_keys.is_empty());
 }
@@ -255,6 +255,6 @@ fn the_command_line_comes_last() {
         ("inbox.transports".to_owned(), "[\"udp\"]".to_owned()),
     ];
     let (config, _) = load(&file, &set).unwrap_or_else(|found| panic!("{found}"));
-    assert_eq!(config.reconnect.ramp, Duration::from_secs(3));
+    assert_eq!(config.switch.ramp, Duration::from_secs(3));
     assert!(!config.inbox.icmp);
 }

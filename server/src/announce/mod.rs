@@ -19,10 +19,13 @@ mod show;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_proto::gauge::{Doubt, PULSE};
+use forewarn_proto::notice::Transport;
+use forewarn_proto::notice::issue::{Origin, Path};
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{Cause, DrainBy, Phase};
 use forewarn_shell::control::Whom;
@@ -33,6 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::health::{CheckContext, Checked, Databases, Health, Pool, Services};
+use crate::proxy::Letter;
 use crate::shared::Shared;
 
 use campaign::{ByHand, Campaign, Order, Shed};
@@ -117,6 +121,7 @@ impl Announcer {
         let vitals = self.shared.vitals();
         tokio::select! {
             () = self.post.receive() => {}
+            () = self.shared.letters().arrived() => {}
             Some(checked) = self.results.recv() => self.checked.push(checked),
             () = async { clock::sleep_until(allowed).await; vitals.poked().await } => {
                 self.next_reading = self.next_reading.min(clock::now());
@@ -137,9 +142,13 @@ impl Announcer {
         }
         self.services.set_draining(matches!(self.phase(), Phase::Draining { .. } | Phase::Drained));
         self.services.begin_due(now);
-        let utc = clock::utc();
+        let (utc, proxy) = (clock::utc(), self.shared.proxy());
         for (origin, payload) in self.post.received() {
-            self.campaign.handle_message(now, utc, origin, payload);
+            let (via, from) = way(origin);
+            // As a proxy this server is itself a client, of its home servers.
+            if !proxy.as_ref().is_some_and(|proxy| proxy.handle_notice(via, from, payload)) {
+                self.campaign.handle_message(now, utc, origin, payload);
+            }
         }
         self.post.done();
         self.learn_devices(now);
@@ -198,6 +207,9 @@ impl Announcer {
             for path in transmit.paths(&transports) {
                 self.post.send(path, &out[..transmit.len]).await;
             }
+        }
+        while let Some(letter) = self.shared.letters().take() {
+            self.post.send(path(&letter), letter.octets()).await;
         }
         self.post.flush().await;
         self.campaign.report();
@@ -287,6 +299,22 @@ impl Announcer {
         self.campaign.set_transports(self.post.transports(&config));
         self.campaign.set_devices(now, &self.shared.heard_lately());
         reopened
+    }
+}
+
+/// By what a payload came, and from where.
+fn way(origin: Origin) -> (Transport, SocketAddr) {
+    match origin {
+        Origin::Udp { from } => (Transport::Udp, from),
+        Origin::Icmp { from, .. } => (Transport::Icmp, SocketAddr::new(from, 0)),
+    }
+}
+
+/// Where a message to a home server goes.
+fn path(letter: &Letter) -> Path {
+    match letter.via {
+        Transport::Udp => Path::Udp(letter.to),
+        Transport::Icmp => Path::Icmp(letter.to.ip()),
     }
 }
 

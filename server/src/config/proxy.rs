@@ -4,11 +4,16 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use forewarn_proto::pool;
+use forewarn_proto::notice::KeyEntry;
+use forewarn_proto::upstream::DeadServer;
+use forewarn_proto::{pool, switch};
 use forewarn_shell::config::Secret;
+use forewarn_shell::inbox::Home;
 use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::Identity;
 use regex::Regex;
+
+use super::NoticeKeyEntry;
 
 /// `[[pool]]`: home servers, in order of preference.
 #[derive(Debug, Clone)]
@@ -17,6 +22,10 @@ pub struct Pool {
     pub name: Arc<str>,
     /// Its servers, 1 to [`pool::MAX_SERVERS`].
     pub servers: Vec<HomeServer>,
+    /// Who gets which request, what a notice does, and how a server is returned to.
+    pub switch: switch::Config,
+    /// How a server that died without a word is found out.
+    pub dead_server: DeadServer,
 }
 
 /// One of `servers`.
@@ -30,18 +39,27 @@ pub struct HomeServer {
     pub auth_port: u16,
     /// Where Accounting-Requests go.
     pub acct_port: u16,
+    /// Where it takes receipts and challenges by UDP.
+    pub notice_port: u16,
     /// The secret shared with it.
     pub key: RadiusKey,
     /// Whether its replies without Message-Authenticator are discarded (CVE-2024-3596).
     pub require_message_authenticator: bool,
+    /// Whether it answers Status-Server.
+    pub status_server: bool,
+    /// The keys its notices may be signed with; empty: it sends none.
+    pub notice_keys: Vec<NoticeKeyEntry>,
     /// The same as it was written, to tell whether a reload changes it.
     pub secret: Secret,
 }
 
 impl PartialEq for HomeServer {
     fn eq(&self, other: &HomeServer) -> bool {
-        let facts =
-            |one: &HomeServer| (one.address, one.auth_port, one.acct_port, one.require_message_authenticator);
+        // The notice keys are the inbox's affair, which is made anew at each reload.
+        let facts = |one: &HomeServer| {
+            let ports = (one.auth_port, one.acct_port, one.notice_port);
+            (one.address, ports, one.require_message_authenticator, one.status_server)
+        };
         self.name == other.name && facts(self) == facts(other) && self.secret == other.secret
     }
 }
@@ -51,7 +69,8 @@ impl Eq for HomeServer {}
 impl Pool {
     /// Whether both are asked in the same way.
     pub fn is_like(&self, other: &Pool) -> bool {
-        self.name == other.name && self.servers == other.servers
+        let times = |pool: &Pool| (pool.switch.clone(), pool.dead_server);
+        self.name == other.name && self.servers == other.servers && times(self) == times(other)
     }
 
     /// The servers as the machine takes them.
@@ -66,8 +85,21 @@ impl Pool {
             acct: SocketAddr::new(server.address, server.acct_port),
             key: server.key.clone(),
             require_message_authenticator: server.require_message_authenticator,
+            status_server: server.status_server,
         };
         pool::Pool::new(self.servers.iter().map(server).collect())
+    }
+}
+
+impl HomeServer {
+    /// It as a sender of notices.
+    pub fn home(&self) -> Home {
+        let entry = |entry: &NoticeKeyEntry| {
+            let NoticeKeyEntry { id, key, send } = entry.clone();
+            KeyEntry { id, key, send }
+        };
+        let keys = self.notice_keys.iter().map(entry).collect();
+        Home { address: self.address, port: self.notice_port, keys }
     }
 }
 

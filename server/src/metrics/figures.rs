@@ -1,7 +1,7 @@
 //! What the director knows and the data plane doesn't: one look at it for a scrape.
 
 use forewarn_proto::gauge::{Load, Reading};
-use forewarn_shell::control::{Counts, ForeseenStatus, PeerStatus, ServiceStatus};
+use forewarn_shell::control::{Counts, ForeseenStatus, PeerStatus, PoolStatus, ServiceStatus};
 
 /// Taken by the director, which answers in between its other work; so it copies figures, and no client's name.
 #[derive(Debug, Default)]
@@ -28,6 +28,8 @@ pub struct Figures {
     pub peers: Vec<PeerStatus>,
     /// Clients that should leave and stay.
     pub staying: usize,
+    /// The pools of home servers.
+    pub pools: Vec<PoolStatus>,
     /// Notices by what became of them.
     pub notices: Counts,
     /// Clients by what they know of the notice in force for them.

@@ -30,6 +30,9 @@ const PEER_STATES: [&str; 5] = ["open", "closed", "leaving", "silent", "unheard"
 /// What a database or directory can be.
 const STORE_STATES: [&str; 3] = ["running", "starting", "away"];
 
+/// How a home server can stand.
+const STANDINGS: [&str; 6] = ["usable", "warned", "last-resort", "suspect", "dead", "returning"];
+
 /// One look at everything.
 #[derive(Debug)]
 pub(super) struct Scrape {
@@ -48,6 +51,7 @@ impl Collector for Scrape {
         self.health(&mut page)?;
         self.peers(&mut page)?;
         self.notices(&mut page)?;
+        self.pools(&mut page)?;
         self.clients(&mut page)?;
         self.program(&mut page)
     }
@@ -234,6 +238,49 @@ impl Scrape {
             "Clients that can be told, by what they know of the notice in force.",
             told,
         )
+    }
+
+    /// Nothing where there is no pool.
+    fn pools(&self, page: &mut Page<'_>) -> fmt::Result {
+        let pools = &self.figures.pools;
+        if pools.is_empty() {
+            return Ok(());
+        }
+        let servers =
+            || pools.iter().flat_map(|pool| pool.servers.iter().map(|server| (pool.name.as_str(), server)));
+        let label = |pool, name| [("pool", pool), ("server", name)];
+        let standings = servers().flat_map(|(pool, server)| {
+            STANDINGS.map(|standing| {
+                let labels = [("pool", pool), ("server", &*server.name), ("standing", standing)];
+                (labels, f64::from(u8::from(server.standing == standing)))
+            })
+        });
+        page.gauges("home_server_standing", "1 for how each home server stands.", standings)?;
+        let shares = servers().map(|(pool, server)| (label(pool, &server.name), server.weight));
+        page.gauges(
+            "home_server_share_ratio",
+            "The share of its requests that each home server gets.",
+            shares,
+        )?;
+        let outstanding =
+            servers().map(|(pool, server)| (label(pool, &server.name), server.outstanding as f64));
+        page.gauges("home_server_outstanding", "Requests that wait for each home server.", outstanding)?;
+        let sent = servers().map(|(pool, server)| (label(pool, &server.name), server.sent));
+        let help = "Requests sent to each home server, those sent again included.";
+        page.counters("home_server_requests", help, sent)?;
+        let answered = servers().map(|(pool, server)| (label(pool, &server.name), server.answered));
+        page.counters("home_server_answers", "Valid replies of each home server.", answered)?;
+        let switches = pools.iter().flat_map(|pool| {
+            let of = |(cause, count): (&String, &u64)| {
+                ([("pool", pool.name.clone()), ("cause", cause.clone())], *count)
+            };
+            pool.switches.iter().map(of).collect::<Vec<_>>()
+        });
+        let switches: Vec<_> = switches.collect();
+        let switches = switches
+            .iter()
+            .map(|([pool, cause], count)| ([(pool.0, pool.1.as_str()), (cause.0, cause.1.as_str())], *count));
+        page.counters("pool_switches", "Times each pool moved, by what moved it.", switches)
     }
 
     fn clients(&self, page: &mut Page<'_>) -> fmt::Result {

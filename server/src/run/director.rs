@@ -131,8 +131,14 @@ impl Director {
                 Wake::Reload => self.check(),
                 Wake::Read(read) => self.take_over(*read),
                 Wake::Asked(asked) => self.answer(asked, cores),
-                // Whoever doesn't wait any more loses it.
-                Wake::Scraped(scrape) => drop(scrape.send(self.figures(cores))),
+                Wake::Scraped(scrape) => {
+                    let (mut figures, shared) = (self.figures(cores), Arc::clone(&self.running.shared));
+                    tokio::spawn(async move {
+                        figures.pools = control::pools(&shared).await;
+                        // Whoever doesn't wait any more loses it.
+                        drop(scrape.send(figures));
+                    });
+                }
                 Wake::Else => {}
             }
             self.announcer.look().await;
@@ -181,7 +187,14 @@ impl Director {
     fn answer(&mut self, asked: Asked, cores: &Cores) {
         let done = |message: &str| Reply::Done { message: message.to_owned() };
         let reply = match asked.request {
-            Request::Status => Reply::Status { status: Status::Server(Box::new(self.status(cores))) },
+            Request::Status => {
+                let (mut status, shared) = (self.status(cores), Arc::clone(&self.running.shared));
+                tokio::spawn(async move {
+                    status.pools = control::pools(&shared).await;
+                    asked.reply(Reply::Status { status: Status::Server(Box::new(status)) });
+                });
+                return;
+            }
             Request::Drain { wait } => {
                 self.announcer.drain(DrainBy::Operator);
                 if wait {

@@ -7,6 +7,8 @@
 //! | [`control`] | the control socket and the types that cross it |
 //! | [`udp`] | batches of datagrams with both addresses and the kernel's stamp (the one unsafe module) |
 //! | [`upstream`] | the driver of [`forewarn_proto::upstream`]: the way to the servers |
+//! | [`inbox`] | what a client does about notices besides obeying them |
+//! | [`marks`] | the last notice of each server, kept over a restart |
 //! | [`icmp`] | Echo messages as a carrier of notices, and pings |
 //! | [`config`] | values that remember file, line and column; all errors at once |
 //! | [`log`] | the log, in which nothing from outside can pass for something else |
@@ -18,7 +20,9 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod icmp;
+pub mod inbox;
 pub mod log;
+pub mod marks;
 pub mod privilege;
 pub mod random;
 pub mod spool;

@@ -1,6 +1,6 @@
 //! An agent's page.
 
-use forewarn_shell::control::AgentStatus;
+use forewarn_shell::control::{AgentStatus, PoolStatus, SwitchStatus, UpstreamStatus};
 
 use super::layout::{Page, Tone, length, percent};
 
@@ -10,7 +10,28 @@ pub(super) fn write(page: &mut Page, status: &AgentStatus) {
     let current = if status.current.is_empty() { "nowhere" } else { &status.current };
     page.head("agent", &status.program, tone, &format!("at {current}"), status.since, &status.why);
     page.line(&format!("{} requests on their way", status.in_flight));
-    if let Some(switch) = &status.last_switch {
+    last_switch(page, status.last_switch.as_ref());
+    servers(page, "servers", &status.servers);
+    page.counts("switches", &status.switches);
+    page.counts("requests", &status.requests);
+    page.counts("notices", &status.notices);
+    page.counts("counters", &status.counters);
+}
+
+/// A proxy's pool: what there is to see is the same.
+pub(super) fn pool(page: &mut Page, pool: &PoolStatus) {
+    let PoolStatus { name, strategy, current, why, in_flight, .. } = pool;
+    let since = page.since(pool.since);
+    page.line(&format!(
+        "pool {name} ({strategy}): at {current} for {since}: {why}; {in_flight} requests on their way"
+    ));
+    last_switch(page, pool.last_switch.as_ref());
+    servers(page, &format!("home servers of {name}"), &pool.servers);
+    page.counts(&format!("switches of {name}"), &pool.switches);
+}
+
+fn last_switch(page: &mut Page, last: Option<&SwitchStatus>) {
+    if let Some(switch) = last {
         let first = switch.first_request_at.map_or_else(
             || "no request since".to_owned(),
             |at| format!("first request after {}", length(at.saturating_sub(switch.caused_at))),
@@ -23,10 +44,12 @@ pub(super) fn write(page: &mut Page, status: &AgentStatus) {
             switch.cause
         ));
     }
+}
+
+fn servers(page: &mut Page, title: &str, servers: &[UpstreamStatus]) {
     let columns =
         ["server", "address", "standing", "for", "share", "sent", "answered", "waiting", "heard", "cause"];
-    let rows: Vec<Vec<String>> = status
-        .servers
+    let rows: Vec<Vec<String>> = servers
         .iter()
         .map(|server| {
             vec![
@@ -43,9 +66,5 @@ pub(super) fn write(page: &mut Page, status: &AgentStatus) {
             ]
         })
         .collect();
-    page.table("servers", &columns, &rows);
-    page.counts("switches", &status.switches);
-    page.counts("requests", &status.requests);
-    page.counts("notices", &status.notices);
-    page.counts("counters", &status.counters);
+    page.table(title, &columns, &rows);
 }

@@ -4,8 +4,8 @@ use forewarn_shell::control::{
     ClientStatus, PeerStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus,
 };
 
-use super::blastradius;
 use super::layout::{Page, Tone, or_dash, percent};
+use super::{agent, blastradius};
 
 /// Clients that are shown for each reason to show one; the rest are counted.
 const CLIENTS_SHOWN: usize = 50;
@@ -30,6 +30,9 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     services(page, status);
     peers(page, status);
     stores(page, status);
+    for pool in &status.pools {
+        agent::pool(page, pool);
+    }
     clients(page, status);
     page.counts("requests", &status.requests);
     page.counts("notices", &status.notices);

@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use forewarn_proto::pool::MAX_SERVERS;
+use forewarn_proto::switch::{self, Strategy};
 use forewarn_shell::config::{Table, Wrong};
+use forewarn_shell::upstream::config;
+use forewarn_wire::notice::UDP_PORT;
 use regex::RegexBuilder;
 
 use super::super::proxy::{HomeServer, Matching, Pool, Realm};
-use super::client::radius_key;
+use super::client::{notice_keys, radius_key};
 use super::server::{plain, unicast};
 use super::{bounded, each};
 
@@ -19,13 +22,15 @@ const REALMS_MAX: usize = 10_000;
 /// Octets of a compiled expression.
 const EXPRESSION_OCTETS: usize = 1 << 20;
 /// Strategies of SPEC 3 that this version hasn't.
-const LATER: [&str; 4] =
-    ["round-robin", "least-outstanding", "weighted-least-outstanding", "consistent-hash"];
+const LATER: [&str; 3] = ["least-outstanding", "weighted-least-outstanding", "consistent-hash"];
 
 pub(super) fn pools(root: &Table<'_>) -> Vec<Pool> {
     each(bounded(root, "pool", root.named_tables("pool"), POOLS_MAX), |table| {
         let name = table.text("name").then(plain).required();
-        table.choice("strategy", &[("failover", ())], &LATER).or(());
+        let strategies = [Strategy::Failover, Strategy::RoundRobin].map(|one| (one.name(), one));
+        let strategy = table.choice("strategy", &strategies, &LATER).or(Strategy::default());
+        let switch = switch::Config { strategy, ..config::switch(table) };
+        let dead_server = config::dead_server(table);
         let tables = table.named_tables("servers");
         if tables.is_empty() || tables.len() > MAX_SERVERS {
             let what = format!("a pool of {} servers", tables.len());
@@ -42,12 +47,12 @@ pub(super) fn pools(root: &Table<'_>) -> Vec<Pool> {
             }
             Some(home)
         });
-        Some(Pool { name: name?.into(), servers })
+        Some(Pool { name: name?.into(), servers, switch, dead_server })
     })
 }
 
 fn home_server(table: &Table<'_>) -> Option<HomeServer> {
-    table.not_available_yet(&["notice_key", "notice_key_file", "notice_key_env", "notice_keys", "weight"]);
+    table.not_available_yet(&["weight"]);
     let name = table.text("name").then(plain).required();
     let address = table.address("address").then(unicast).required();
     let auth_port = table.integer("auth_port").within(1, u16::MAX).or(1812);
@@ -56,18 +61,24 @@ fn home_server(table: &Table<'_>) -> Option<HomeServer> {
         let what = format!("authentication and accounting both go to port {auth_port}");
         table.error("acct_port", Wrong::new(what, "give `auth_port` and `acct_port` each its own"));
     }
+    let notice_port = table.integer("notice_port").within(1, u16::MAX).or(UDP_PORT);
     let secret = table.secret("secret").optional();
     let key = radius_key(table);
     let choices = [("yes", true), ("no", false)];
     let require_message_authenticator =
         table.choice("require_message_authenticator", &choices, &["auto"]).or(true);
+    let status_server = table.boolean("status_server").or(true);
+    let notice_keys = notice_keys(table);
     Some(HomeServer {
         name: name?,
         address: address?,
         auth_port,
         acct_port,
+        notice_port,
         key: key?,
         require_message_authenticator,
+        status_server,
+        notice_keys: notice_keys?,
         secret: secret?,
     })
 }

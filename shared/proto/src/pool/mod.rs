@@ -82,6 +82,8 @@ pub struct Server {
     pub key: RadiusKey,
     /// Discard its replies to Access-Requests that have no Message-Authenticator (CVE-2024-3596).
     pub require_message_authenticator: bool,
+    /// Whether it answers Status-Server (RFC 5997). One that doesn't is never probed.
+    pub status_server: bool,
 }
 
 impl Server {

@@ -8,6 +8,7 @@ fn server(name: &str, host: u8) -> Server {
         acct: SocketAddr::from(([127, 0, 0, host], 1813)),
         key: RadiusKey::new(b"testing123testing123").unwrap(),
         require_message_authenticator: true,
+        status_server: true,
     }
 }
 

@@ -23,7 +23,7 @@ mod tests;
 use std::collections::VecDeque;
 
 use call::Call;
-pub use config::{Alternates, Config};
+pub use config::{Alternates, Config, Strategy};
 use forewarn_wire::notice::Reason;
 pub use state::{Back, Conversations, InForce, Life, Standing};
 use state::{Place, RAMP_FROM_PERCENT, WHOLE};
@@ -115,6 +115,9 @@ pub struct Switch {
     call: Option<Call>,
     /// The one that called last and comes before the configured order.
     first: Option<ServerId>,
+    /// By round-robin: whose turn it is, and who had the last turn that another passed on.
+    turn: usize,
+    passed_to: usize,
     current: ServerId,
     since: Instant,
     cause: Cause,
@@ -133,6 +136,7 @@ impl Switch {
             life: Life::Alive,
             standing: Standing::Open,
             alternates: Vec::with_capacity(pool.len()),
+            credit: 0,
         });
         let first = pool.ids().next().expect("a pool is never empty");
         Switch {
@@ -141,6 +145,8 @@ impl Switch {
             order: pool.ids().collect(),
             call: None,
             first: None,
+            turn: 0,
+            passed_to: 0,
             current: first,
             since: now,
             cause: Cause::Preferred,
@@ -149,9 +155,13 @@ impl Switch {
         }
     }
 
-    /// Where a request with this hash goes. Equal hashes go the same way as long as nothing changes; shares
-    /// come out right over evenly spread hashes. Always answers: somebody gets the request.
-    pub fn choose(&self, now: Instant, hash: u64) -> Choice {
+    /// Where a request with this hash goes. By failover, equal hashes go the same way as long as nothing changes, and
+    /// shares come out right over evenly spread hashes; by round-robin it is whoever's turn it is. Always answers:
+    /// somebody gets the request.
+    pub fn choose(&mut self, now: Instant, hash: u64) -> Choice {
+        if self.config.strategy == Strategy::RoundRobin {
+            return self.next_in_turn(now);
+        }
         for &id in &self.order {
             let share = self.place(id).share(now, &self.config);
             if share != 0 && (share >= WHOLE || draw(hash, id) < share) {
@@ -297,6 +307,39 @@ impl Switch {
         self.events.push_back(event);
     }
 
+    /// The turns go round. A server takes as many of its own as its share is, evenly spread, and the others have the
+    /// rest in turn: one that sheds 40 % loses 40 % of what it had, whatever the others' shares are.
+    fn next_in_turn(&mut self, now: Instant) -> Choice {
+        let servers = self.places.len();
+        let own = self.turn;
+        self.turn = (own + 1) % servers;
+        if self.takes_turn(now, own) {
+            return self.chosen(own);
+        }
+        for least in [WHOLE, 1] {
+            let next = (1..=servers).map(|step| (self.passed_to + step) % servers);
+            let carries = |&index: &usize| self.places[index].share(now, &self.config) >= least;
+            if let Some(index) = next.filter(|&index| index != own || least < WHOLE).find(carries) {
+                self.passed_to = index;
+                return self.chosen(index);
+            }
+        }
+        Choice { server: self.last_resort(now), last_resort: true }
+    }
+
+    fn takes_turn(&mut self, now: Instant, index: usize) -> bool {
+        let place = &mut self.places[index];
+        place.credit += place.share(now, &self.config);
+        let takes = place.credit >= WHOLE;
+        place.credit -= if takes { WHOLE } else { 0 };
+        takes
+    }
+
+    fn chosen(&self, index: usize) -> Choice {
+        let server = ServerId::new(index).expect("a pool has no more servers than there are names");
+        Choice { server, last_resort: false }
+    }
+
     fn last_resort(&self, now: Instant) -> ServerId {
         self.ids()
             .min_by_key(|&id| self.place(id).resort(now, id, self.current, self.order.contains(&id)))
@@ -324,7 +367,8 @@ impl Switch {
                 continue;
             }
             order.push(id);
-            if matches!(self.place(id).standing, Standing::Away { .. }) {
+            let in_turn = self.config.strategy == Strategy::RoundRobin;
+            if !in_turn && matches!(self.place(id).standing, Standing::Away { .. }) {
                 match self.config.alternates {
                     Alternates::Configured => continue,
                     Alternates::Notice | Alternates::NoticeThenConfigured => {}

@@ -7,7 +7,7 @@ use forewarn_wire::Verified;
 use forewarn_wire::notice::{Flags, Header, Identity, Kind, Notice, Outcome};
 use rand_core::CryptoRng;
 
-use super::{Back, Cause, Conversations, InForce, Standing, Switch};
+use super::{Back, Cause, Conversations, InForce, Standing, Strategy, Switch};
 use crate::exchange::jittered;
 use crate::pool::ServerId;
 use crate::time::Instant;
@@ -28,7 +28,10 @@ impl Switch {
                 self.invite(now, server, slot(notice, rng), Cause::NoticeEnded)
             }
             Kind::Failover => self.leave(now, rng, server, notice),
-            Kind::Reconnect if header.flags.contains(Flags::COME) => {
+            // Where all have their turns, nobody can come first.
+            Kind::Reconnect
+                if header.flags.contains(Flags::COME) && self.config.strategy == Strategy::Failover =>
+            {
                 self.handle_call(now, server, slot(notice, rng))
             }
             Kind::Reconnect => self.invite(now, server, slot(notice, rng), Cause::Invited),
@@ -127,6 +130,9 @@ impl Switch {
 
     /// Whether any traffic goes to the server now.
     fn carries(&self, now: Instant, server: ServerId) -> bool {
+        if self.config.strategy == Strategy::RoundRobin {
+            return self.current == server || self.place(server).share(now, &self.config) > 0;
+        }
         for &id in &self.order {
             let share = self.place(id).share(now, &self.config);
             match id == server {

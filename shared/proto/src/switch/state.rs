@@ -106,6 +106,8 @@ pub(super) struct Place {
     pub(super) standing: Standing,
     /// The configured servers its last notice named, the best first.
     pub(super) alternates: Vec<ServerId>,
+    /// By round-robin: the part of a turn that it has saved up, below [`WHOLE`].
+    pub(super) credit: u32,
 }
 
 impl Place {

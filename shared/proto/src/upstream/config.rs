@@ -54,7 +54,13 @@ impl Config {
             timing.initial = timing.initial.max(LEAST);
         }
         let dead = &mut self.dead_server;
-        for interval in [&mut dead.quiet, &mut dead.probe_interval, &mut dead.revive_interval] {
+        for interval in [
+            &mut dead.quiet,
+            &mut dead.probe_interval,
+            &mut dead.revive_interval,
+            &mut dead.silence,
+            &mut dead.retry,
+        ] {
             *interval = (*interval).max(LEAST);
         }
         dead.probes = dead.probes.max(1);
@@ -78,6 +84,11 @@ pub struct DeadServer {
     pub revive_interval: Duration,
     /// This many answered running: alive.
     pub revive_answers: u32,
+    /// A server that knows no Status-Server: requests outstanding and nothing heard from it for this long, dead. Longer
+    /// than any server delays its rejects.
+    pub silence: Duration,
+    /// And after this long, ± 10 %, it gets requests again, with the ramp: they are its probes.
+    pub retry: Duration,
 }
 
 impl Default for DeadServer {
@@ -88,6 +99,8 @@ impl Default for DeadServer {
             probes: 3,
             revive_interval: Duration::from_secs(1),
             revive_answers: 3,
+            silence: Duration::from_secs(3),
+            retry: Duration::from_secs(30),
         }
     }
 }

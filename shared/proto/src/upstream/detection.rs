@@ -10,6 +10,9 @@
 //!
 //! Each state but Up sends probes. Any valid reply is a sign of life, whichever request it answers; an invalid
 //! one is nothing at all.
+//!
+//! A server that knows no Status-Server is never probed: silent for `silence` it is Dead, and `retry` later Up again,
+//! so that requests find out.
 
 use forewarn_wire::AUTHENTICATOR;
 use rand_core::CryptoRng;
@@ -56,6 +59,10 @@ struct Probe {
 #[derive(Debug)]
 pub(super) struct Detection {
     phase: Phase,
+    /// It answers Status-Server.
+    probed: bool,
+    /// Back after `retry`, and sent nothing since: there is nothing to wait for.
+    untried: bool,
     /// Requests outstanding, by kind.
     outstanding: [u32; 2],
     /// Since when there has always been one outstanding.
@@ -79,10 +86,12 @@ pub(super) struct Detection {
 }
 
 impl Detection {
-    pub(super) fn new(now: Instant) -> Detection {
+    pub(super) fn new(now: Instant, probed: bool) -> Detection {
         let unused = Probe { kind: Kind::Auth, authenticator: [0; AUTHENTICATOR], open: false };
         Detection {
             phase: Phase::Up,
+            probed,
+            untried: false,
             outstanding: [0; 2],
             waiting_since: now,
             heard: [now; 2],
@@ -107,7 +116,7 @@ impl Detection {
 
     /// A request of this kind went out.
     pub(super) fn handle_sent(&mut self, now: Instant, kind: Kind) {
-        if self.outstanding() == 0 {
+        if self.outstanding() == 0 || std::mem::take(&mut self.untried) {
             self.waiting_since = now;
         }
         self.outstanding[kind.index()] += 1;
@@ -130,9 +139,11 @@ impl Detection {
     ) -> Change {
         self.heard[kind.index()] = now;
         self.unanswered = 0;
+        self.untried = false;
         match self.phase {
             Phase::Up => Change::None,
             Phase::Suspect => self.enter(Phase::Up),
+            Phase::Doubtful | Phase::Dead if !self.probed => self.enter(Phase::Up),
             Phase::Doubtful | Phase::Dead => {
                 self.answered += u32::from(probe);
                 if alone || self.answered >= config.revive_answers {
@@ -168,6 +179,9 @@ impl Detection {
         config: &DeadServer,
     ) -> Change {
         let Some(due) = self.poll_timeout(config).filter(|&due| due <= now) else { return Change::None };
+        if !self.probed {
+            return self.silent(now, due, rng, config);
+        }
         if self.phase != Phase::Up && !self.excused && now.since(due) > config.probe_interval / 2 {
             // It was we who slept: the answer may be waiting to be read.
             self.excused = true;
@@ -190,7 +204,8 @@ impl Detection {
 
     pub(super) fn poll_timeout(&self, config: &DeadServer) -> Option<Instant> {
         match self.phase {
-            Phase::Up if self.outstanding() == 0 => None,
+            Phase::Up if self.outstanding() == 0 || self.untried => None,
+            Phase::Up if !self.probed => Some(self.quiet_since() + config.silence),
             Phase::Up => Some(self.quiet_since() + config.quiet),
             Phase::Suspect | Phase::Doubtful | Phase::Dead => Some(self.next),
         }
@@ -222,6 +237,21 @@ impl Detection {
     /// Whether this name is one of the probes'.
     pub(super) fn is_probe(port: u16, identifier: u8) -> bool {
         port == 0 && identifier >= FIRST_PROBE
+    }
+
+    /// What is due of a server that can't be probed.
+    fn silent(&mut self, now: Instant, due: Instant, rng: &mut dyn CryptoRng, config: &DeadServer) -> Change {
+        if self.phase != Phase::Up {
+            self.untried = true;
+            return self.enter(Phase::Up);
+        }
+        if now.since(due) > config.silence / 2 {
+            // It was we who slept: the answer may be waiting to be read.
+            self.waiting_since = now;
+            return Change::None;
+        }
+        self.next = now + jittered(config.retry, rng);
+        self.enter(Phase::Dead)
     }
 
     /// Nothing at all was heard since then, while something was waited for.

@@ -167,6 +167,13 @@ impl Upstream {
     pub(super) fn run_errands(&mut self, now: Instant, rng: &mut dyn CryptoRng) {
         let errands = self.switch.take_errands();
         for id in self.pool.ids().filter(|id| errands.probe & id.bit() != 0) {
+            if !self.pool.server(id).status_server {
+                // Nothing speaks against one that is alive; one that isn't has requests as its probes.
+                if self.switch.life(id) == Life::Alive {
+                    self.switch.handle_probed(now, id);
+                }
+                continue;
+            }
             let change = self.lines[id.index()].detection.examine(now, rng, &self.config.dead_server);
             self.apply(now, id, change);
         }

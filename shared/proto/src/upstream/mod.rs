@@ -36,7 +36,7 @@ use state::{Exchanges, Legs, New, Progress};
 pub use status::ServerStatus;
 
 use crate::exchange::{Deadlines, Identifiers, Name};
-use crate::pool::{Kind, Pool, ServerId};
+use crate::pool::{Kind, Pool, Server, ServerId};
 use crate::switch::{self, Cause, Life, Switch};
 use crate::time::Instant;
 
@@ -157,16 +157,16 @@ impl Upstream {
     /// here, slots and buffers as they are first used.
     pub fn new(config: Config, pool: Pool, now: Instant, rng: &mut dyn CryptoRng) -> Upstream {
         let config = config.sound();
-        let line = || Line {
+        let line = |server: &Server| Line {
             identifiers: Kind::ALL.map(|_| Identifiers::new(config.ports, PROBE_IDENTIFIERS)),
-            detection: Detection::new(now),
+            detection: Detection::new(now, server.status_server),
             heard: None,
             counters: ServerCounters::default(),
         };
         let seed = rng.next_u64();
         Upstream {
             switch: Switch::new(config.switch.clone(), &pool, now),
-            lines: pool.ids().map(|_| line()).collect(),
+            lines: pool.iter().map(|(_, server)| line(server)).collect(),
             exchanges: Exchanges::new(config.in_flight, config.retain),
             legs: Legs::new(),
             deadlines: Deadlines::new(),

@@ -62,6 +62,9 @@ pub struct ServerStatus {
     /// Requests a second of late.
     #[serde(default)]
     pub rate: f64,
+    /// Its pools of home servers.
+    #[serde(default)]
+    pub pools: Vec<PoolStatus>,
     /// Its clients, and who of them has been told what.
     pub clients: Vec<ClientStatus>,
     /// Requests by answer and cause, for example `access-accept.password` or `silence.unknown-client`.
@@ -290,7 +293,30 @@ pub struct AgentStatus {
     pub counters: Counts,
 }
 
-/// A server as the agent sees it.
+/// A pool of home servers of a proxy: what an agent shows of its servers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+    /// `failover`, `round-robin`.
+    pub strategy: String,
+    /// The server that new requests go to; in turn, the first of those that have a share.
+    pub current: String,
+    /// Why it is that one.
+    pub why: String,
+    /// Since when.
+    pub since: u64,
+    /// Its servers, in order of preference.
+    pub servers: Vec<UpstreamStatus>,
+    /// The last time traffic moved.
+    pub last_switch: Option<SwitchStatus>,
+    /// How often traffic moved, by cause.
+    pub switches: Counts,
+    /// Requests on their way.
+    pub in_flight: u64,
+}
+
+/// A server as its client sees it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UpstreamStatus {
     /// Its name.

@@ -11,6 +11,9 @@
 //! After anything that went into the machine, [`Driver::transmit`]; then answers and events are polled from
 //! the machine, and its next deadline. Nothing is allocated after the sockets are bound.
 
+pub mod config;
+pub mod moves;
+pub mod show;
 #[cfg(test)]
 mod tests;
 

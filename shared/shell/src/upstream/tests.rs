@@ -25,6 +25,7 @@ async fn requests_go_out_and_answers_come_back() {
         acct: "127.0.0.1:1".parse().unwrap(),
         key: shared.clone(),
         require_message_authenticator: true,
+        status_server: true,
     };
     let mut rng = random::generator();
     let config = Config { ports: 2, ..Config::default() };
@@ -105,6 +106,7 @@ async fn an_identity_of_somebody_else_is_refused() {
         acct: "127.0.0.1:1813".parse().unwrap(),
         key: RadiusKey::new(b"shared secret of the test").unwrap(),
         require_message_authenticator: true,
+        status_server: true,
     };
     let pool = Pool::new(vec![server]).unwrap();
     let bound = Driver::bind("192.0.2.1".parse().unwrap(), Config::default(), pool, clock::now(), &mut rng);

@@ -20,6 +20,7 @@
 //! [`Notice::parse`] judges the layout, [`Unverified::verify`] the MAC; freshness and order are `proto`'s affair.
 
 mod header;
+mod keep;
 mod key;
 mod tlv;
 
@@ -28,6 +29,7 @@ use core::fmt;
 use thiserror::Error;
 
 pub use header::{Flags, Header, Identity, Kind, Reason};
+pub use keep::KeptNotice;
 pub use key::{KeyTooShort, MacKind, NoticeKey, PairKey};
 pub use tlv::{Outcome, Takes, Tlv, Tlvs};
 

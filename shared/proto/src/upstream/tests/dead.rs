@@ -3,8 +3,9 @@
 use forewarn_wire::Code;
 
 use super::world::*;
+use crate::pool::Pool;
 use crate::switch::{Cause, Event as Switched};
-use crate::upstream::{Config, Event, Phase};
+use crate::upstream::{Config, Event, Phase, Upstream};
 
 #[test]
 fn a_killed_server_loses_nothing_and_all_has_moved_within_a_second() {
@@ -166,4 +167,54 @@ fn a_dead_alternate_is_probed_no_more_than_once_a_second() {
     world.run(s(20));
     let probes = world.upstream.status(world.now, id(0)).counters.probes - before;
     assert!((17..=23).contains(&probes), "{probes}");
+}
+
+fn without_status_server(world: &mut World) {
+    let mut servers: Vec<_> = pool(2).iter().map(|(_, server)| server.clone()).collect();
+    servers[0].status_server = false;
+    let pool = Pool::new(servers).unwrap();
+    world.upstream = Upstream::new(Config::default(), pool, world.now, &mut world.rng);
+}
+
+#[test]
+fn a_server_without_status_server_is_never_probed_and_tried_again_with_requests() {
+    let mut world = World::new(2, Config::default());
+    without_status_server(&mut world);
+    world.stream(ms(20), s(1));
+    world.servers[0].script.dead = true;
+    let during = world.stream(ms(20), s(5));
+    assert_eq!(world.phase(0), Phase::Dead);
+    assert_eq!(world.current(), 1);
+    // What had waited for it went to the other one when it was clear.
+    assert!(during.iter().all(|&ticket| world.reply(ticket) == Some(Code::ACCESS_ACCEPT)));
+    // Still dead when it is tried again: a ramp's beginning has to wait, nobody is lost.
+    let again = world.stream(ms(20), s(40));
+    world.run(s(5));
+    assert!(again.iter().all(|&ticket| world.reply(ticket) == Some(Code::ACCESS_ACCEPT)));
+    assert_eq!(world.phase(0), Phase::Dead);
+    world.servers[0].script.dead = false;
+    world.stream(ms(20), s(70));
+    assert_eq!((world.phase(0), world.current()), (Phase::Up, 0));
+    assert_eq!(world.probes_seen(0), 0);
+}
+
+#[test]
+fn late_rejects_of_a_server_without_status_server_are_no_silence() {
+    let mut world = World::new(2, Config::default());
+    without_status_server(&mut world);
+    world.servers[0].script.code = Code::ACCESS_REJECT;
+    world.servers[0].script.delay = s(2);
+    world.stream(ms(500), s(20));
+    assert!(world.switches().is_empty());
+    assert!(world.servers[1].seen.is_empty());
+}
+
+#[test]
+fn one_tried_again_is_not_condemned_before_it_has_been_asked() {
+    let mut world = World::new(2, Config::default());
+    without_status_server(&mut world);
+    world.servers[0].script.dead = true;
+    world.ask();
+    world.run(s(40));
+    assert_eq!(world.phase(0), Phase::Up, "nobody has asked it anything since");
 }

@@ -15,11 +15,13 @@ const CONFIG: DeadServer = DeadServer {
     probes: 3,
     revive_interval: s(1),
     revive_answers: 3,
+    silence: s(3),
+    retry: s(30),
 };
 
 fn suspected(rng: &mut StdRng) -> (Detection, Instant) {
     let start = Instant::from_millis(1);
-    let mut detection = Detection::new(start);
+    let mut detection = Detection::new(start, true);
     detection.handle_sent(start, Kind::Auth);
     let at = start + ms(300);
     let change = detection.handle_timeout(at, rng, &CONFIG);

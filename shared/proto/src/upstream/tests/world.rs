@@ -102,6 +102,7 @@ pub(super) fn pool(servers: usize) -> Pool {
         acct: SocketAddr::new(address(index), 1813),
         key: home_key(index),
         require_message_authenticator: true,
+        status_server: true,
     };
     Pool::new((0..servers).map(server).collect()).unwrap()
 }

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use crate::state::StateDir;
 use forewarn_proto::notice::Mark;
-use forewarn_shell::state::StateDir;
 use forewarn_wire::notice::Identity;
 use tracing::error;
 

@@ -1,5 +1,8 @@
 //! What notices, silence and time do to the decision.
 
+mod call;
+mod round_robin;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -7,10 +10,11 @@ use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::{
     self, Flags, Header, Identity, Kind, MacKind, Notice, NoticeKey, Outcome, Reason, Tlv,
 };
-use proptest::prelude::*;
+use proptest::prelude::{Strategy as _, *};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use super::config::Strategy;
 use super::*;
 use crate::pool::Server;
 
@@ -30,6 +34,7 @@ fn pool(servers: usize) -> Pool {
         acct: SocketAddr::new(address(index), 1813),
         key: RadiusKey::new(b"testing123testing123").unwrap(),
         require_message_authenticator: true,
+        status_server: true,
     };
     Pool::new((0..servers).map(server).collect()).unwrap()
 }
@@ -392,7 +397,7 @@ enum Step {
     Wait(u64),
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl proptest::strategy::Strategy<Value = Step> {
     prop_oneof![
         (0..4usize, 0..=100u8, any::<bool>())
             .prop_map(|(server, share, hard)| Step::Failover(server, share, hard)),
@@ -456,70 +461,4 @@ proptest! {
             prop_assert_eq!(story.current(), current);
         }
     }
-}
-
-#[test]
-fn a_server_that_was_never_left_can_call() {
-    let mut story = story(3, Alternates::default());
-    assert_eq!(story.invite(1, 2_000), Outcome::Noted, "an invitation is for those who left");
-    assert_eq!(story.call(1, 2_000), Outcome::Moved);
-    story.run(s(1));
-    assert_eq!(story.current(), 0, "not before its slot");
-    story.run(s(2));
-    assert_eq!(story.current(), 1);
-    assert!((10..20).contains(&story.shares()[1]), "with a ramp");
-    story.run(s(60));
-    assert_eq!(story.shares(), [0, 100, 0]);
-
-    // What its client prefers otherwise changes nothing, and can call it back.
-    assert_eq!(story.invite(0, 0), Outcome::Noted);
-    assert_eq!(story.current(), 1);
-    assert_eq!(story.call(0, 0), Outcome::Moved);
-    assert_eq!(story.current(), 0);
-}
-
-#[test]
-fn a_server_that_called_is_left_when_it_asks_and_its_client_goes_home() {
-    let mut story = story(3, Alternates::default());
-    story.call(2, 0);
-    story.run(s(60));
-    assert_eq!(story.shares(), [0, 0, 100]);
-    assert_eq!(story.notice(2, |_| {}, &[v4(1, 0)]), Outcome::Moved);
-    assert_eq!(story.shares(), [100, 0, 0], "home, whatever the notice names");
-    // It doesn't come first any more when it is back.
-    story.invite(2, 0);
-    story.run(s(60));
-    assert_eq!(story.shares(), [100, 0, 0]);
-
-    // A call that hasn't been followed is forgotten too.
-    story.call(2, 5_000);
-    story.failover(2);
-    story.run(s(10));
-    assert_eq!(story.current(), 0);
-}
-
-#[test]
-fn a_call_to_a_server_that_was_left_is_an_invitation() {
-    let mut story = story(2, Alternates::default());
-    story.failover(1);
-    assert_eq!(story.call(1, 1_000), Outcome::Moved);
-    story.run(s(60));
-    assert_eq!(story.shares(), [0, 100]);
-    story.failover(0);
-    assert_eq!(story.call(0, 1_000), Outcome::Moved);
-    story.run(s(60));
-    assert_eq!(story.shares(), [100, 0]);
-}
-
-#[test]
-fn a_server_that_called_and_is_silent_gets_its_traffic_when_it_answers() {
-    let mut story = story(2, Alternates::default());
-    story.silent(1);
-    story.call(1, 0);
-    assert_eq!(story.shares(), [100, 0]);
-    story.switch.handle_revived(story.now, id(1));
-    story.run(s(60));
-    assert_eq!(story.shares(), [0, 100]);
-    story.silent(1);
-    assert_eq!(story.shares(), [100, 0]);
 }
