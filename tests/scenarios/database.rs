@@ -5,8 +5,9 @@ use std::process::Output;
 use std::time::Duration;
 
 use forewarn_tests::config::{SECRET, server};
+use forewarn_tests::folder::Folder;
 use forewarn_tests::postgres::Stop;
-use forewarn_tests::program::{Folder, Server, forewarn};
+use forewarn_tests::program::{Server, forewarn};
 use forewarn_tests::radclient::{Said, radclient};
 use forewarn_tests::wait::eventually;
 use forewarn_tests::{Hosts, Postgres};

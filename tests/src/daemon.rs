@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::program::Folder;
+use crate::folder::Folder;
 use crate::wait::{eventually, within};
 
 /// How long a database may take to shut down or to recover; generous, since a busy machine is no failure.

@@ -6,8 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use forewarn_tests::folder::Folder;
 use forewarn_tests::load::{LoadError, Pace, Plan, run};
-use forewarn_tests::program::{Folder, built};
+use forewarn_tests::program::built;
 use forewarn_tests::{Hosts, Server};
 
 use crate::daemons::{LOCAL_SECRET, SECRET, agent_config, server_config};

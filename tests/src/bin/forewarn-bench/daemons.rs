@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::Command;
 use std::time::Duration;
 
+use forewarn_tests::folder::Folder;
 use forewarn_tests::load::{Kind, LoadError, Pace, Plan, Report, run};
-use forewarn_tests::program::{Folder, built};
+use forewarn_tests::program::built;
 use forewarn_tests::{Agent, Hosts, Server};
 
 /// The secret between server and clients.
