@@ -55,9 +55,11 @@ const UNSHARE: &str = "unshare of util-linux is installed";
 
 /// This program again, as the first process of namespaces that end with it.
 fn again_in_its_own() -> Command {
-    let mut command = Command::new("unshare");
+    // Who interrupts this program ends that one too.
+    let mut command = Command::new("setpriv");
     command
-        .args(["--net", "--pid", "--mount-proc", "--fork", "--kill-child=KILL"])
+        .args(["--pdeathsig", "KILL"])
+        .args(["unshare", "--net", "--pid", "--mount-proc", "--fork", "--kill-child=KILL"])
         .arg(std::env::current_exe().expect("a program has a file"))
         .env(INSIDE, "1");
     command

@@ -11,7 +11,7 @@ use crate::{Host, Hosts, config};
 
 use super::proxies::Proxy;
 use super::rows::foreseen::{THREADS, hanging_checks};
-use super::site::{Campus, Program, SERVERS, Setting, Site, agent};
+use super::site::{Campus, HASHED_EACH_TIME, Program, SERVERS, Setting, Site, agent};
 use super::traffic::{Plan, Record, Told, Traffic};
 
 /// How many of each kind.
@@ -116,7 +116,8 @@ fn set_up(campus: &Campus) -> (Site<'_>, Vec<super::proxies::RunningProxy>) {
         .collect();
     let unused = Hosts::claim();
     let servers = campus.servers.iter().zip(SERVERS).enumerate().map(|(number, (host, name))| {
-        let text = config::server(&unused, name, host.v4(), &keys, &strangers);
+        let more = format!("{strangers}{HASHED_EACH_TIME}");
+        let text = config::server(&unused, name, host.v4(), &keys, &more);
         let config = text.replace("Hello, alice", &format!("This is number {number}"));
         Program { config, ..Program::default() }
     });
