@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use crate::program::Folder;
+use crate::folder::Folder;
 
 /// What eapol_test said.
 #[derive(Debug)]

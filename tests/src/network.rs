@@ -4,6 +4,7 @@
 //! between them. Each [`Host`] is a namespace more, held by a process that ends with the test, whatever becomes of it:
 //! then the kernel removes namespaces, cables and switches.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -122,7 +123,8 @@ impl Network {
             .stdout(Stdio::piped())
             .spawn()
             .expect(UNSHARE);
-        let mut host = Host { switch, number: self.last[usize::from(switch)], holder };
+        let mut host =
+            Host { switch, number: self.last[usize::from(switch)], holder, disturbed: Cell::default() };
         let mut ready = String::new();
         let said = host.holder.stdout.take().expect("it is piped");
         BufReader::new(said).read_line(&mut ready).expect("a line of the holder's");
@@ -164,6 +166,8 @@ pub struct Host {
     switch: u8,
     number: u8,
     holder: Child,
+    /// Whether its cable was unplugged, or its port closed.
+    disturbed: Cell<bool>,
 }
 
 impl Host {
@@ -236,6 +240,7 @@ impl Host {
 
     /// Pulls its cable out of the switch.
     pub fn unplug(&self) {
+        self.disturbed.set(true);
         shell(Command::new("sh"), &format!("ip link set {} down", self.cable()));
     }
 
@@ -244,8 +249,21 @@ impl Host {
         shell(Command::new("sh"), &format!("ip link set {} up", self.cable()));
     }
 
-    /// The switch passes none of its frames any more, until it is unplugged and plugged again. Its link stays up.
+    /// Everything about its cable is as it was, and the host has noticed.
+    ///
+    /// # Panics
+    /// When it doesn't.
+    pub fn repair(&self) {
+        if self.disturbed.take() {
+            // A port that comes up forwards, whatever it did before.
+            shell(Command::new("sh"), &format!("ip link set {0} down; ip link set {0} up", self.cable()));
+            self.run("until [ $(cat /sys/class/net/eth0/operstate) = up ]; do sleep 0.02; done");
+        }
+    }
+
+    /// The switch passes none of its frames any more, until it is repaired. Its link stays up.
     pub fn isolate(&self) {
+        self.disturbed.set(true);
         // IEEE 802.1D: disabled.
         shell(Command::new("sh"), &format!("bridge link set dev {} state 0", self.cable()));
     }

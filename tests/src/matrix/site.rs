@@ -326,9 +326,7 @@ impl Drop for Site<'_> {
     fn drop(&mut self) {
         Campus::fault(&[]);
         for host in &self.campus.servers {
-            // A port that comes up forwards, whatever it did before.
-            host.unplug();
-            host.plug();
+            host.repair();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::config;
 use crate::matrix::impair::{Impaired, Impairment};
 use crate::matrix::site::{SERVERS, agent};
-use crate::matrix::{Campus, Class, Event, Plan, Row, Site};
+use crate::matrix::{Campus, Class, Event, Plan, Row, Setting, Site};
 
 use super::QUIET;
 
@@ -65,6 +65,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "two servers overloaded at once",
         set: |setting, campus| {
+            only_services_count(setting);
             for server in [0, 1] {
                 setting.with_service(server, config::WELL);
             }
@@ -92,11 +93,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         name: "a service flaps 100 times a minute",
         set: |setting, _| {
-            for server in &mut setting.servers {
-                // A busy machine is nobody's overload here.
-                let limits = "[health.limits]\nqueue_delay = \"off\"\nworkers_busy = \"off\"\n";
-                server.config = server.config.replace("[health.limits]\n", limits);
-            }
+            only_services_count(setting);
             let (_, _, hold_down) = FLAPPING;
             let flapping = config::WELL.replace("\"100ms\"", &format!("\"{hold_down}s\""));
             setting.with_service(0, &flapping);
@@ -119,6 +116,14 @@ pub(super) const ROWS: &[Row] = &[
         ..ROUGH
     },
 ];
+
+/// A busy machine is nobody's overload.
+fn only_services_count(setting: &mut Setting) {
+    for server in &mut setting.servers {
+        let limits = "[health.limits]\nqueue_delay = \"off\"\nworkers_busy = \"off\"\n";
+        server.config = server.config.replace("[health.limits]\n", limits);
+    }
+}
 
 fn losing(percent: u32) -> Event {
     let at = Instant::now();
