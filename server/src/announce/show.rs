@@ -43,6 +43,7 @@ impl Announcer {
         figures.share = watch.moved();
         figures.reading = self.health.last().map(|(_, reading, load)| (reading.clone(), *load));
         figures.doubts = self.doubts;
+        figures.expression_failures = self.health.expression().map(|(_, failures)| failures);
         figures.foreseen = foreseen(watch.verdicts());
         figures.services = self.services.statuses();
         figures.peers = peers(&self.campaign);

@@ -112,13 +112,15 @@ fn summary(config: &Config) -> String {
         number => format!("{number} {noun}s"),
     };
     let told = config.clients.iter().filter(|client| !client.notice_keys.is_empty()).count();
+    let load = config.health.load.as_ref().map(|load| format!(", load = {}", load.source()));
     format!(
-        "server {}, {}, {} ({told} with a notice key), {}, {}, {}",
+        "server {}, {}, {} ({told} with a notice key), {}, {}, {}{}",
         config.server.name,
         count(config.listens.len(), "listener"),
         count(config.clients.len(), "client"),
         count(config.users.len(), "user"),
         count(config.policies.len(), "policy").replace("policys", "policies"),
         count(config.services.len(), "service"),
+        load.unwrap_or_default(),
     )
 }

@@ -24,6 +24,7 @@ use forewarn_wire::RadiusKey;
 use forewarn_wire::notice::NoticeKey;
 use ipnet::IpNet;
 
+use crate::health::LoadExpression;
 use crate::policy::Condition;
 use crate::process::password::Password;
 use crate::process::totp::Totp;
@@ -344,6 +345,8 @@ pub struct Health {
     pub lead: Option<Duration>,
     /// At least this long away after a FAILOVER.
     pub away_min: Duration,
+    /// What the load is; `None`: the worst parameter.
+    pub load: Option<LoadExpression>,
     /// What load 1.0 is.
     pub limits: HealthLimits,
 }

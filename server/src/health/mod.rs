@@ -5,6 +5,7 @@
 
 mod cgroup;
 pub mod check;
+mod expression;
 mod http;
 mod machine;
 mod network;
@@ -25,6 +26,7 @@ use crate::metrics::latency::{self, Latencies};
 use crate::vitals::Vitals;
 
 pub use check::{CheckContext, Databases, Finding, Pool};
+pub use expression::LoadExpression;
 pub use service::{Checked, Services};
 
 use machine::Machine;
@@ -38,6 +40,9 @@ pub struct Health {
     /// Requests that may be in flight.
     in_flight_max: u32,
     limits: Limits,
+    expression: Option<LoadExpression>,
+    /// Readings of which it made nothing.
+    expression_failures: u64,
     machine: Machine,
     network: Network,
     /// Busy nanoseconds of each core at the last reading, and when that was.
@@ -58,6 +63,8 @@ impl Health {
             vitals,
             in_flight_max: u32::try_from(config.workers.in_flight).unwrap_or(u32::MAX),
             limits: limits(&config.health.limits),
+            expression: config.health.load.clone(),
+            expression_failures: 0,
             machine: Machine::new(),
             network: Network::new(config),
             cores_before: None,
@@ -72,6 +79,10 @@ impl Health {
     /// Other limits and addresses from the next reading on.
     pub fn reload(&mut self, config: &Config) {
         self.limits = limits(&config.health.limits);
+        if self.expression != config.health.load {
+            self.expression_failures = 0;
+        }
+        self.expression.clone_from(&config.health.load);
         self.network = Network::new(config);
     }
 
@@ -94,9 +105,31 @@ impl Health {
             mandatory_failed,
             dependent_failed,
         };
-        let load = self.limits.load(&reading);
+        let load = self.load(&reading, services);
         self.last = Some((now, reading, load));
         load
+    }
+
+    /// By the operator's expression; where that makes no number of the reading, and without one, by the worst parameter.
+    fn load(&mut self, reading: &Reading, services: &Services) -> Load {
+        let load = self.limits.load(reading);
+        let Some(expression) = &self.expression else { return load };
+        if let Some(value) = expression.evaluate(reading, &load, &|name| services.has_failed(name)) {
+            return self.limits.load_expressed(reading, value);
+        }
+        self.expression_failures += 1;
+        if self.expression_failures == 1 {
+            let source = expression.source();
+            tracing::warn!(
+                "the load expression {source:?} gives no number, as by dividing by zero: the worst parameter is the load as long as it doesn't; said once, then counted"
+            );
+        }
+        load
+    }
+
+    /// The expression, and how many readings it made nothing of since it was loaded.
+    pub fn expression(&self) -> Option<(&LoadExpression, u64)> {
+        self.expression.as_ref().map(|expression| (expression, self.expression_failures))
     }
 
     /// Measures everything only to measure from there: this process stood still, and a reading wouldn't count.

@@ -225,6 +225,11 @@ impl Services {
         })
     }
 
+    /// Whether the service of this name has failed.
+    pub fn has_failed(&self, name: &str) -> bool {
+        self.entries.iter().any(|entry| &*entry.service.name == name && entry.machine.failed())
+    }
+
     /// For status.
     pub fn statuses(&self) -> Vec<ServiceStatus> {
         let status = |entry: &Entry| ServiceStatus {

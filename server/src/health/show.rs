@@ -16,11 +16,20 @@ impl Health {
             connection_threshold: health.connection_threshold,
             ..LoadStatus::default()
         };
+        if let Some((expression, failures)) = self.expression() {
+            status.expression = Some(expression.source().to_owned());
+            status.expression_failures = failures;
+        }
         if let Some((at, reading, load)) = self.last() {
             status.value = load.value();
             status.worst = load.worst().map(Parameter::name).unwrap_or_default().to_owned();
             status.read_at = clock::micros_since_1970(*at);
             status.parameters = parameters(reading, load, &self.limits);
+            if let Some(value) = load.part(Parameter::Expression) {
+                let (name, shown) = ("load".to_owned(), Some(format!("{value:.2}")));
+                let row = ParameterStatus { name, value: shown, limit: None, load: Some(value) };
+                status.parameters.push(row);
+            }
         }
         status
     }

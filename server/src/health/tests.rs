@@ -98,6 +98,8 @@ fn health(cores: usize) -> (Arc<Vitals>, Health, Services) {
         latencies: (0..cores).map(|_| Latencies::default()).collect(),
         in_flight_max: 100,
         limits: Limits { cpu: None, memory: None, network: false, ..Limits::default() },
+        expression: None,
+        expression_failures: 0,
         machine: Machine::new(),
         network: Network::of(vec![], IpAddr::from([127, 0, 0, 1])),
         cores_before: None,

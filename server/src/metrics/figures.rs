@@ -20,6 +20,8 @@ pub struct Figures {
     pub reading: Option<(Reading, Load)>,
     /// How often readings were distrusted because this process had stood still.
     pub doubts: u64,
+    /// How many readings the load expression made nothing of; none without one.
+    pub expression_failures: Option<u64>,
     /// Warnings by the trend, and what became of them.
     pub foreseen: ForeseenStatus,
     /// The services.

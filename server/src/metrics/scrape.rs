@@ -132,6 +132,10 @@ impl Scrape {
         page.gauges("load_part_ratio", "What each parameter adds to the load: 1 at its limit.", parts)?;
         let help = "Times readings didn't count because this process had stood still or its clock was set.";
         page.counter("readings_doubted", help, self.figures.doubts)?;
+        if let Some(failures) = self.figures.expression_failures {
+            let help = "Readings of which the load expression gave no number.";
+            page.counter("load_expression_failures", help, failures)?;
+        }
         let foreseen = self.figures.foreseen;
         let help = "Warnings that went out because of what was foreseen.";
         page.counter("foreseen_warnings", help, foreseen.warnings)?;

@@ -12,7 +12,7 @@ mod kind;
 mod locate;
 mod matched;
 mod op;
-mod parse;
+pub(crate) mod parse;
 mod value;
 
 use std::sync::Arc;

@@ -18,7 +18,7 @@ const DEPTH_MAX: u16 = 24;
 const STACK_OCTETS: usize = 32 << 20;
 
 /// Runs `work` on a thread with room for the parser: once for all conditions of a configuration.
-pub(super) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+pub(crate) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| {
         let working = thread::Builder::new().stack_size(STACK_OCTETS).spawn_scoped(scope, work);
         working.ok()?.join().ok()
@@ -26,7 +26,7 @@ pub(super) fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
 }
 
 /// Parses a condition. To be called in [`with_room`].
-pub(super) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Fault>> {
+pub(crate) fn parse(source: &str) -> Result<(IdedExpr, SourceInfo), Vec<Fault>> {
     if let Some(fault) = too_big(source) {
         return Err(vec![fault]);
     }

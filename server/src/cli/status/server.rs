@@ -63,6 +63,13 @@ fn load(page: &mut Page, status: &ServerStatus) {
         load.failover_threshold,
         load.connection_threshold
     ));
+    if let Some(expression) = &load.expression {
+        page.line(&format!("load = {expression}"));
+        if load.expression_failures > 0 {
+            let failures = load.expression_failures;
+            page.line(&format!("which gave no number {failures} times: then the worst reading counts"));
+        }
+    }
     let rows: Vec<Vec<String>> = load
         .parameters
         .iter()

@@ -24,6 +24,8 @@ fn server() -> ServerStatus {
         load: LoadStatus {
             value: 0.99,
             worst: "workers_busy".into(),
+            expression: Some("max(load.default, 0.99)".into()),
+            expression_failures: 3,
             parameters: vec![ParameterStatus {
                 name: "cpu".into(),
                 value: Some("12 %".into()),
@@ -57,6 +59,8 @@ fn piped_it_has_no_escapes_and_shows_what_matters() {
         ": workers_busy 0.99",
         "4 warnings foreseen: 2 confirmed, 1 false, 1 averted",
         "load 0.99 by workers_busy",
+        "load = max(load.default, 0.99)",
+        "no number 3 times",
         "12 %",
         "state disk",
     ] {

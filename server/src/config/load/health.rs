@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use forewarn_shell::config::{Table, Value, Wrong};
+use forewarn_shell::config::{Document, Table, Value, Wrong};
 
-use super::super::{Health, HealthLimits};
+use super::super::{Health, HealthLimits, Service};
+use crate::health::LoadExpression;
+use crate::policy::Fault;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);
@@ -15,9 +17,9 @@ pub(super) const INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// Nobody foresees more, from readings of as long.
 const LEAD_MAX: Duration = Duration::from_secs(600);
 
-pub(super) fn health(root: &Table<'_>) -> Health {
+pub(super) fn health(root: &Table<'_>, services: &[Service]) -> Health {
     let table = root.table("health");
-    table.not_available_yet(&["load"]);
+    let limits = limits(table.table("limits"));
     let health = Health {
         interval: table.duration("interval").within(INTERVAL_MIN, HOUR).or(SECOND),
         failover_threshold: table.fraction("failover_threshold").or(0.90),
@@ -26,7 +28,8 @@ pub(super) fn health(root: &Table<'_>) -> Health {
         connection_after: table.integer("connection_after").within(1, 1000).or(5),
         lead: table.unless_off("lead", lead).or(None),
         away_min: table.duration("away_min").within(Duration::ZERO, DAY).or(60 * SECOND),
-        limits: limits(table.table("limits")),
+        load: load(root.document(), &table, &limits, services),
+        limits,
     };
     if health.connection_threshold > health.failover_threshold {
         let what = format!(
@@ -38,6 +41,22 @@ pub(super) fn health(root: &Table<'_>) -> Health {
     }
     table.finish();
     health
+}
+
+/// `None`, too, when what is wrong was reported, each fault in its place.
+fn load(
+    document: &Document,
+    table: &Table<'_>,
+    limits: &HealthLimits,
+    services: &[Service],
+) -> Option<LoadExpression> {
+    let (source, place) = table.field("load", Value::text).with_place()?;
+    let compiled = LoadExpression::compile(source, limits, services);
+    let report = |fault: Fault| {
+        let wrong = Wrong::new(format!("`load`: {}", fault.what), fault.hint);
+        document.error(document.within(place, fault.offset), wrong);
+    };
+    compiled.map_err(|faults| faults.into_iter().for_each(report)).ok()
 }
 
 fn limits(table: Table<'_>) -> HealthLimits {

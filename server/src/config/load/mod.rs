@@ -73,7 +73,6 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let limits = limits::limits(&root);
     let second_factor = limits::second_factor(&root);
     let eap = eap::eap(&root, server.as_ref());
-    let health = health::health(&root);
     let topology = notice::topology(&root);
     let peers = peer::peers(&root, server.as_ref());
     let known = notice::Known::of(&clients, &topology, &peers);
@@ -85,6 +84,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let sql = sql::sql(&root, server.as_ref());
     let accounting = sql::accounting(&root);
     let services = service::services(&root, sql.as_ref().is_some_and(|sql| sql.users));
+    let health = health::health(&root, &services);
     let sources = user::sources(&root, sources, &users, sql.as_ref(), ldap.is_some());
     root.finish();
     let config = server.zip(std::path::absolute(document.folder()).ok()).map(|(server, folder)| Config {

@@ -232,11 +232,9 @@ fn what_comes_later_is_refused_by_name() {
         let found = loaded(&format!("{EXAMPLE}\n{key}\n")).unwrap_err();
         assert!(found[0].contains("is not available yet"), "{key}: {found:?}");
     }
-    for (line, other) in [
-        ("kind = \"auth\" ", "kind = \"coa\" "),
-        ("transport = \"udp\" ", "transport = \"dtls\" "),
-        ("interval = \"1s\"", "load = 'cpu'"),
-    ] {
+    for (line, other) in
+        [("kind = \"auth\" ", "kind = \"coa\" "), ("transport = \"udp\" ", "transport = \"dtls\" ")]
+    {
         let found = wrong_with(line, other);
         assert!(found[0].contains("is not available yet"), "{other}: {found:?}");
     }
@@ -522,4 +520,55 @@ fn peers_that_cannot_be_are_refused() {
         let found = loaded(&format!("{EXAMPLE}\n{more}")).unwrap_err();
         assert!(found.iter().any(|found| found.contains(what)), "{what}: {found:?}");
     }
+}
+
+/// The example with more lines in its `[health]`.
+fn with_health(lines: &str) -> Result<Loaded, Vec<String>> {
+    loaded(&with("[health]\n", &format!("[health]\n{lines}\n")))
+}
+
+#[test]
+fn a_load_expression_is_checked_where_it_stands() {
+    let health = with_health("load = 'max(load.default, service[\"syslog\"].failed ? 0.95 : 0)'")
+        .unwrap()
+        .config
+        .health;
+    assert_eq!(health.load.unwrap().source(), "max(load.default, service[\"syslog\"].failed ? 0.95 : 0)");
+    let line = EXAMPLE.lines().position(|line| line == "[health]").unwrap() + 2;
+    let found = with_health("load = 'load.cpu + load.processes'").unwrap_err();
+    let told = "`load`: load.processes has no limit: `processes` of [health.limits] is off";
+    assert!(found.len() == 1 && found[0].starts_with(&format!("{line}:20: {told}")), "{found:?}");
+    let found = with_health("load = 'load.default > 0.5'").unwrap_err();
+    assert!(found[0].contains("`load`: this is a truth value, not a number"), "{found:?}");
+    assert!(with_health("load = 0.5").unwrap_err()[0].contains("load"), "no text");
+}
+
+#[test]
+fn a_lead_is_off_or_a_time_that_can_be_foreseen() {
+    assert_eq!(with_health("").unwrap().config.health.lead, None);
+    assert_eq!(with_health("lead = \"off\"").unwrap().config.health.lead, None);
+    assert_eq!(with_health("lead = \"5s\"").unwrap().config.health.lead, Some(Duration::from_secs(5)));
+    for wrong in ["0s", "500ms", "11m"] {
+        let found = with_health(&format!("lead = \"{wrong}\"")).unwrap_err();
+        assert!(found[0].contains("is out of reach; write a duration from \"1s\" to \"10m\""), "{found:?}");
+    }
+}
+
+#[test]
+fn every_parameter_has_a_limit() {
+    let limits = with(
+        "processes = \"off\"",
+        "receive_drops = 7\nlatency = \"1s\"\nin_flight = 0.5\nio_pressure = 0.25\n#",
+    );
+    let limits = loaded(&limits).unwrap().config.health.limits;
+    assert_eq!(
+        (limits.receive_drops, limits.in_flight, limits.io_pressure),
+        (Some(7), Some(0.5), Some(0.25))
+    );
+    assert_eq!((limits.latency, limits.cpu_pressure), (Some(Duration::from_secs(1)), None));
+    let found = wrong_with("processes = \"off\"", "receive_drops = 0\n#");
+    assert!(
+        found[0].contains("a limit of 0 is always reached; write the number of datagrams a second"),
+        "{found:?}"
+    );
 }

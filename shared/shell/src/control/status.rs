@@ -134,6 +134,12 @@ pub struct LoadStatus {
     pub read_at: u64,
     /// Each parameter.
     pub parameters: Vec<ParameterStatus>,
+    /// `load` of `[health]`, as written.
+    #[serde(default)]
+    pub expression: Option<String>,
+    /// Readings of which it gave no number.
+    #[serde(default)]
+    pub expression_failures: u64,
 }
 
 /// One parameter of a reading.
