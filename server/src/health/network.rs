@@ -191,6 +191,8 @@ fn word(text: &str) -> Option<Ipv4Addr> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
 
     #[test]
@@ -208,5 +210,27 @@ mod tests {
         assert_eq!(down(&mut network), 2, "nor has anything else their addresses");
         network.found("lo", of("198.51.100.11"));
         assert_eq!(down(&mut network), 1, "one address is elsewhere now");
+    }
+
+    #[test]
+    fn datagrams_that_find_the_queue_full_are_a_rate() {
+        let (server, client) = (UdpSocket::bind("127.0.0.1:0"), UdpSocket::bind("127.0.0.1:0"));
+        let (server, client) = (server.expect("loopback"), client.expect("loopback"));
+        let address = server.local_addr().expect("bound");
+        let mut network = Network::of(vec![address], address.ip());
+        network.looked_up = Some(Instant::ZERO);
+        let mut read =
+            |millis: u64| network.read(Instant::from_millis(millis)).expect("measured").receive_drops;
+        assert_eq!(read(1_000), 0.0, "no span yet");
+        // More than the kernel's largest default of a receive queue.
+        let (datagram, sent) = ([0; 1024], 20_000);
+        for _ in 0..sent {
+            client.send_to(&datagram, address).expect("loopback");
+        }
+        assert_eq!(read(1_100), 0.0, "too short a span");
+        let rate = read(1_500);
+        assert!(rate > 1_000.0 && rate <= f64::from(sent) * 2.0, "{rate} a second, in half a second");
+        assert_eq!(read(1_600), rate, "the last figure again");
+        assert_eq!(read(2_500), 0.0, "none since");
     }
 }

@@ -31,18 +31,17 @@ pub(super) fn compile(
 
 fn check(source: &str, limits: &HealthLimits, services: &[Service]) -> Result<Number, Vec<Fault>> {
     let parsed = parse::parse(source);
-    let (expression, info) =
-        parsed.map_err(|faults| faults.into_iter().map(of_the_parser).collect::<Vec<_>>())?;
+    let (expression, info) = parsed.map_err(|faults| faults.iter().map(of_the_parser).collect::<Vec<_>>())?;
     let mut checker = Checker { source, info, limits, services, depth: 0, faults: Vec::new() };
     let number = checker.number(&expression);
     number.filter(|_| checker.faults.is_empty()).ok_or(checker.faults)
 }
 
 /// The parser speaks of policies.
-fn of_the_parser(fault: Fault) -> Fault {
+fn of_the_parser(fault: &Fault) -> Fault {
     let what =
         fault.what.replace("the condition", "the expression").replace("this condition", "this expression");
-    Fault { what, hint: EXAMPLE.into(), ..fault }
+    Fault { offset: fault.offset, what, hint: EXAMPLE.into() }
 }
 
 /// A part that was understood.
