@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests stand outside the machines: they may look at the clock")]
 
 pub mod address;
+pub mod authority;
 pub mod certificate;
 pub mod config;
 pub mod daemon;

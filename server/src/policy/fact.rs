@@ -62,8 +62,23 @@ pub enum Clock {
 }
 
 /// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
-pub const METHODS: [&str; 8] =
-    ["pap", "chap", "mschap", "mschapv2", "eap-md5", "eap-gtc", "eap-mschapv2", "none"];
+pub const METHODS: [&str; 15] = [
+    "pap",
+    "chap",
+    "mschap",
+    "mschapv2",
+    "eap-md5",
+    "eap-gtc",
+    "eap-mschapv2",
+    "eap-tls",
+    "eap-peap-mschapv2",
+    "eap-peap-gtc",
+    "eap-ttls-pap",
+    "eap-ttls-chap",
+    "eap-ttls-mschap",
+    "eap-ttls-mschapv2",
+    "none",
+];
 
 /// Of which kind a fact is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

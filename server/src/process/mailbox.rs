@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use forewarn_eap::Step;
 use forewarn_wire::Kept;
 use tokio::sync::Notify;
 
+use crate::process::eap::rooms::Loan;
 use crate::proxy::Brought;
 use crate::store::admission::Admission;
 use crate::users::Lookup;
@@ -30,6 +32,8 @@ pub enum Finding {
     Admission(Admission),
     /// What a home server said.
     Brought(Brought),
+    /// What follows in an EAP conversation, which comes back.
+    Eap(Box<Loan>, Box<Step>),
     /// Nobody can say whether the password is right: the directory that knows is away.
     Unverified,
     /// Whether the password was right.

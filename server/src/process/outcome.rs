@@ -183,6 +183,9 @@ causes! {
     /// An EAP conversation of more rounds or octets than may be.
     EapTooLong, "eap-too-long", Reject,
         "raise [eap] rounds or octets if a peer with large certificates or small fragments needs it";
+    /// TLS could not be agreed on within EAP, or a certificate isn't taken; the record says which of it.
+    EapTls, "eap-tls", Reject,
+        "the record says why: a certificate to renew, an authority or a list of revoked ones to add, a version or cipher the device lacks";
     /// The EAP peer gives up: it doesn't believe the server, or its user doesn't.
     EapPeerRefuses, "eap-peer-refuses", Reject,
         "the device's log says why: most likely its time, or whom it trusts";

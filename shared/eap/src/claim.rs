@@ -34,6 +34,17 @@ pub enum Proof {
         /// The response.
         response: [u8; 16],
     },
+    /// The response to a challenge, as of MS-CHAP (RFC 2433).
+    MsChap1 {
+        /// To be repeated in what answers it.
+        identifier: u8,
+        /// The challenge.
+        challenge: [u8; mschap::CHALLENGE],
+        /// The response; `None`: the peer answers with the LAN Manager hash only.
+        response: Option<[u8; mschap::RESPONSE]>,
+    },
+    /// A certificate that was verified: the name is out of it.
+    Certificate,
     /// The response to two challenges, as of MS-CHAPv2 (RFC 2759).
     MsChap2 {
         /// To be repeated in what answers it.

@@ -9,7 +9,7 @@ use crate::claim::{Claim, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
-use crate::{gtc, md5, mschapv2};
+use crate::{gtc, md5, mschapv2, tunnel};
 
 /// Octets of an identity: as many as a User-Name carries.
 const IDENTITY_MAX: usize = 253;
@@ -117,6 +117,16 @@ impl Conversation {
         matches!(self.stage, Stage::Judged { .. })
     }
 
+    /// Whether taking this packet burns CPU, so that it had better be done elsewhere.
+    pub fn is_costly(&self, packet: &[u8]) -> bool {
+        match (&self.stage, Eap::parse(packet)) {
+            (Stage::Method { kind, method, .. }, Some(response)) => {
+                response.method == Some(kind.number()) && method.is_costly(response.data)
+            }
+            _ => false,
+        }
+    }
+
     /// Takes what the peer sends.
     pub fn handle_response(&mut self, packet: &[u8], random: &mut dyn Rng) -> Step {
         self.rounds = self.rounds.saturating_add(1);
@@ -206,6 +216,7 @@ impl Conversation {
         let next = match kind {
             Kind::Md5 => md5::begin(&mut context),
             Kind::Gtc => gtc::begin(),
+            Kind::Peap | Kind::Ttls | Kind::Tls => tunnel::begin(kind, &settings),
             Kind::MsChap2 => mschapv2::begin(&settings.server_name, settings.tries, &mut context),
         };
         self.follow(kind, true, next)

@@ -17,12 +17,15 @@ mod md5;
 mod method;
 mod mschapv2;
 mod settings;
+mod tls;
+mod tunnel;
 
 pub use claim::{Claim, Proof, Verdict};
 pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
 pub use settings::{Kind, Limits, Settings};
+pub use tls::{Broken, Channel, Tls};
 
 #[cfg(test)]
 mod tests;

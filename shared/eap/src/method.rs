@@ -7,6 +7,11 @@ use crate::keys::Keys;
 
 /// A method that waits for the peer's response. The response consumes it: what follows is in what it gives.
 pub trait Method: Send {
+    /// Whether taking this response burns CPU, so that it had better be done elsewhere.
+    fn is_costly(&self, _response: &[u8]) -> bool {
+        false
+    }
+
     /// Takes the response's octets behind its type.
     fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next;
 }
@@ -49,7 +54,7 @@ pub enum Next {
 }
 
 /// Why a conversation fails, where no verdict says it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
     /// The verdict that was given before.
     Refused,
@@ -61,6 +66,8 @@ pub enum Reason {
     TooLong,
     /// The peer wants to change its password, which nobody takes.
     PasswordChange,
+    /// TLS could not be agreed on, or broke: a version, a cipher, a certificate. With why, for an operator.
+    Tls(String),
     /// The peer says that the server isn't who it should be, or gives up.
     PeerRefuses,
 }

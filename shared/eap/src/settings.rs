@@ -1,6 +1,10 @@
 //! What a conversation offers, and how far it goes.
 
+use std::sync::Arc;
+
 use forewarn_wire::eap::method;
+
+use crate::tls::Tls;
 
 /// The methods there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,11 +15,22 @@ pub enum Kind {
     Gtc,
     /// EAP-MSCHAPv2.
     MsChap2,
+    /// EAP-TLS (RFC 5216, RFC 9190).
+    Tls,
+    /// EAP-TTLS (RFC 5281).
+    Ttls,
+    /// PEAP version 0.
+    Peap,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 3] = [Kind::MsChap2, Kind::Gtc, Kind::Md5];
+    pub const ALL: [Kind; 6] = [Kind::Peap, Kind::Ttls, Kind::Tls, Kind::MsChap2, Kind::Gtc, Kind::Md5];
+
+    /// Whether it goes over TLS.
+    pub fn needs_tls(self) -> bool {
+        matches!(self, Kind::Tls | Kind::Ttls | Kind::Peap)
+    }
 
     /// Its name in a configuration.
     pub fn name(self) -> &'static str {
@@ -23,6 +38,9 @@ impl Kind {
             Kind::Md5 => "md5",
             Kind::Gtc => "gtc",
             Kind::MsChap2 => "mschapv2",
+            Kind::Tls => "tls",
+            Kind::Ttls => "ttls",
+            Kind::Peap => "peap",
         }
     }
 
@@ -32,6 +50,9 @@ impl Kind {
             Kind::Md5 => "eap-md5",
             Kind::Gtc => "eap-gtc",
             Kind::MsChap2 => "eap-mschapv2",
+            Kind::Tls => "eap-tls",
+            Kind::Ttls => "eap-ttls",
+            Kind::Peap => "eap-peap",
         }
     }
 
@@ -41,6 +62,9 @@ impl Kind {
             Kind::Md5 => method::MD5_CHALLENGE,
             Kind::Gtc => method::GTC,
             Kind::MsChap2 => method::MSCHAPV2,
+            Kind::Tls => method::TLS,
+            Kind::Ttls => method::TTLS,
+            Kind::Peap => method::PEAP,
         }
     }
 }
@@ -55,6 +79,10 @@ pub struct Settings {
     pub tries: u8,
     /// How this server calls itself, to peers that show it.
     pub server_name: String,
+    /// What makes TLS connections, where a method needs them.
+    pub tls: Option<Arc<dyn Tls>>,
+    /// Octets of TLS in one packet, at most.
+    pub fragment: usize,
     /// How far one goes.
     pub limits: Limits,
 }

@@ -1,3 +1,4 @@
 //! EAP, as wpa_supplicant speaks it.
 
 mod passwords;
+mod tunnels;

@@ -1,16 +1,20 @@
-//! `[eap]`.
+//! `[eap]` and `[eap.tls]`.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn_eap::{Kind, Limits, Settings};
-use forewarn_shell::config::{Table, Wrong};
+use forewarn_eap::{Kind, Limits, Settings, Tls};
+use forewarn_shell::config::{Table, Value, Wrong};
+use rustls::pki_types::pem::{Error as PemError, PemObject};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
 use super::super::Server;
 use super::super::eap::Eap;
+use crate::process::eap::tls::{Connections, Identity, IdentityError};
 
 /// Methods of SPEC 2.3 that this version hasn't.
-const LATER: &[&str] = &["peap", "ttls", "tls", "teap", "pwd"];
+const LATER: &[&str] = &["teap", "pwd"];
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -26,10 +30,22 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         octets: table.integer("octets").within(4096, 1 << 20).or(default.octets),
     };
     let tries = table.integer("tries").within(1, 5).or(1);
+    let fragment = table.integer("fragment").within(64, 3800).or(1024);
     let timeout = table.duration("timeout").within(SECOND, 600 * SECOND).or(60 * SECOND);
     let conversations = table.integer("conversations").within(16, 1_000_000).or(20_000);
+    let tls = table.optional_table("tls").map(|tls| connections(&tls, methods.as_deref()));
+    if let (None, Some(kind)) = (&tls, methods.iter().flatten().find(|kind| kind.needs_tls())) {
+        let what = format!("\"{}\" goes over TLS, and there is no [eap.tls]", kind.name());
+        table.error("methods", Wrong::new(what, "add [eap.tls] with `certificate` and `key`"));
+        return None;
+    }
     table.finish();
-    let settings = Settings { methods: methods?, tries, server_name: server?.name.clone(), limits };
+    let tls = match tls {
+        Some(tls) => Some(tls?),
+        None => None,
+    };
+    let server_name = server?.name.clone();
+    let settings = Settings { methods: methods?, tries, server_name, tls, fragment, limits };
     Some(Eap { settings: Arc::new(settings), timeout, conversations })
 }
 
@@ -43,4 +59,66 @@ fn usable(table: &Table<'_>, methods: Vec<Kind>) -> Option<Vec<Kind>> {
     };
     table.error("methods", wrong);
     None
+}
+
+/// `[eap.tls]`, its files read. `None`: something was reported.
+fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tls>> {
+    let chain = table.path("certificate").then(|path| certificates(&path)).required();
+    let key = table.path("key").then(|path| pem(&path, PrivateKeyDer::from_pem_file(&path))).required();
+    let authorities = table.path("client_ca").then(|path| certificates(&path)).optional();
+    let revoked = table.list("crl", |value: &Value<'_>| {
+        let path = value.path()?;
+        pem(&path, CertificateRevocationListDer::from_pem_file(&path))
+    });
+    let revoked = revoked.or(Vec::new());
+    let versions = [("1.2", 2_u8), ("1.3", 3)];
+    let least = table.choice("min_version", &versions, &[]).or(2);
+    let most = table.choice("max_version", &versions, &[]).or(3);
+    if least > most {
+        table.error("max_version", Wrong::new("`max_version` is below `min_version`", "turn them round"));
+        return None;
+    }
+    if authorities.is_none() && methods.is_some_and(|methods| methods.contains(&Kind::Tls)) {
+        let what = "\"tls\" is allowed, and there is no `client_ca`";
+        table.error(
+            "certificate",
+            Wrong::new(what, "name who signs devices' certificates: client_ca = \"ca.pem\""),
+        );
+        return None;
+    }
+    let identity = Identity {
+        chain: chain?,
+        key: key?,
+        authorities: authorities.unwrap_or_default(),
+        revoked,
+        versions: (least == 2, most == 3),
+    };
+    match Connections::new(identity) {
+        Ok(connections) => Some(Arc::new(connections)),
+        Err(error) => {
+            let (key, hint) = match error {
+                IdentityError::Own(_) => ("certificate", "name a certificate and the key it was made for"),
+                IdentityError::Authorities => ("client_ca", "name a PEM file of certificates of authorities"),
+                IdentityError::Verifier(_) => ("crl", "name lists that one of `client_ca` has signed"),
+            };
+            table.error(key, Wrong::new(format!("`{key}`: {error}"), hint));
+            None
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {
+    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let found = pem(path, read)?;
+    match found.is_empty() {
+        true => pem(path, Err(PemError::NoItemsFound)),
+        false => Ok(found),
+    }
+}
+
+fn pem<T>(path: &Path, read: Result<T, PemError>) -> Result<T, Wrong> {
+    read.map_err(|error| {
+        let what = format!("{} can't be read: {error}", path.display());
+        Wrong::new(what, "name a PEM file that this program may read")
+    })
 }

@@ -12,8 +12,14 @@ use crate::users::{AuthType, NtHash, Passwords};
 /// One of the methods, with what it takes.
 pub(super) enum Credentials<'a> {
     Pap(&'a [u8]),
-    Chap { identifier: u8, response: &'a [u8; 16], challenge: &'a [u8] },
+    Chap {
+        identifier: u8,
+        response: &'a [u8; 16],
+        challenge: &'a [u8],
+    },
     MsChap(Answer<'a>),
+    /// A certificate, which was verified.
+    Certificate,
 }
 
 impl<'a> Credentials<'a> {
@@ -66,6 +72,12 @@ impl<'a> Credentials<'a> {
             Proof::Chap { identifier, challenge, response } => {
                 Credentials::Chap { identifier: *identifier, response, challenge }
             }
+            Proof::MsChap1 { identifier, challenge, response } => Credentials::MsChap(Answer::Version1 {
+                identifier: *identifier,
+                challenge,
+                response: response.as_ref(),
+            }),
+            Proof::Certificate => Credentials::Certificate,
             Proof::MsChap2 { identifier, challenge, peer, response, .. } => {
                 let identifier = *identifier;
                 Credentials::MsChap(Answer::Version2 { identifier, challenge, peer, response })
@@ -80,6 +92,7 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => "chap",
             Credentials::MsChap(Answer::Version1 { .. }) => "mschap",
             Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
+            Credentials::Certificate => "eap-tls",
         }
     }
 
@@ -87,7 +100,7 @@ impl<'a> Credentials<'a> {
     pub(super) fn given_password(&self) -> Option<&'a [u8]> {
         match self {
             Credentials::Pap(given) => Some(given),
-            Credentials::Chap { .. } | Credentials::MsChap(_) => None,
+            Credentials::Chap { .. } | Credentials::MsChap(_) | Credentials::Certificate => None,
         }
     }
 
@@ -97,6 +110,7 @@ impl<'a> Credentials<'a> {
             Credentials::Pap(_) => AuthType::Pap,
             Credentials::Chap { .. } => AuthType::Chap,
             Credentials::MsChap(_) => AuthType::MsChap,
+            Credentials::Certificate => AuthType::Eap,
         }
     }
 
@@ -107,18 +121,20 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => Cause::Chap,
             Credentials::MsChap(Answer::Version1 { .. }) => Cause::MsChap,
             Credentials::MsChap(Answer::Version2 { .. }) => Cause::MsChap2,
+            Credentials::Certificate => Cause::Eap,
         }
     }
 
     /// Whether they fit one of the stored passwords; PAP's, one of those that are quick to verify. `name` is User-Name.
     pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
-        if passwords.is_empty() {
+        if passwords.is_empty() && !matches!(self, Credentials::Certificate) {
             return Err(Cause::NoPassword);
         }
         match self {
             Credentials::Pap(given) => {
                 Ok(passwords.for_pap().any(|password| !password.is_slow() && password.matches(given)))
             }
+            Credentials::Certificate => Ok(true),
             Credentials::Chap { identifier, response, challenge } => {
                 let mut texts = passwords.clear_texts().peekable();
                 texts.peek().ok_or(Cause::ChapNeedsClearText)?;

@@ -207,6 +207,7 @@ impl Desk {
             }
             Finding::Admission(answer) => self.proceed(tables, case, progress.with(answer), out),
             Finding::Brought(brought) => self.brought(tables, case, brought, out),
+            Finding::Eap(loan, step) => self.eap_found(tables, case, *loan, *step, out),
             Finding::Password(right) => {
                 self.proceed(tables, case, Progress { password: Some(right), ..progress }, out)
             }

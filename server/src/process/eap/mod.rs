@@ -3,20 +3,25 @@
 //! What a method claims is looked at as any credentials are; the conversation at hand stands on the desk meanwhile, and
 //! waits with its request where that has to wait.
 
+mod names;
 pub mod rooms;
+pub mod tls;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use forewarn_eap::{Claim, Conversation, Keys, Reason, Step, Verdict};
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::{ErrorCode, HASH};
 use forewarn_wire::{MAX_PACKET, number};
-use rand_core::Rng;
+use rand::rngs::StdRng;
+use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
 
 use super::access::Progress;
-use super::core::{Case, Desk, Turn};
+use super::core::{Case, Desk, Turn, WaitsFor};
+use super::mailbox::{Finding, Promise};
 use super::outcome::Cause;
 use super::tables::Tables;
 use crate::config::eap::Eap as Offered;
@@ -80,6 +85,9 @@ impl Desk {
                 match self.shared.conversations().open(state, case.arrived, offered.timeout) {
                     Opened::Stray => return self.reject_stray(client, case, out),
                     Opened::Busy => return Turn::Silence(Cause::InProgress),
+                    Opened::Loan(loan) if loan.conversation.is_costly(message) => {
+                        return self.eap_elsewhere(tables, case, loan, message);
+                    }
                     Opened::Loan(mut loan) => {
                         let step = loan.conversation.handle_response(message, &mut self.random);
                         (loan, step)
@@ -99,6 +107,47 @@ impl Desk {
         };
         self.eap = Some(loan);
         self.eap_step(tables, case, step, room, out)
+    }
+
+    /// A handshake: on the pool.
+    fn eap_elsewhere(&mut self, tables: &Arc<Tables>, case: Case<'_>, loan: Loan, message: &[u8]) -> Turn {
+        let taken_up = Arc::new(AtomicBool::new(false));
+        let waits_for = WaitsFor::Worker(Arc::clone(&taken_up));
+        let Some(ticket) = self.wait(tables, case, waits_for, Progress::default()) else {
+            return Turn::Silence(Cause::TooManyInFlight);
+        };
+        let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
+        let (message, mut random) = (message.to_vec(), StdRng::from_rng(&mut self.random));
+        let job = move || {
+            taken_up.store(true, Relaxed);
+            let mut loan = loan;
+            let step = loan.conversation.handle_response(&message, &mut random);
+            promise.keep(Finding::Eap(Box::new(loan), Box::new(step)));
+        };
+        match self.shared.workers().submit(case.arrived.as_nanos(), job) {
+            Ok(()) => Turn::Waits,
+            Err(_) => {
+                self.abandon(ticket);
+                Turn::Silence(Cause::WorkersFull)
+            }
+        }
+    }
+
+    /// Goes on with what the pool has found.
+    pub(super) fn eap_found(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        loan: Loan,
+        step: Step,
+        out: &mut [u8],
+    ) -> Turn {
+        self.trail.method = loan.conversation.method();
+        self.eap = Some(loan);
+        let mut room = std::mem::take(&mut self.room);
+        let turn = self.eap_step(tables, case, step, &mut room, out);
+        self.room = room;
+        self.eap_turn(tables, case, turn, out)
     }
 
     /// A new conversation. `None`: what the peer says belongs into one that isn't here.
@@ -145,7 +194,10 @@ impl Desk {
                 self.proceed_in(tables, case, progress, room, out)
             }
             Step::Failure(reason) => {
-                let cause = loan.refused.unwrap_or_else(|| cause_of(reason));
+                let cause = loan.refused.unwrap_or_else(|| cause_of(&reason));
+                if let Reason::Tls(why) = reason {
+                    self.trail.decided_by = Some(why.into());
+                }
                 self.reject(client, case, cause, out)
             }
             Step::Ignored => Turn::Silence(Cause::EapIgnored),
@@ -171,7 +223,7 @@ impl Desk {
                 None
             }
             Step::Request => Some(self.challenge_eap(client, case, Cause::EapContinues, out)),
-            Step::Failure(reason) => Some(self.reject(client, case, cause_of(reason), out)),
+            Step::Failure(reason) => Some(self.reject(client, case, cause_of(&reason), out)),
             Step::Verify(_) | Step::Ignored => Some(Turn::Silence(Cause::EapIgnored)),
         }
     }
@@ -226,12 +278,13 @@ fn verdict_of(cause: Cause) -> Verdict {
     }
 }
 
-fn cause_of(reason: Reason) -> Cause {
+fn cause_of(reason: &Reason) -> Cause {
     match reason {
         Reason::Refused => Cause::WrongPassword,
         Reason::NoCommonMethod => Cause::EapNoCommonMethod,
         Reason::Malformed => Cause::EapMalformed,
         Reason::TooLong => Cause::EapTooLong,
+        Reason::Tls(_) => Cause::EapTls,
         Reason::PasswordChange => Cause::PasswordChange,
         Reason::PeerRefuses => Cause::EapPeerRefuses,
     }

@@ -13,6 +13,8 @@ fn settings(methods: &[Kind]) -> Arc<Settings> {
     Arc::new(Settings {
         methods: methods.to_vec(),
         tries: 2,
+        tls: None,
+        fragment: 1024,
         server_name: "east".into(),
         limits: Limits { rounds: 20, octets: 8192 },
     })

@@ -1,0 +1,44 @@
+//! TLS as methods need it: one connection's server side, in memory. Whoever links a library of TLS gives it.
+
+/// What makes connections.
+pub trait Tls: std::fmt::Debug + Send + Sync {
+    /// The server's side of a new one. With `mutual` the peer has to show a certificate. `None`: it can't be made.
+    fn accept(&self, mutual: bool) -> Option<Box<dyn Channel>>;
+}
+
+/// The server's side of one connection: octets in, octets out.
+pub trait Channel: Send {
+    /// Takes octets of the peer; the handshake goes on by them.
+    ///
+    /// # Errors
+    /// The connection is broken. An alert may be in [`Channel::take`].
+    fn feed(&mut self, octets: &[u8]) -> Result<(), Broken>;
+
+    /// Appends what the peer has to get.
+    fn take(&mut self, out: &mut Vec<u8>);
+
+    /// Whether the handshake is over.
+    fn is_established(&self) -> bool;
+
+    /// Whether it is TLS 1.3.
+    fn is_13(&self) -> bool;
+
+    /// Appends what the peer has said within the connection.
+    fn read(&mut self, out: &mut Vec<u8>);
+
+    /// Says something within it.
+    fn write(&mut self, octets: &[u8]);
+
+    /// Keying material (RFC 5705, RFC 8446 section 7.5). False: there is none.
+    fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool;
+
+    /// The names in the peer's certificate, which was verified; the most telling first.
+    fn names(&self) -> Vec<String>;
+}
+
+/// A connection is broken: what the peer sent isn't TLS, or isn't what this server takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Why, for an operator.
+    pub why: String,
+}

@@ -1,0 +1,248 @@
+//! What EAP-TLS (RFC 5216, RFC 9190), PEAP and EAP-TTLS (RFC 5281) have in common: TLS's octets in fragments, and after
+//! the handshake something that goes on within.
+
+mod avp;
+mod binding;
+mod certificate;
+mod keys;
+mod peap;
+mod ttls;
+
+use std::sync::Arc;
+
+use crate::claim::{Claim, Verdict};
+use crate::keys::Keys;
+use crate::method::{Context, Judged, Method, Next, Reason};
+use crate::settings::{Kind, Settings};
+use crate::tls::Channel;
+
+/// Flags of a packet (RFC 5216 section 3.1).
+const LENGTH: u8 = 0x80;
+const MORE: u8 = 0x40;
+const START: u8 = 0x20;
+
+/// Octets of one TLS message, put together: a handshake with a chain of certificates fits, and nobody fills memory.
+const MESSAGE_MAX: usize = 65_536;
+
+/// What goes on within, once the handshake is over.
+trait Inner: Send {
+    /// The handshake is over.
+    fn begin(&mut self, channel: &dyn Channel, context: &mut Context<'_>) -> Inside;
+
+    /// The peer has said this; empty: it has only acknowledged.
+    fn handle_message(&mut self, message: &[u8], channel: &dyn Channel, context: &mut Context<'_>) -> Inside;
+
+    /// What was found of its claim.
+    fn handle_verdict(
+        &mut self,
+        verdict: &Verdict,
+        channel: &dyn Channel,
+        context: &mut Context<'_>,
+    ) -> Inside;
+}
+
+/// What follows within.
+enum Inside {
+    /// To say; the peer's answer is looked at.
+    Say(Vec<u8>),
+    /// To say, and when the peer has acknowledged it: the end.
+    SayLast(Vec<u8>, Keys),
+    /// Nothing to say: it is the peer's turn.
+    Listen,
+    Verify(Claim),
+    Succeed(Keys),
+    Fail(Reason),
+}
+
+/// What follows when the peer has acknowledged all that was sent.
+enum Then {
+    Listen,
+    Succeed(Keys),
+    Fail(Reason),
+}
+
+/// A method over TLS that waits for its peer.
+struct Tunnel {
+    channel: Box<dyn Channel>,
+    inner: Box<dyn Inner>,
+    /// Whether `inner` has begun.
+    begun: bool,
+    /// Of a message that comes in fragments.
+    incoming: Vec<u8>,
+    /// What leaves, and how much of it has left.
+    outgoing: Vec<u8>,
+    sent: usize,
+    fragment: usize,
+    then: Then,
+}
+
+/// With a claim that is being looked at.
+struct Judging(Tunnel);
+
+/// Begins one of the methods over TLS. Its first request has the S flag and nothing else.
+pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
+    let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind == Kind::Tls));
+    let Some(channel) = channel else {
+        return Next::Fail(Reason::Tls("a connection can't be made".into()));
+    };
+    let inner: Box<dyn Inner> = match kind {
+        Kind::Peap => Box::new(peap::Peap::new(settings)),
+        Kind::Ttls => Box::new(ttls::Ttls::default()),
+        _ => Box::new(certificate::Certificate),
+    };
+    let tunnel = Tunnel {
+        channel,
+        inner,
+        begun: false,
+        incoming: Vec::new(),
+        outgoing: Vec::new(),
+        sent: 0,
+        fragment: settings.fragment,
+        then: Then::Listen,
+    };
+    Next::Ask(Box::new(tunnel), vec![START])
+}
+
+impl Method for Tunnel {
+    fn is_costly(&self, response: &[u8]) -> bool {
+        // The last fragment of a message of the handshake.
+        !self.begun && response.len() > 1 && response[0] & MORE == 0
+    }
+
+    fn handle_response(mut self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
+        let (flags, rest) = response.split_first().map_or((0, response), |(flags, rest)| (*flags, rest));
+        let (promised, rest) = match (flags & LENGTH != 0, rest.split_first_chunk()) {
+            (false, _) => (None, rest),
+            (true, Some((length, rest))) => (Some(u32::from_be_bytes(*length) as usize), rest),
+            (true, None) => return Next::Fail(Reason::Malformed),
+        };
+        if self.sent < self.outgoing.len() {
+            // The peer has the fragment before, and nothing to say yet.
+            return match rest.is_empty() && flags & MORE == 0 {
+                true => self.send(),
+                false => Next::Fail(Reason::Malformed),
+            };
+        }
+        if rest.is_empty() && self.incoming.is_empty() {
+            match std::mem::replace(&mut self.then, Then::Listen) {
+                Then::Succeed(keys) => return Next::Succeed(Some(keys)),
+                Then::Fail(reason) => return Next::Fail(reason),
+                Then::Listen => {}
+            }
+        }
+        let octets = self.incoming.len() + rest.len();
+        if octets > MESSAGE_MAX || promised.is_some_and(|promised| promised > MESSAGE_MAX) {
+            return Next::Fail(Reason::TooLong);
+        }
+        self.incoming.extend(rest);
+        if flags & MORE != 0 {
+            // A fragment of nothing would go on for ever.
+            return if rest.is_empty() { Next::Fail(Reason::Malformed) } else { Next::Ask(self, vec![0]) };
+        }
+        let message = std::mem::take(&mut self.incoming);
+        // Whatever it has to say to that.
+        if let Then::Fail(reason) = self.then {
+            return Next::Fail(reason);
+        }
+        if let Err(broken) = self.channel.feed(&message) {
+            return self.fail(Reason::Tls(broken.why));
+        }
+        // Where the end was said already, only an acknowledgement brings it about: this is an alert, or nonsense.
+        if let Then::Succeed(_) = self.then {
+            return Next::Fail(Reason::PeerRefuses);
+        }
+        self.advance(context)
+    }
+}
+
+impl Tunnel {
+    /// The peer is told by an alert, if there is one.
+    fn fail(mut self: Box<Self>, reason: Reason) -> Next {
+        let mut alert = Vec::new();
+        self.channel.take(&mut alert);
+        if alert.is_empty() {
+            return Next::Fail(reason);
+        }
+        self.put(alert);
+        self.then = Then::Fail(reason);
+        self.send()
+    }
+
+    /// Goes on by what was fed.
+    fn advance(mut self: Box<Self>, context: &mut Context<'_>) -> Next {
+        let mut out = Vec::new();
+        self.channel.take(&mut out);
+        if !out.is_empty() || !self.channel.is_established() {
+            self.put(out);
+            return self.send();
+        }
+        let mut message = Vec::new();
+        self.channel.read(&mut message);
+        if message.len() > MESSAGE_MAX {
+            return Next::Fail(Reason::TooLong);
+        }
+        let mut inside = Inside::Listen;
+        let begins = !std::mem::replace(&mut self.begun, true);
+        if begins {
+            inside = self.inner.begin(&*self.channel, context);
+        }
+        if !begins || (matches!(inside, Inside::Listen) && !message.is_empty()) {
+            inside = self.inner.handle_message(&message, &*self.channel, context);
+        }
+        self.follow(inside)
+    }
+
+    fn follow(mut self: Box<Self>, inside: Inside) -> Next {
+        let (text, then) = match inside {
+            Inside::Say(text) => (text, Then::Listen),
+            Inside::SayLast(text, keys) => (text, Then::Succeed(keys)),
+            Inside::Listen => (Vec::new(), Then::Listen),
+            Inside::Verify(claim) => return Next::Verify(Box::new(Judging(*self)), claim),
+            Inside::Succeed(keys) => return Next::Succeed(Some(keys)),
+            Inside::Fail(reason) => return Next::Fail(reason),
+        };
+        let mut out = Vec::new();
+        if !text.is_empty() {
+            self.channel.write(&text);
+            self.channel.take(&mut out);
+        }
+        self.then = then;
+        self.put(out);
+        self.send()
+    }
+
+    fn put(&mut self, out: Vec<u8>) {
+        (self.outgoing, self.sent) = (out, 0);
+    }
+
+    /// The next fragment, the first with the length of it all; or nothing, which acknowledges.
+    fn send(mut self: Box<Self>) -> Next {
+        let left = self.outgoing.len() - self.sent;
+        let is_first = self.sent == 0;
+        let octets = left.min(self.fragment);
+        let mut flags = if octets < left { MORE } else { 0 };
+        let mut request = Vec::with_capacity(5 + octets);
+        if is_first && octets < left {
+            flags |= LENGTH;
+        }
+        request.push(flags);
+        if flags & LENGTH != 0 {
+            let length = u32::try_from(self.outgoing.len()).unwrap_or(u32::MAX);
+            request.extend(length.to_be_bytes());
+        }
+        request.extend(&self.outgoing[self.sent..self.sent + octets]);
+        self.sent += octets;
+        if self.sent == self.outgoing.len() {
+            self.put(Vec::new());
+        }
+        Next::Ask(self, request)
+    }
+}
+
+impl Judged for Judging {
+    fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next {
+        let Judging(mut tunnel) = *self;
+        let inside = tunnel.inner.handle_verdict(verdict, &*tunnel.channel, context);
+        Box::new(tunnel).follow(inside)
+    }
+}

@@ -1,0 +1,158 @@
+//! EAP-TLS, PEAP and EAP-TTLS: everything that has to work together, and everything that has to be refused.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
+use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
+use forewarn_tests::eapol::{Authenticated, eapol_test};
+use forewarn_tests::{Agent, Folder, Hosts, Server};
+
+/// Outer and inner method, as wpa_supplicant names them.
+const METHODS: [(&str, &str); 7] = [
+    ("TLS", ""),
+    ("PEAP", "auth=MSCHAPV2"),
+    ("PEAP", "auth=GTC"),
+    ("TTLS", "auth=PAP"),
+    ("TTLS", "auth=CHAP"),
+    ("TTLS", "auth=MSCHAP"),
+    ("TTLS", "auth=MSCHAPV2"),
+];
+
+/// A server's files, and what its peers have.
+struct Site {
+    folder: Folder,
+    authority: Authority,
+    server: Leaf,
+    alice: Leaf,
+}
+
+impl Site {
+    fn new(key: Key) -> Site {
+        let folder = Folder::new();
+        let authority = Authority::make(&folder.path().join("authority"), key);
+        let server = authority.leaf("east.example.org", Usage::Server);
+        let alice = authority.leaf("alice", Usage::Client);
+        Site { folder, authority, server, alice }
+    }
+
+    /// `[eap]` with all methods.
+    fn eap(&self, more: &str, tls: &str) -> String {
+        let shown = |path: &Path| path.display().to_string();
+        format!(
+            "[eap]\nmethods = [\"peap\", \"ttls\", \"tls\"]\n{more}\n[eap.tls]\n\
+             certificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n{tls}\n",
+            shown(&self.server.certificate),
+            shown(&self.server.key),
+            shown(&self.authority.certificate()),
+        )
+    }
+
+    /// A network block; `lines` come last.
+    fn peer(&self, (outer, inner): (&str, &str), leaf: &Leaf, lines: &str) -> String {
+        let mut block = format!("eap={outer}\npassword=\"wonderland\"\n");
+        block.push_str(&format!("ca_cert=\"{}\"\n", self.authority.certificate().display()));
+        match outer {
+            "TLS" => block.push_str(&format!(
+                "client_cert=\"{}\"\nprivate_key=\"{}\"\n",
+                leaf.certificate.display(),
+                leaf.key.display()
+            )),
+            _ => block.push_str(&format!("phase2=\"{inner}\"\n")),
+        }
+        block + lines
+    }
+}
+
+fn version(is_13: bool) -> &'static str {
+    if is_13 { "phase1=\"tls_disable_tlsv1_3=0\"\n" } else { "phase1=\"tls_disable_tlsv1_3=1\"\n" }
+}
+
+/// Each method x TLS version x identity x way, with keys of one kind and fragments of one size.
+fn all_of_it(key: Key, fragment: usize) {
+    let mut hosts = Hosts::claim();
+    let (server, proxy, agent) = (hosts.host(), hosts.host(), hosts.host());
+    let site = Site::new(key);
+    let eap = site.eap(&format!("fragment = {fragment}"), "");
+    let _server = Server::start(&config::server(&hosts, "east", server, &[agent], &eap));
+    let pool = format!(
+        "[[pool]]\nname = \"home\"\nservers = [{{ name = \"east\", address = \"{server}\", secret = \"{SECRET}\" }}]\n\
+         [[realm]]\nmatch = \"NULL\"\npool = \"home\"\n[[realm]]\nmatch = \"DEFAULT\"\npool = \"home\"\n"
+    );
+    let _proxy = Server::start(&config::server(&hosts, "proxy", proxy, &[], &pool));
+    let _agent = Agent::start(&config::agent(agent, &[("east", server)], ""));
+    let ways: [(IpAddr, &str); 3] = [(server, SECRET), (proxy, SECRET), (agent, LOCAL_SECRET)];
+    for method in METHODS {
+        for is_13 in [false, true] {
+            for identity in
+                ["identity=\"alice\"\n", "identity=\"alice\"\nanonymous_identity=\"@example.org\"\n"]
+            {
+                for (host, secret) in ways {
+                    let lines = format!("fragment_size={fragment}\n{identity}{}", version(is_13));
+                    let peer = site.peer(method, &site.alice, &lines);
+                    let said = eapol_test(SocketAddr::new(host, 1812), secret, &peer, true);
+                    assert!(said.success, "{method:?} by {host}: {peer}\n{}", said.text);
+                    let spoken = if is_13 { "TLSv1.3" } else { "TLSv1.2" };
+                    assert!(said.text.contains(&format!("Using TLS version {spoken}")), "{}", said.text);
+                }
+            }
+        }
+    }
+    drop(site.folder);
+}
+
+#[test]
+fn rsa_in_small_fragments() {
+    all_of_it(Key::Rsa, 100);
+}
+
+#[test]
+fn rsa_in_large_fragments() {
+    all_of_it(Key::Rsa, 1398);
+}
+
+#[test]
+fn ecdsa_in_small_fragments() {
+    all_of_it(Key::Ecdsa, 100);
+}
+
+#[test]
+fn ecdsa_in_large_fragments() {
+    all_of_it(Key::Ecdsa, 1398);
+}
+
+#[test]
+fn whoever_isnt_right_stays_out() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let site = Site::new(Key::Ecdsa);
+    let revoked = site.authority.leaf("alice", Usage::Client);
+    let crl = site.authority.revoke(&[&revoked]);
+    let eap = site.eap("", &format!("crl = [\"{}\"]", crl.display()));
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
+    let ask = |peer: &str| eapol_test(SocketAddr::new(host, 1812), SECRET, peer, true);
+    let refused = |said: &Authenticated, what: &str| assert!(said.was_refused(), "{what}: {}", said.text);
+    for is_13 in [false, true] {
+        let identity = format!("identity=\"alice\"\n{}", version(is_13));
+        let welcome = ask(&site.peer(("TLS", ""), &site.alice, &identity));
+        assert!(welcome.success, "with a list of revoked ones: {}", welcome.text);
+        let foreign = Authority::make(&site.folder.path().join(format!("foreign-{is_13}")), Key::Ecdsa);
+        for (what, leaf) in [
+            ("expired", site.authority.expired("alice", Usage::Client)),
+            ("revoked", revoked.clone()),
+            ("of another authority", foreign.leaf("alice", Usage::Client)),
+            ("not for client use", site.authority.leaf("alice", Usage::Server)),
+            ("of nobody", site.authority.leaf("nobody", Usage::Client)),
+        ] {
+            refused(&ask(&site.peer(("TLS", ""), &leaf, &identity)), what);
+        }
+        for method in &METHODS[1..] {
+            let wrong = format!("{identity}password=\"wonderlamp\"\n");
+            refused(&ask(&site.peer(*method, &site.alice, &wrong)), "a wrong password");
+            let nobody = format!("identity=\"nobody\"\n{}", version(is_13));
+            refused(&ask(&site.peer(*method, &site.alice, &nobody)), "an unknown user");
+        }
+    }
+    let counted = server.status();
+    assert_eq!(counted["requests"]["access-reject.eap-tls"], 8, "{counted}");
+}
