@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 
 use super::Campaign;
 use crate::announce::rate::Rate;
-use crate::announce::roster;
+use crate::announce::roster::{self, Known};
 use crate::config::Config;
 
 /// What a client asked this long ago weighs a third of what it asks now.
@@ -25,18 +25,35 @@ impl Campaign {
     /// What each client has asked since the start: those of the configuration in its order, then others.
     pub fn handle_totals(&mut self, now: Instant, totals: &[u64]) {
         self.rate.count(now, totals.iter().sum(), MEMORY_OF_ALL);
+        let mut all = 0;
         for (&id, &total) in self.singles.iter().zip(totals) {
             if let Some(known) = id.and_then(|id| self.roster.get_mut(&id)) {
                 known.rate.count(now, total, MEMORY);
                 known.asks = known.rate.per_second();
+                all += total;
             }
         }
+        self.rate_of_singles.count(now, all, MEMORY_OF_ALL);
+        self.keep_up();
         let networks = self.config.clients.iter().zip(totals).filter(|(client, _)| !client.is_single());
         for (client, &total) in networks {
             self.rates_of_networks.entry(Arc::clone(&client.name)).or_default().count(now, total, MEMORY);
         }
         self.divide_among_devices();
         self.update_report(now);
+    }
+
+    /// What is remembered long enough to tell one client from another is late when all begin to ask more: together they
+    /// ask what they ask now.
+    fn keep_up(&mut self) {
+        let singles = |known: &&mut Known| known.heard.is_none();
+        let remembered: f64 = self.roster.values_mut().filter(singles).map(|known| known.asks).sum();
+        let now = self.rate_of_singles.per_second();
+        if remembered > 0.0 && now > remembered {
+            for known in self.roster.values_mut().filter(singles) {
+                known.asks *= now / remembered;
+            }
+        }
     }
 
     /// Each device of a network counts for an equal share of what the network asks: they aren't counted apart.

@@ -95,6 +95,8 @@ pub struct Campaign {
     rates_of_networks: BTreeMap<Arc<str>, Rate>,
     /// Of all requests.
     rate: Rate,
+    /// Of those of single devices that can be told.
+    rate_of_singles: Rate,
     warning: Option<Warning>,
     waiting: Option<Waiting>,
     /// When the last slot given has passed.
@@ -139,6 +141,7 @@ impl Campaign {
             singles: Vec::new(),
             rates_of_networks: BTreeMap::new(),
             rate: Rate::default(),
+            rate_of_singles: Rate::default(),
             warning: None,
             waiting: None,
             settle_at: None,
