@@ -102,6 +102,8 @@ fn no_alternate_gets_more_than_it_can_bear() {
 fn what_no_alternate_can_bear_stays() {
     let agents = 5_000;
     let mut world = crowd(agents, 0, [PACES[0], PACES[1] * 16, PACES[1] * 16]);
+    // Until all ask as much as they do.
+    world.run(millis(20_000));
     world.servers[0].condition.pace = millis(2);
     world.run(millis(2_000));
     let mut figures = Figures::default();
@@ -112,7 +114,10 @@ fn what_no_alternate_can_bear_stays() {
     let staying = process.campaign.staying();
     println!("{} told, {staying} stay; alternates busy: {:?}", world.told(0), figures.busiest);
     assert_eq!(world.told(0) + staying, agents);
-    assert!((agents / 6..agents / 3).contains(&staying), "{staying} stay: about a quarter has no room");
+    assert!(
+        (agents / 4..agents / 2).contains(&staying),
+        "{staying} stay: the lightest, with a third of the load"
+    );
     assert!(figures.busiest.iter().all(|&share| share < 1.0), "an alternate gets more than it can bear");
     assert!(process.load.value() < THRESHOLD, "who stays is well served");
 }
