@@ -52,7 +52,10 @@ impl Site {
 
     /// Its first server is east; it asks to come back after `after`.
     fn agent(&self, number: usize, after: &str) -> Agent {
-        let servers = [("east", self.east), ("west", self.west)];
+        self.agent_of(number, after, [("east", self.east), ("west", self.west)])
+    }
+
+    fn agent_of(&self, number: usize, after: &str, servers: [(&str, IpAddr); 2]) -> Agent {
         let text = config::agent(self.agents[number], &servers, "");
         Agent::start(
             &self.keyed(&text.replace("[reconnect]\n", &format!("[reconnect]\nafter = \"{after}\"\n"))),
@@ -111,11 +114,15 @@ fn all_leave(agents: &[Agent]) {
     }
 }
 
+/// When it moved last, since 1970.
+fn decided_at(agent: &Agent) -> Duration {
+    Duration::from_micros(agent.status()["last_switch"]["decided_at"].as_u64().expect("it has moved"))
+}
+
 /// When each of them decided to come back, in that order.
 fn arrivals(agents: &[Agent]) -> Vec<Duration> {
     eventually("all come back", || agents.iter().all(|agent| is_at(agent, "east")).then_some(()));
-    let decided = |agent: &Agent| agent.status()["last_switch"]["decided_at"].as_u64().expect("a time");
-    let mut times: Vec<Duration> = agents.iter().map(|agent| Duration::from_micros(decided(agent))).collect();
+    let mut times: Vec<Duration> = agents.iter().map(decided_at).collect();
     times.sort_unstable();
     times
 }
@@ -204,12 +211,28 @@ fn clients_come_back_by_their_own_time_outs() {
         let text = site.text("east");
         let silent: Vec<&str> = text.lines().filter(|line| !line.starts_with("notice_")).collect();
         let _east = site.server_with(east.kill(), &silent.join("\n"));
-        eventually("the first comes back", || is_at(&agents[0], "east").then_some(()));
-        assert!(is_at(&agents[1], "west"), "{}: its time hasn't come", site.mac);
-        eventually("the second comes back", || is_at(&agents[1], "east").then_some(()));
-        for agent in &agents {
-            assert_eq!(cause(agent), "after", "{}", site.mac);
-        }
+        eventually("both come back", || agents.iter().all(|agent| is_at(agent, "east")).then_some(()));
+        assert_eq!([&agents[0], &agents[1]].map(cause), ["after", "after"], "{}", site.mac);
+        let [first, second] = [&agents[0], &agents[1]].map(decided_at);
+        assert!(second >= first + Duration::from_secs(1), "{}: each at its own time", site.mac);
+    });
+}
+
+/// Claim 16 with a client of somebody else's: the server invites who never was its own; one of two, and the other
+/// stays where it is.
+#[test]
+fn a_server_invites_clients_that_never_were_its_own() {
+    with_each_mac(2, |site| {
+        let (east, _west) = (site.server("east"), site.server("west"));
+        let others = [("west", site.west), ("east", site.east)];
+        let agents = [0, 1].map(|number| site.agent_of(number, "10m", others));
+        eventually("all begin with west", || agents.iter().all(|agent| is_at(agent, "west")).then_some(()));
+        let invited = east.forewarn(&["invite", "--clients", "agent-0"]);
+        assert!(invited.status.success(), "{}", String::from_utf8_lossy(&invited.stderr));
+        eventually("it comes", || is_at(&agents[0], "east").then_some(()));
+        assert!(is_at(&agents[1], "west"), "{}: it wasn't invited", site.mac);
+        fail(&east);
+        eventually("it goes home", || is_at(&agents[0], "west").then_some(()));
     });
 }
 
@@ -233,9 +256,11 @@ fn a_quiesced_server_keeps_its_clients_and_takes_none_back() {
         assert!(east.forewarn(&["quiesce"]).status.success());
         eventually("it is quiesced again", || (state(&east) == "quiesced").then_some(()));
         let stream = Stream::start(Plan { rate: 50, ..Plan::through(site.agents[0]) });
-        let before = accepts(&east);
+        let told =
+            || [&agents[0], &agents[1]].map(|agent| agent.status()["notices"]["accepted.failover"].clone());
+        let (told_before, before) = (told(), accepts(&east));
         eventually("its own are served", || (accepts(&east) > before).then_some(()));
         assert_eq!(stream.finish().lost, 0);
-        assert!(agents.iter().all(|agent| is_at(agent, "east")), "{}: it keeps its own", site.mac);
+        assert_eq!(told(), told_before, "{}: it keeps its own", site.mac);
     });
 }
