@@ -15,7 +15,13 @@ const ROUGH: Row = Row { class: Class::Rough, ..QUIET };
 const FLAPPING: (Duration, u32, u64) = (Duration::from_secs(6), 100, 2);
 
 pub(super) const ROWS: &[Row] = &[
-    Row { name: "10 % of packets are lost", event: |_| losing(10), ..ROUGH },
+    Row {
+        name: "10 % of packets are lost",
+        slow: true,
+        set: |setting, _| setting.plan = Plan::STUBBORN,
+        event: |_| losing(10),
+        ..ROUGH
+    },
     Row {
         name: "30 % of packets are lost",
         slow: true,
