@@ -12,6 +12,7 @@ mod dynauth;
 mod endurance;
 mod explaining;
 mod failover;
+mod foreseeing;
 mod guessing;
 mod hanging;
 mod homes;

@@ -30,8 +30,9 @@ pub(super) struct Network {
     /// The interface that has each of them. One that loses an address stays here until it is elsewhere.
     links: BTreeMap<IpAddr, String>,
     looked_up: Option<Instant>,
-    /// Whether there ever was a gateway: only then can it be lost.
+    /// Whether there ever was a gateway of IPv4, and of IPv6: only then can it be lost.
     had_gateway: bool,
+    had_gateway_v6: bool,
     /// Since when the gateway is asked for its hardware address in vain.
     unanswered_since: Option<Instant>,
     /// All drops at the last look, when that was, and how many a second it came to.
@@ -57,6 +58,7 @@ impl Network {
             listens,
             looked_up: None,
             had_gateway: false,
+            had_gateway_v6: false,
             unanswered_since: None,
             drops: None,
         }
@@ -71,7 +73,7 @@ impl Network {
         let down = links.into_iter().filter(|link| !is_up(link)).count();
         Some(gauge::Network {
             links_down: u32::try_from(down).unwrap_or(u32::MAX),
-            gateway_lost: self.gateway_lost(now),
+            gateway_lost: self.gateway_lost(now) | self.gateway_v6_lost(),
             receive_drops: self.receive_drops(now),
         })
     }
@@ -93,9 +95,9 @@ impl Network {
         }
     }
 
-    /// A server that is reached by loopback alone has no use for a gateway.
+    /// A server that is reached by loopback alone has no use for a gateway, nor for one of the other family.
     fn gateway_lost(&mut self, now: Instant) -> bool {
-        if self.addresses.iter().all(IpAddr::is_loopback) {
+        if !self.addresses.iter().any(|address| address.is_ipv4() && !address.is_loopback()) {
             return false;
         }
         let route = fs::read_to_string("/proc/net/route").ok().and_then(|text| gateway(&text));
@@ -105,6 +107,17 @@ impl Network {
         let answers = neighbour(&neighbours, &link, address) != Some(false);
         self.unanswered_since = if answers { None } else { self.unanswered_since.or(Some(now)) };
         self.unanswered_since.is_some_and(|since| now.since(since) >= GATEWAY_PATIENCE)
+    }
+
+    /// IPv6's is lost with its route. The kernel shows no table of IPv6's neighbours where it shows ARP's.
+    fn gateway_v6_lost(&mut self) -> bool {
+        if !self.addresses.iter().any(|address| address.is_ipv6() && !address.is_loopback()) {
+            return false;
+        }
+        let has_gateway =
+            fs::read_to_string("/proc/net/ipv6_route").is_ok_and(|table| has_gateway_v6(&table));
+        self.had_gateway_v6 |= has_gateway;
+        self.had_gateway_v6 && !has_gateway
     }
 
     /// Drops a second since the last look. A span too short for that gives the last figure again.
@@ -143,6 +156,22 @@ pub(super) fn gateway(table: &str) -> Option<(String, Ipv4Addr)> {
         is_default.then_some((metric.parse::<u32>().ok()?, link.to_owned(), address))
     });
     routes.min().map(|(_, link, address)| (link, address))
+}
+
+/// Whether there is a default route by a gateway in `/proc/net/ipv6_route`: destination and length, source and length,
+/// next hop, metric, two counts, flags (linux/route.h, linux/ipv6_route.h), interface.
+pub(super) fn has_gateway_v6(table: &str) -> bool {
+    const RTF_UP: u32 = 0x1;
+    const RTF_REJECT: u32 = 0x200;
+    let is_default = |line: &str| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let [destination, length, _, _, gateway, _, _, _, flags, _] = columns[..] else { return false };
+        let is_nothing = |octets: &str| octets.bytes().all(|octet| octet == b'0');
+        let is_usable =
+            u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & (RTF_UP | RTF_REJECT) == RTF_UP);
+        is_nothing(destination) && length == "00" && !is_nothing(gateway) && is_usable
+    };
+    table.lines().any(is_default)
 }
 
 /// What `/proc/net/arp` says of a neighbour: its hardware address is known, it was asked for in vain, or nothing.

@@ -55,6 +55,23 @@ fn the_gateway_is_the_default_route_s() {
 }
 
 #[test]
+fn the_gateway_of_ipv6_is_in_a_table_of_its_own() {
+    let line = |destination: &str, length: &str, gateway: &str, flags: &str, link: &str| {
+        let nothing = "0".repeat(32);
+        let fill = |octets: &str| format!("{octets:0<32}");
+        let (destination, gateway) = (fill(destination), fill(gateway));
+        format!("{destination} {length} {nothing} 00 {gateway} 00000400 00000001 00000000 {flags} {link}\n")
+    };
+    let own = line("20010db8", "40", "", "00000001", "eth0");
+    let refused = line("", "00", "", "00200200", "lo");
+    let by = |flags: &str| line("", "00", "fe80", flags, "eth0");
+    assert!(!network::has_gateway_v6(&format!("{own}{refused}")));
+    assert!(network::has_gateway_v6(&format!("{own}{}{refused}", by("00000003"))));
+    assert!(!network::has_gateway_v6(&by("00000202")), "down, and refused");
+    assert!(!network::has_gateway_v6(&line("20010db8", "40", "fe80", "00000003", "eth0")), "not the default");
+}
+
+#[test]
 fn a_neighbour_that_was_asked_for_in_vain_is_lost() {
     let table = "IP address HW type Flags HW address Mask Device\n\
                  192.0.2.1 0x1 0x2 02:fc:00:00:00:05 * eth0\n\
