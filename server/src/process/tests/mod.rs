@@ -4,6 +4,7 @@ mod access;
 mod accounting;
 mod blastradius;
 mod duplicates;
+mod eap;
 mod guessing;
 mod heap;
 mod mschap;

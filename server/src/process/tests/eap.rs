@@ -1,0 +1,99 @@
+//! EAP conversations: where they live, and what becomes of packets that have none.
+
+use forewarn_wire::eap::method;
+use forewarn_wire::number;
+
+use super::*;
+
+const EAP: &str = "[eap]\nmethods = [\"gtc\"]\nconversations = 20000\ntimeout = \"60s\"\n";
+const IDENTITY: [u8; 10] = [2, 9, 0, 10, method::IDENTITY, b'a', b'l', b'i', b'c', b'e'];
+
+fn ask<'a>(number: u32, message: &'a [u8], state: Option<&'a [u8]>) -> Ask<'a> {
+    let mut ask =
+        Ask::new(Code::ACCESS_REQUEST, &[(number::USER_NAME, b"alice"), (number::EAP_MESSAGE, message)]);
+    if let Some(state) = state {
+        ask = ask.with(number::STATE, state);
+    }
+    // Another request each time, whatever its identifier.
+    ask.with(number::NAS_PORT, &number.to_be_bytes())
+}
+
+fn find(attributes: &[(u8, Vec<u8>)], wanted: u8) -> Option<Vec<u8>> {
+    attributes.iter().find(|(number, _)| *number == wanted).map(|(_, value)| value.clone())
+}
+
+/// The password, in answer to a challenge.
+fn answer(challenge: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let request = find(challenge, number::EAP_MESSAGE).expect("a request");
+    [&[2, request[1], 0, 15, method::GTC][..], b"wonderland"].concat()
+}
+
+#[test]
+fn a_stray_packet_is_rejected_at_once_and_its_peer_told() {
+    let mut bench = Bench::new(testing::config(EAP));
+    let lost = [2, 77, 0, 7, method::GTC, b'h', b'i'];
+    for state in [None, Some(&b"of another server"[..])] {
+        let ask = ask(1, &lost, state);
+        let (code, attributes) = reply(bench.auth(&ask), &ask);
+        assert_eq!(code, Code::ACCESS_REJECT);
+        assert_eq!(find(&attributes, number::EAP_MESSAGE), Some(vec![4, 77, 0, 4]));
+        bench.wait(20_000);
+    }
+    assert_eq!(bench.counted(Cause::EapStray), 2);
+}
+
+#[test]
+fn a_conversation_ends_in_an_accept_that_names_the_user_and_its_state_is_used_up() {
+    let mut bench = Bench::new(testing::config(EAP));
+    let first = ask(1, &IDENTITY, None);
+    let (code, challenge) = reply(bench.auth(&first), &first);
+    assert_eq!(code, Code::ACCESS_CHALLENGE);
+    assert!(find(&challenge, number::SESSION_TIMEOUT).is_some());
+    let (state, password) = (find(&challenge, number::STATE).expect("a State"), answer(&challenge));
+    bench.wait(20_000);
+    let mut forged = state.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let second = ask(2, &password, Some(&forged));
+    assert_eq!(reply(bench.auth(&second), &second).0, Code::ACCESS_REJECT, "its secret is wrong");
+    bench.wait(20_000);
+    let third = ask(3, &password, Some(&state));
+    let (code, accept) = reply(bench.auth(&third), &third);
+    assert_eq!(code, Code::ACCESS_ACCEPT);
+    assert_eq!(find(&accept, number::EAP_MESSAGE), Some(vec![3, 10, 0, 4]));
+    assert_eq!(find(&accept, number::USER_NAME), Some(b"alice".to_vec()));
+    bench.wait(11_000);
+    let again = ask(4, &password, Some(&state));
+    assert_eq!(reply(bench.auth(&again), &again).0, Code::ACCESS_REJECT, "it is over");
+    assert_eq!(bench.shared.conversations().counts().open, 0);
+}
+
+#[test]
+fn half_open_conversations_are_bounded_and_end_by_themselves() {
+    let mut bench = Bench::new(testing::config(EAP));
+    let first = ask(0, &IDENTITY, None);
+    let (_, oldest) = reply(bench.auth(&first), &first);
+    // One core of the test's has a share of them.
+    let share = 20_000_usize.div_ceil(bench.shared.outcomes().len());
+    let flood = u32::try_from(share).unwrap();
+    for number in 1..=flood {
+        // A request is remembered for a while; its socket's identifiers are used up before.
+        bench.now += Duration::from_micros(1);
+        let source = SocketAddr::from(([192, 0, 2, 21], 1024 + (number % 60_000) as u16));
+        let ask = ask(number, &IDENTITY, None);
+        assert!(bench.arrive(ListenKind::Auth, source, &ask.octets()).is_some(), "{number}");
+    }
+    let counts = bench.shared.conversations().counts();
+    assert_eq!((counts.open, counts.evicted), (share, 1));
+    let pap = Ask::pap("alice", "wonderland");
+    bench.wait(11_000);
+    assert_eq!(code(bench.auth(&pap), &pap), Code::ACCESS_ACCEPT, "others aren't kept out");
+    bench.wait(11_000);
+    let (state, password) = (find(&oldest, number::STATE).expect("a State"), answer(&oldest));
+    let late = ask(7, &password, Some(&state));
+    assert_eq!(reply(bench.auth(&late), &late).0, Code::ACCESS_REJECT, "it had to make way");
+    assert!(bench.core.poll_timeout().is_some_and(|due| due <= bench.now + Duration::from_secs(60)));
+    bench.wait(60_000);
+    bench.core.show(bench.now, None);
+    let counts = bench.shared.conversations().counts();
+    assert_eq!((counts.open, counts.expired), (0, share as u64));
+}

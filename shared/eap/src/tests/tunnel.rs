@@ -1,0 +1,173 @@
+use forewarn_wire::eap::method;
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Broken, Channel, Reason, Tls, Verdict};
+
+/// TLS that is none: the peer's first octets are the handshake, and all that follows is said within, as it stands.
+#[derive(Debug)]
+struct Plain {
+    is_13: bool,
+}
+
+struct Talk {
+    is_13: bool,
+    established: bool,
+    said: Vec<u8>,
+    out: Vec<u8>,
+}
+
+impl Tls for Plain {
+    fn accept(&self, _: bool) -> Option<Box<dyn Channel>> {
+        let Self { is_13 } = *self;
+        Some(Box::new(Talk { is_13, established: false, said: Vec::new(), out: Vec::new() }))
+    }
+}
+
+impl Channel for Talk {
+    fn feed(&mut self, octets: &[u8]) -> Result<(), Broken> {
+        if octets.first() == Some(&0xff) {
+            self.out.extend(b"alert");
+            return Err(Broken { why: "as meant".into() });
+        }
+        match self.established {
+            true => self.said.extend(octets),
+            false => {
+                self.established = !octets.is_empty();
+                self.out.extend([7; 300]);
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.out);
+    }
+
+    fn is_established(&self) -> bool {
+        self.established
+    }
+
+    fn is_13(&self) -> bool {
+        self.is_13
+    }
+
+    fn read(&mut self, out: &mut Vec<u8>) {
+        out.append(&mut self.said);
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        self.out.extend(octets);
+    }
+
+    fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
+        out.fill(label.len() as u8);
+        true
+    }
+
+    fn names(&self) -> Vec<String> {
+        vec!["alice".into()]
+    }
+}
+
+fn talk(kind: Kind, is_13: bool) -> Conversation {
+    let tls: Arc<dyn Tls> = Arc::new(Plain { is_13 });
+    let settings = Settings {
+        tls: Some(tls),
+        fragment: 100,
+        limits: Limits { rounds: 40, octets: 65_536 },
+        ..Settings::clone(&settings(&[kind]))
+    };
+    let identity = packet(9, method::IDENTITY, b"alice");
+    let (talk, step) =
+        Conversation::begin(Arc::new(settings), &identity, &mut random()).expect("an identity");
+    assert!(matches!(step, Step::Request), "{step:?}");
+    assert_eq!(talk.request()[4..], [kind.number(), 0x20], "the start");
+    talk
+}
+
+fn say(talk: &mut Conversation, number: u8, data: &[u8]) -> Step {
+    talk.handle_response(&response(talk, number, data), &mut random())
+}
+
+#[test]
+fn what_leaves_is_in_fragments_and_each_is_acknowledged() {
+    let mut talk = talk(Kind::Ttls, false);
+    assert!(matches!(say(&mut talk, method::TTLS, &[0x40, 1]), Step::Request), "more is to come");
+    assert_eq!(talk.request()[5..], [0], "acknowledged");
+    let mut sent: Vec<u8> = Vec::new();
+    let mut data = vec![0, 2];
+    for flags in [0xc0, 0x40, 0x00] {
+        assert!(matches!(say(&mut talk, method::TTLS, &data), Step::Request));
+        assert_eq!(talk.request()[5], flags);
+        let head = if flags & 0x80 != 0 { 10 } else { 6 };
+        sent.extend(&talk.request()[head..]);
+        data = vec![0];
+    }
+    assert_eq!(sent, [7; 300]);
+    let step = say(&mut talk, method::TTLS, &[0, 0, 0, 0, 1, 0x40]);
+    assert!(matches!(step, Step::Failure(Reason::Malformed)), "half an attribute: {step:?}");
+}
+
+#[test]
+fn a_fragment_is_neither_empty_nor_out_of_turn_nor_of_a_message_without_end() {
+    let mut first = talk(Kind::Peap, false);
+    assert!(matches!(say(&mut first, method::PEAP, &[0x40]), Step::Failure(Reason::Malformed)));
+    let mut first = talk(Kind::Peap, false);
+    let vast = [0xc0, 0x7f, 0xff, 0xff, 0xff, 1];
+    assert!(matches!(say(&mut first, method::PEAP, &vast), Step::Failure(Reason::TooLong)));
+    let mut first = talk(Kind::Peap, false);
+    assert!(matches!(say(&mut first, method::PEAP, &[0, 1]), Step::Request));
+    let step = say(&mut first, method::PEAP, &[0, 1]);
+    assert!(matches!(step, Step::Failure(Reason::Malformed)), "the server had more to say: {step:?}");
+}
+
+#[test]
+fn a_broken_handshake_is_told_by_an_alert_and_ends() {
+    let mut talk = talk(Kind::Tls, true);
+    assert!(matches!(say(&mut talk, method::TLS, &[0, 0xff]), Step::Request));
+    assert_eq!(talk.request()[6..], *b"alert");
+    let step = say(&mut talk, method::TLS, &[0]);
+    assert!(matches!(&step, Step::Failure(Reason::Tls(why)) if why == "as meant"), "{step:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nobody_gets_through_a_tunnel_who_is_never_right(
+        kind in prop_oneof![Just(Kind::Tls), Just(Kind::Ttls), Just(Kind::Peap)],
+        is_13 in any::<bool>(),
+        blows in prop::collection::vec(
+            prop_oneof![
+                // Fragments, acknowledgements, lengths that lie.
+                (prop_oneof![Just(0_u8), Just(0x40), Just(0x80), Just(0xc0), any::<u8>()],
+                 prop::collection::vec(any::<u8>(), 0..60)).prop_map(|(flags, mut data)| {
+                    data.insert(0, flags);
+                    Some(data)
+                }),
+                // Something within: an inner identity, credentials, results.
+                prop_oneof![
+                    Just(b"\0\x01alice".to_vec()),
+                    Just(b"\0\x06wonderland".to_vec()),
+                    Just(b"\0\0\0\0\x01\x40\0\0\x0dalice\0\0\0\0\0\0\x02\x40\0\0\x0cwxyz".to_vec()),
+                    Just(vec![0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]),
+                    Just(vec![0]),
+                ].prop_map(Some),
+                Just(None),
+            ],
+            0..40,
+        ),
+    ) {
+        let mut talk = talk(kind, is_13);
+        let mut random = random();
+        for blow in blows {
+            let step = match blow {
+                Some(data) => talk.handle_response(&response(&talk, kind.number(), &data), &mut random),
+                None => talk.handle_verdict(&Verdict::Wrong, &mut random),
+            };
+            prop_assert!(!matches!(step, Step::Success(_)), "{step:?}");
+            prop_assert!(talk.request().len() <= 5 + 5 + 100);
+        }
+    }
+}
