@@ -49,6 +49,8 @@ pub struct Shared {
     making_tables: Mutex<()>,
     /// Once there is a pool.
     proxy: ArcSwapOption<Proxy>,
+    /// Clients that were told and don't answer, while that matters.
+    untold: ArcSwap<BTreeSet<IpAddr>>,
     /// What it has to say to home servers.
     letters: Arc<Letters>,
     state: Arc<StateDir>,
@@ -135,6 +137,7 @@ impl Shared {
             post_auth: ArcSwapOption::empty(),
             making_tables: Mutex::new(()),
             proxy: ArcSwapOption::empty(),
+            untold: ArcSwap::default(),
             letters: Arc::default(),
             state: Arc::clone(state),
             accounting,
@@ -252,6 +255,18 @@ impl Shared {
     /// The way to home servers, once there is one.
     pub fn proxy(&self) -> Option<Arc<Proxy>> {
         self.proxy.load_full()
+    }
+
+    /// Whether a client with the agent is shown as not told.
+    pub(crate) fn is_untold(&self, client: IpAddr) -> bool {
+        self.untold.load().contains(&client)
+    }
+
+    /// These are, and no others.
+    pub fn set_untold(&self, clients: BTreeSet<IpAddr>) {
+        if **self.untold.load() != clients {
+            self.untold.store(Arc::new(clients));
+        }
     }
 
     /// What waits to be said to home servers.

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::process::leaving::Departure;
+
 /// The gauges of one process: its listener cores, its worker pool and its accounting writer.
 #[derive(Debug)]
 pub struct Vitals {
@@ -19,6 +21,7 @@ pub struct Vitals {
     queue_delay_limit_ns: AtomicU64,
     poke: Notify,
     taking: AtomicBool,
+    departure: Departure,
 }
 
 impl Vitals {
@@ -31,6 +34,7 @@ impl Vitals {
             queue_delay_limit_ns: AtomicU64::new(u64::MAX),
             poke: Notify::new(),
             taking: AtomicBool::new(true),
+            departure: Departure::default(),
         }
     }
 
@@ -93,6 +97,11 @@ impl Vitals {
     /// Returns when a core found that the oldest waiting request had passed the limit. For one reader.
     pub async fn poked(&self) {
         self.poke.notified().await;
+    }
+
+    /// How far this server is on its way out, for clients without the agent.
+    pub fn departure(&self) -> &Departure {
+        &self.departure
     }
 
     /// Whether the cores take requests off their sockets.

@@ -17,6 +17,7 @@ mod guessing;
 mod hanging;
 mod homes;
 mod keys;
+mod ladder;
 mod ldap;
 mod load;
 mod metrics;

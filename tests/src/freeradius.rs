@@ -18,6 +18,7 @@ use forewarn_wire::{Code, Packet, RadiusKey, RequestAuthenticator, Writer};
 
 use crate::config::SECRET;
 use crate::daemon::{Daemon, packaged};
+use crate::matrix::proxies;
 use crate::postgres::Postgres;
 
 const SHIPPED: &str = "/etc/freeradius/3.0";
@@ -102,6 +103,24 @@ impl FreeRadius {
         let mut command = daemon.account.command(program);
         command.args(["-f", "-l", "stdout", "-d"]).arg(&raddb);
         daemon.start(&mut command, || answers(address));
+        FreeRadius { daemon, address }
+    }
+
+    /// Starts one as a proxy on `address`, for the NAS on 127.0.0.1 with `LOCAL_SECRET`, in front of these servers by
+    /// name, in their order: Status-Server, and the shortest times that it takes.
+    ///
+    /// # Panics
+    /// When it doesn't come up, with its log.
+    pub fn in_front_of(address: IpAddr, servers: &[(&str, IpAddr)]) -> FreeRadius {
+        let program = packaged("freeradius", &["/usr/sbin/freeradius"]);
+        let mut daemon = Daemon::new("FreeRADIUS", "freerad");
+        let folder = daemon.folder.path().display().to_string();
+        daemon.make("raddb");
+        daemon.write("raddb/radiusd.conf", &proxies::freeradius(&folder, address, servers, true));
+        let mut command = daemon.account.command(program);
+        command.args(["-f", "-l", "stdout", "-d"]).arg(daemon.path("raddb"));
+        // Only a socket that is bound can't be bound again.
+        daemon.start(&mut command, || UdpSocket::bind((address, 1812)).is_err());
         FreeRadius { daemon, address }
     }
 

@@ -52,6 +52,12 @@ impl Nas {
         Nas { socket, key: RadiusKey::new(secret.as_bytes()).expect("a secret"), agent }
     }
 
+    /// The secret it shares.
+    #[must_use]
+    pub fn key(&self) -> RadiusKey {
+        self.key.clone()
+    }
+
     /// An Access-Request with a password, as bytes; `state` continues a conversation.
     ///
     /// # Panics

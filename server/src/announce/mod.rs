@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use forewarn_proto::gauge::{Doubt, PULSE};
 use forewarn_proto::notice::Transport;
-use forewarn_proto::notice::issue::{Origin, Path};
+use forewarn_proto::notice::issue::{Origin, Path, Told, View};
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::{Cause, DrainBy, Phase};
 use forewarn_shell::control::Whom;
@@ -36,6 +36,7 @@ use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::health::{CheckContext, Checked, Databases, Health, Pool, Services};
+use crate::process::leaving::Leaving;
 use crate::proxy::Letter;
 use crate::shared::Shared;
 
@@ -47,6 +48,12 @@ const DEVICES_EVERY: Duration = Duration::from_secs(5);
 
 /// Who asks how much is looked at this often, or as often as peers are told if that is more often.
 const TOTALS_EVERY: Duration = Duration::from_secs(1);
+
+/// Who wasn't told is known to the cores at most this much later.
+const UNTOLD_EVERY: Duration = Duration::from_millis(500);
+
+/// Clients on the ladder have gone when none of them has asked for anything for so long.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Between two readings that a late request has asked for.
 const POKED_EVERY: Duration = Duration::from_millis(50);
@@ -64,6 +71,7 @@ pub struct Announcer {
     next_reading: Instant,
     last_reading: Option<Instant>,
     devices_at: Instant,
+    untold_at: Instant,
     totals_at: Instant,
     doubt: Doubt,
     /// How often readings were distrusted.
@@ -99,6 +107,7 @@ impl Announcer {
             next_reading: now,
             last_reading: None,
             devices_at: now,
+            untold_at: now,
             totals_at: now,
             doubt: Doubt::default(),
             doubts: 0,
@@ -177,8 +186,36 @@ impl Announcer {
                 self.next_reading = self.next_reading.min(now + POKED_EVERY);
             }
         }
-        self.campaign.handle_timeout(now, self.shared.vitals().in_flight());
+        let lingering = self.lead_down(now);
+        self.campaign.handle_timeout(now, self.shared.vitals().in_flight() + lingering);
         self.tell().await;
+    }
+
+    /// Lets clients without the agent notice how far this server is on its way out. Answers 1 while a drain has to wait
+    /// for them: nobody acknowledges that they have gone, so they have, when nothing more comes.
+    fn lead_down(&mut self, now: Instant) -> u64 {
+        let departure = self.shared.vitals().departure();
+        let since = self.campaign.watch().since();
+        let leaving = match self.phase() {
+            Phase::Away { .. } => Leaving::Asked,
+            Phase::Draining { deadline } if now < since + deadline.since(since) / 2 => Leaving::Asked,
+            Phase::Draining { .. } | Phase::Drained => Leaving::Soon,
+            _ => Leaving::No,
+        };
+        departure.set(leaving);
+        let clients = &self.shared.config().clients;
+        if leaving == Leaving::No || !clients.iter().any(|client| client.without_agent.any()) {
+            return 0;
+        }
+        let untold = |view: &View<'_>| matches!(view.told, Told::NotTold { .. });
+        let views = self.campaign.issuer().clients().filter(untold);
+        let addresses = views.filter_map(|view| self.campaign.known(view.id).map(|known| known.address));
+        if self.untold_at <= now {
+            self.untold_at = now + UNTOLD_EVERY;
+            self.shared.set_untold(addresses.collect());
+        }
+        let lately = now.since(departure.asked().max(since)) < LINGER;
+        u64::from(lately && matches!(self.phase(), Phase::Draining { .. }))
     }
 
     /// Asks whether this process stood still, or its clock was set, since it went to sleep.

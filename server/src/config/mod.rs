@@ -26,6 +26,7 @@ use ipnet::IpNet;
 
 use crate::health::LoadExpression;
 use crate::policy::Condition;
+use crate::process::leaving::Rungs;
 use crate::process::password::Password;
 use crate::process::totp::Totp;
 use crate::users::Source;
@@ -153,6 +154,8 @@ pub struct Client {
     /// Whether an Access-Request with Proxy-State and without Message-Authenticator is refused. Consulted only while
     /// Message-Authenticator isn't required.
     pub limit_proxy_state: bool,
+    /// How it is let notice that this server wants to be left, where no agent tells it.
+    pub without_agent: Rungs,
     /// The keys of its notices; empty: it gets none. Ids differ; exactly one has `send`.
     pub notice_keys: Vec<NoticeKeyEntry>,
     /// How it is asked to end sessions or to change them.

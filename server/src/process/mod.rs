@@ -8,6 +8,7 @@ pub mod factors;
 pub mod failures;
 mod forwarding;
 pub mod heard;
+pub mod leaving;
 pub mod ledger;
 pub mod mailbox;
 pub mod outcome;

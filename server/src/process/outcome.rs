@@ -20,17 +20,20 @@ pub enum Answer {
     Accounted,
     /// The same octets as before.
     Repeated,
+    /// Protocol-Error (RFC 7930 section 4).
+    ProtocolError,
 }
 
 impl Answer {
     /// All of them.
-    pub const ALL: [Answer; 6] = [
+    pub const ALL: [Answer; 7] = [
         Answer::Silence,
         Answer::Accept,
         Answer::Reject,
         Answer::Challenge,
         Answer::Accounted,
         Answer::Repeated,
+        Answer::ProtocolError,
     ];
 
     /// Its stable name.
@@ -42,6 +45,7 @@ impl Answer {
             Answer::Challenge => "access-challenge",
             Answer::Accounted => "accounting-response",
             Answer::Repeated => "repeated",
+            Answer::ProtocolError => "protocol-error",
         }
     }
 
@@ -53,6 +57,7 @@ impl Answer {
             Answer::Reject => Some(Code::ACCESS_REJECT),
             Answer::Challenge => Some(Code::ACCESS_CHALLENGE),
             Answer::Accounted => Some(Code::ACCOUNTING_RESPONSE),
+            Answer::ProtocolError => Some(Code::PROTOCOL_ERROR),
         }
     }
 }
@@ -240,6 +245,16 @@ causes! {
 
     /// A duplicate of an answered request.
     Duplicate, "duplicate", Repeated;
+
+    /// This server wants to be left, and the client has no agent that could be told (without_agent).
+    Leaving, "leaving", ProtocolError,
+        "`forewarn resume` ends a drain; take \"protocol-error\" out of without_agent if the client can't take it";
+    /// Status-Server while this server wants to be left, so that the client looks for another (without_agent).
+    LeavingStatus, "leaving-status-server", Silence,
+        "`forewarn resume` ends a drain; take \"status-server\" out of without_agent if it isn't wanted";
+    /// The second half of a drain, and the client has no agent that could be told (without_agent).
+    LeavingSilence, "leaving", Silence,
+        "`forewarn resume` ends a drain; take \"silence\" out of without_agent if it isn't wanted";
 
     /// Fewer octets than a header has.
     TooShort, "too-short", Silence,

@@ -75,7 +75,7 @@ impl Proxy {
 }
 
 /// Fail-over in the order of the servers, authentication and accounting apart.
-fn freeradius(folder: &str, address: IpAddr, servers: &[(&str, IpAddr)], best: bool) -> String {
+pub(crate) fn freeradius(folder: &str, address: IpAddr, servers: &[(&str, IpAddr)], best: bool) -> String {
     let times = match best {
         // Shorter ones, or `response_timeouts` below 1, can't be set; a reject is delayed by a second.
         true => {

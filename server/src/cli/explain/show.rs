@@ -47,6 +47,7 @@ fn spelled(answer: Answer) -> &'static str {
         Answer::Accept => "Access-Accept",
         Answer::Reject => "Access-Reject",
         Answer::Silence => "no answer",
+        Answer::ProtocolError => "Protocol-Error",
         other => other.name(),
     }
 }

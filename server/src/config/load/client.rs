@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::super::{Client, Coa, NoticeKeyEntry, RequireMessageAuthenticator};
 use super::server::plain;
 use super::{bounded, each};
+use crate::process::leaving::Rungs;
 
 /// Most `[[client]]`.
 const CLIENTS_MAX: usize = 1_000_000;
@@ -45,6 +46,7 @@ fn client(table: &Table<'_>, network: Option<IpNet>) -> Option<Client> {
     let group = table.text("group").then(plain).then(path).or(String::new());
     let message_authenticator = message_authenticator(table, network);
     let limit_proxy_state = table.choice("limit_proxy_state", &[("yes", true), ("no", false)], &[]).or(false);
+    let without_agent = rungs(table);
     let notice_keys = notice_keys(table);
     let coa = coa(table);
     Some(Client {
@@ -54,9 +56,20 @@ fn client(table: &Table<'_>, network: Option<IpNet>) -> Option<Client> {
         group: group.into(),
         message_authenticator,
         limit_proxy_state,
+        without_agent,
         notice_keys: notice_keys?,
         coa: coa?,
     })
+}
+
+/// `without_agent`: the rungs, each once.
+fn rungs(table: &Table<'_>) -> Rungs {
+    let mut rungs = Rungs::default();
+    let names = [("status-server", 0), ("protocol-error", 1), ("silence", 2)];
+    for rung in table.list("without_agent", |value| value.choice(&names, &[])).or(Vec::new()) {
+        *[&mut rungs.status_server, &mut rungs.protocol_error, &mut rungs.silence][rung] = true;
+    }
+    rungs
 }
 
 /// How it is asked by CoA-Requests. `None`: something was reported.

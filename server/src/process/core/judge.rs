@@ -12,6 +12,7 @@ use rand_core::Rng;
 use crate::config::ListenKind;
 use crate::decisions::Trail;
 use crate::metrics::latency::Kind;
+use crate::process::leaving::Leaving;
 use crate::process::ledger::Complaint;
 use crate::process::outcome::Cause;
 use crate::process::tables::{Client, Tables, ledger_key};
@@ -66,6 +67,11 @@ impl Desk {
             let address = arrival.source.ip().to_canonical();
             self.ear.hear(self.shared.heard(), &client.name, address, now);
         }
+        let leaving = self.leaving(client, arrival.source.ip());
+        if request.code() == Code::STATUS_SERVER && leaving != Leaving::No && client.rungs.status_server {
+            self.count(Cause::LeavingStatus);
+            return None;
+        }
         if request.code() == Code::STATUS_SERVER {
             return self.status(client, arrival, &request, out);
         }
@@ -75,9 +81,12 @@ impl Desk {
         };
         let route = arrival.route();
         let case = Case { client: index, request: &request, slot, route, arrived: arrival.arrived };
-        let turn = match arrival.kind {
-            ListenKind::Auth => self.access(tables, case, out),
-            ListenKind::Acct => self.accounting(tables, case),
+        let turn = match self.rung(now, leaving, client, case, out) {
+            Some(turn) => turn,
+            None => match arrival.kind {
+                ListenKind::Auth => self.access(tables, case, out),
+                ListenKind::Acct => self.accounting(tables, case),
+            },
         };
         self.conclude(now, tables, case, turn, out)
     }

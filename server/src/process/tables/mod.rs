@@ -9,6 +9,7 @@ use forewarn_wire::{MessageAuthenticatorRule, RadiusKey};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
 
+use super::leaving::Rungs;
 use super::ledger::Ledger;
 use crate::config::eap::Eap;
 use crate::config::limits::{Limits, SecondFactor};
@@ -48,6 +49,10 @@ pub struct Client {
     pub message_authenticator: RequireMessageAuthenticator,
     /// `limit_proxy_state`
     pub limit_proxy_state: bool,
+    /// What it is led down while this server wants to be left.
+    pub rungs: Rungs,
+    /// Whether it has the agent, which is told by notices.
+    pub gets_notices: bool,
     /// How it is asked to end sessions or to change them.
     pub coa: config::Coa,
     /// What is counted and learnt about it.
@@ -169,6 +174,8 @@ impl Tables {
             key: Arc::new(client.key.clone()),
             message_authenticator: client.message_authenticator,
             limit_proxy_state: client.limit_proxy_state,
+            rungs: client.without_agent,
+            gets_notices: !client.notice_keys.is_empty(),
             coa: client.coa.clone(),
             ledger,
         });

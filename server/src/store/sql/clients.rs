@@ -221,6 +221,7 @@ fn client(row: &Row, names: &BTreeSet<Arc<str>>) -> Result<config::Client, Strin
         group: "".into(),
         message_authenticator,
         limit_proxy_state: false,
+        without_agent: Default::default(),
         notice_keys: Vec::new(),
         coa: Coa::default(),
     })
