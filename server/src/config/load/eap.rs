@@ -78,7 +78,7 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
         table.error("max_version", Wrong::new("`max_version` is below `min_version`", "turn them round"));
         return None;
     }
-    if authorities.is_none() && methods.is_some_and(|methods| methods.contains(&Kind::Tls)) {
+    if !table.has("client_ca") && methods.is_some_and(|methods| methods.contains(&Kind::Tls)) {
         let what = "\"tls\" is allowed, and there is no `client_ca`";
         table.error(
             "certificate",

@@ -149,7 +149,7 @@ intervall = "1s"
 failover_threshold = 90
 
 [eap]
-methods = ["peap"]
+methods = ["teap"]
 "#;
     let found = loaded(text).unwrap_err();
     let expected = [
@@ -164,7 +164,7 @@ methods = ["peap"]
         "23:48: Tunnel-Type: \"VLAM\"",
         "26:1: unknown key `intervall` in [health]; did you mean `interval`?",
         "27:22: `failover_threshold`: 90 is not from 0 to 1",
-        "30:12: `methods`: `peap` is not available yet",
+        "30:12: `methods`: `teap` is not available yet",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
