@@ -22,8 +22,9 @@ hold_down = "100ms"
 "#;
 /// Requests a second through each agent.
 const RATE: u32 = 60;
-/// Two such agents fit into nine tenths of it, and not three.
-const CAPACITY: &str = "capacity = 150";
+/// Two such agents fit into half of nine tenths of it, and not three: another server that sends its clients away may
+/// want the other half.
+const CAPACITY: &str = "capacity = 300";
 
 struct Site {
     servers: Vec<Server>,

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use forewarn_proto::audience::{Audience, Member, Placed, Rules, Seat, Seats, Topology, step};
+use forewarn_proto::gauge::Parameter;
 use forewarn_proto::notice::issue::{Alternate, ClientId, Leave, Standing, Told};
 use forewarn_proto::peers::Known as PeerKnown;
 use forewarn_proto::stagger;
@@ -16,6 +17,9 @@ use forewarn_wire::notice::{Identity, Outcome};
 use super::{Announced, Campaign, Warning};
 use crate::announce::roster::{Gone, Known};
 use crate::config::{self, Order};
+
+/// A server whose oldest request has waited for so many limits serves nobody: nothing is gained by staying with it.
+const STANDS_STILL: f64 = 30.0;
 
 /// Clients that should leave and stay, since no alternate has room for them.
 #[derive(Clone, Copy, Debug)]
@@ -60,15 +64,16 @@ impl Campaign {
         self.waiting = (count > 0).then_some(Waiting { count, warning, at });
     }
 
-    /// Who couldn't be sent anywhere may find room now.
+    /// Who couldn't be sent anywhere may find room now, and has to go if this server stands still.
     pub(super) fn look_again(&mut self, now: Instant) {
-        let is_over = self.watch.load().value() > self.config.health.failover_threshold;
+        let load = self.watch.load();
+        let is_over = load.value() > self.config.health.failover_threshold;
+        let stands_still = load.part(Parameter::QueueDelay).is_some_and(|delay| delay >= STANDS_STILL);
         let is_away = matches!(self.watch.phase(), Phase::Away { .. });
-        if let Some(Waiting { warning, .. }) =
-            self.waiting.filter(|waiting| waiting.at <= now && is_over && is_away)
-        {
-            let warning = Warning { load: self.watch.load().percent(), ..warning };
-            self.warn(now, self.watch.moved(), warning);
+        let is_due = |waiting: &Waiting| stands_still || (is_over && waiting.at <= now);
+        if let Some(Waiting { warning, .. }) = self.waiting.filter(|waiting| is_away && is_due(waiting)) {
+            let must = warning.must || stands_still;
+            self.warn(now, self.watch.moved(), Warning { load: load.percent(), must, ..warning });
         }
     }
 

@@ -57,10 +57,10 @@ enum Tier {
     Fits,
     /// Nothing is known of it.
     Unknown,
-    /// It takes whoever comes, and is full.
-    Full,
-    /// It keeps its own: quiesced, overloaded, or with its clients on their way back.
+    /// It would rather keep to its own (quiesced, overloaded, or with its clients on their way back), and has room.
     Closed,
+    /// It has no room.
+    Full,
     /// It asks its own to leave.
     Leaving,
 }
@@ -108,7 +108,7 @@ impl<'t> Seats<'t> {
             // Among those that have no room, neither distance nor weight makes one better.
             let (distance, weight) = match tiers[seat] {
                 Tier::Fits | Tier::Unknown => (distances[seat], self.seats[seat].weight),
-                Tier::Full | Tier::Closed | Tier::Leaving => (Distance(0), 0),
+                Tier::Closed | Tier::Full | Tier::Leaving => (Distance(0), 0),
             };
             (tiers[seat], distance, Reverse(weight))
         };
@@ -116,7 +116,7 @@ impl<'t> Seats<'t> {
             rank(a).cmp(&rank(b)).then_with(|| fuller(self.fullness(a, rate), self.fullness(b, rate)))
         });
         let &first = order.first()?;
-        if tiers[first] > Tier::Unknown && !self.rules.must {
+        if tiers[first] > Tier::Closed && !self.rules.must {
             return None;
         }
         let worst = tiers[first].max(Tier::Unknown);
@@ -135,13 +135,12 @@ impl<'t> Seats<'t> {
 
     fn tier(&self, seat: usize, rate: f64) -> Tier {
         let Some(known) = &self.seats[seat].known else { return Tier::Unknown };
+        let left = known.headroom().map(|headroom| headroom - self.taken[seat]);
         match known.report.takes {
             Takes::Nobody => Tier::Leaving,
+            _ if left.is_some_and(|left| left < rate) => Tier::Full,
             Takes::ItsOwn => Tier::Closed,
-            Takes::Anybody | Takes::Other(_) => {
-                let left = known.headroom().map(|headroom| headroom - self.taken[seat]);
-                if left.is_some_and(|left| left < rate) { Tier::Full } else { Tier::Fits }
-            }
+            Takes::Anybody | Takes::Other(_) => Tier::Fits,
         }
     }
 

@@ -169,9 +169,10 @@ mod choosing {
         let ip = |last: u8| IpAddr::from([10, 0, 0, last]);
         assert_eq!(named(&all, false), Some(vec![ip(1), ip(5)]));
         assert_eq!(named(&all[..4], false), Some(vec![ip(5)]));
-        assert_eq!(named(&all[..3], false), None, "nobody is sent where there is no room");
-        assert_eq!(named(&all[..3], true), Some(vec![ip(2)]), "unless it has to be");
-        assert_eq!(named(&all[..2], true), Some(vec![ip(3)]));
+        assert_eq!(named(&all[..3], false), Some(vec![ip(3)]));
+        assert_eq!(named(&[leaving, full], false), None, "nobody is sent where there is no room");
+        assert_eq!(named(&[leaving, full], true), Some(vec![ip(2)]), "unless it has to be");
+        assert_eq!(named(&all[..1], false), None);
         assert_eq!(named(&all[..1], true), Some(vec![ip(4)]));
     }
 
