@@ -107,19 +107,26 @@ fn what_no_alternate_can_bear_stays() {
     world.servers[0].condition.pace = millis(2);
     world.run(millis(2_000));
     let mut figures = Figures::default();
-    for _ in 0..6 {
+    let load = |world: &World| world.servers[0].process.as_ref().expect("it runs").load.value();
+    // Room that was promised counts as taken until its clients are seen there, so it takes several looks.
+    let began = world.now;
+    while load(&world) >= THRESHOLD {
+        assert!(world.now.since(began) < millis(60_000), "who stays is well served");
         figures.look_at_alternates(&mut world, millis(1_000));
     }
-    let process = world.servers[0].process.as_ref().expect("it runs");
-    let staying = process.campaign.staying();
-    println!("{} told, {staying} stay; alternates busy: {:?}", world.told(0), figures.busiest);
+    let staying = world.servers[0].process.as_ref().expect("it runs").campaign.staying();
+    println!(
+        "{} told, {staying} stay, after {} s; alternates busy: {:?}",
+        world.told(0),
+        world.now.since(began).as_secs(),
+        figures.busiest
+    );
     assert_eq!(world.told(0) + staying, agents);
     assert!(
         (agents / 4..agents / 2).contains(&staying),
-        "{staying} stay: the lightest, with a third of the load"
+        "{staying} stay: what 500 requests a second come from"
     );
     assert!(figures.busiest.iter().all(|&share| share < 1.0), "an alternate gets more than it can bear");
-    assert!(process.load.value() < THRESHOLD, "who stays is well served");
 }
 
 impl Figures {

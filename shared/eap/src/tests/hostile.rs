@@ -51,7 +51,8 @@ proptest! {
     #[test]
     fn whoever_is_never_right_is_never_let_in(
         blows in blows(),
-        methods in Just(Kind::ALL.to_vec()).prop_shuffle(),
+        // Those without a tunnel; the others are in `tunnel`.
+        methods in Just(vec![Kind::MsChap2, Kind::Gtc, Kind::Md5]).prop_shuffle(),
     ) {
         let mut talk = begun(&methods);
         let mut random = random();
