@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forewarn_proto::notice::issue::{Standing as Told, Told as Knows};
 use forewarn_proto::pool::Kind;
-use forewarn_proto::switch::Standing;
+use forewarn_proto::switch::{Alternates, Standing};
 use forewarn_proto::watch::{DrainBy, Phase};
 use forewarn_server::config::Audience;
 use rand::RngExt;
@@ -13,6 +13,7 @@ use rand::RngExt;
 use super::agenda::{Due, Host, about};
 use super::names::{self, millis};
 use super::network::{End, Link};
+use super::server::Server;
 use super::world::World;
 
 /// After this long in peace everything is as it was in the beginning.
@@ -304,13 +305,23 @@ impl World {
             let is_client = agent < server.setup.config.clients.len();
             let tells =
                 config.shed >= 1.0 && config.audience == Audience::All && is_client && link.is_whole();
-            server.is_at_work() && is_slow && !link.is_cut() && !tells
+            server.is_at_work() && is_slow && !link.is_cut() && !(tells && self.names_enough(agent, server))
         });
         if !self.agents[agent].is_at_work() || is_lossy || keeps {
             return 0;
         }
         let good = self.servers.iter().filter(|server| server.is_good() && !links[server.index].is_cut());
         good.fold(0, |bits, server| bits | 1 << server.index)
+    }
+
+    /// Whether a server that asks this agent to leave tells it where to go, if it goes nowhere else.
+    fn names_enough(&self, agent: usize, server: &Server) -> bool {
+        let only_named = self.agents[agent].config.upstream.switch.alternates == Alternates::Notice;
+        let named = &server.setup.config.notice.alternates;
+        let is_named = |other: &Server| {
+            other.is_good() && named.iter().any(|one| one.address == names::server_address(other.index))
+        };
+        !only_named || self.servers.iter().any(is_named)
     }
 
     /// Something has changed: who can answer what waits.

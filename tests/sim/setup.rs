@@ -119,6 +119,10 @@ fn server_setup(rng: &mut StdRng, server: usize, servers: usize, agents: usize) 
     }
     let alternate = |&other: &usize| config::Alternate { address: names::server_address(other), weight: 0 };
     config.notice.alternates = others.iter().map(alternate).collect();
+    if rng.random() {
+        config.peers.list = peers(server, servers);
+        config.peers.capacity = rng.random::<bool>().then(|| rng.random_range(1.0..40.0));
+    }
     server::Setup {
         config: Arc::new(config),
         pace: Duration::from_micros(rng.random_range(50..5_000)),
