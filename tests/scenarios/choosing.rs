@@ -225,3 +225,42 @@ fn who_was_not_told_is_shown() {
     let (said, done) = site.forewarn(0, &["shed", "--all", "--to", "south"]);
     assert!(!done && said.contains("west, north"), "{said}");
 }
+
+/// Requests that each of an agent's servers has answered, in the agent's order.
+fn answered(agent: &Agent) -> Vec<f64> {
+    let status = agent.status();
+    let servers = status["servers"].as_array().expect("servers");
+    servers.iter().map(|server| server["answered"].as_f64().expect("a count")).collect()
+}
+
+#[test]
+fn a_part_of_the_traffic_moves_and_the_rest_if_that_was_not_enough() {
+    let site = Site::open(1);
+    eventually("it is with the first", || (site.currents() == ["east"]).then_some(()));
+    let streams = site.streams();
+    let reduced = |every: &str| {
+        let keys = format!("[notice]\nreduction = \"40%\"\nshed_every = \"{every}\"\n");
+        site.servers[0].rewrite(&site.configs[0].replace("[notice]\n", &keys));
+        assert!(site.forewarn(0, &["reload"]).1);
+    };
+    reduced("1h");
+    site.overload(0);
+    let told = |what: &str| site.client(0, "agent-0")["notice"]["told"] == what;
+    eventually("it is told", || told("told").then_some(()));
+    let before = answered(&site.agents[0]);
+    let moved = within(Duration::from_secs(20), "300 requests more", || {
+        let now = answered(&site.agents[0]);
+        let new: Vec<f64> = now.iter().zip(&before).map(|(now, before)| now - before).collect();
+        let all: f64 = new.iter().sum();
+        (all > 300.0).then(|| (all - new[0]) / all)
+    });
+    assert!((0.25..0.55).contains(&moved), "{moved}: about 40 % goes elsewhere");
+    assert_eq!(site.currents(), ["east"], "most of it stays");
+
+    // It is overloaded still: the rest follows.
+    reduced("100ms");
+    eventually("all of it has moved", || (site.currents() != ["east"]).then_some(()));
+    site.servers[0].folder().write("calm", "");
+    eventually("it is back", || (site.currents() == ["east"]).then_some(()));
+    streams.into_iter().for_each(|stream| nothing_lost(&stream.finish()));
+}

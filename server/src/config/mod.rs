@@ -407,6 +407,9 @@ pub struct Notice {
     pub shed: f64,
     /// Time between such steps.
     pub shed_every: Duration,
+    /// How much of its traffic each of them is to take away at first, per cent; `shed_every` later all of it, if that
+    /// wasn't enough. What less traffic can't mend takes all of it at once. 1..=100
+    pub reduction: u8,
     /// Who goes first, where not everybody goes.
     pub order: Order,
     /// Servers to fail over to, best first; empty: clients use their own list.

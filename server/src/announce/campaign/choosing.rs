@@ -64,8 +64,23 @@ impl Campaign {
         self.waiting = (count > 0).then_some(Waiting { count, warning, at });
     }
 
+    /// Who took a part of its traffic away takes the rest, if that part wasn't enough.
+    fn take_the_rest(&mut self, now: Instant) {
+        let load = self.watch.load();
+        let is_over = load.value() > self.config.health.failover_threshold;
+        let is_away = matches!(self.watch.phase(), Phase::Away { .. });
+        let is_due = self.watch.since() + self.config.notice.shed_every <= now;
+        if let Some(warning) =
+            self.warning.filter(|warning| is_over && is_away && is_due && warning.reduction < 100)
+        {
+            let warning = Warning { load: load.percent(), reduction: 100, ..warning };
+            self.warn(now, self.watch.moved(), warning);
+        }
+    }
+
     /// Who couldn't be sent anywhere may find room now, and has to go if this server stands still.
     pub(super) fn look_again(&mut self, now: Instant) {
+        self.take_the_rest(now);
         let load = self.watch.load();
         let is_over = load.value() > self.config.health.failover_threshold;
         let stands_still = load.part(Parameter::QueueDelay).is_some_and(|delay| delay >= STANDS_STILL);
@@ -170,7 +185,8 @@ impl Campaign {
             None => {
                 let before = known.gone.as_ref().filter(|_| is_away).map(|gone| gone.rate);
                 // Who is away already is at some alternate, and counted there.
-                let expected = if is_away { 0.0 } else { known.asks };
+                let part = f64::from(warning.reduction) / 100.0;
+                let expected = if is_away { 0.0 } else { known.asks * part };
                 let Placed { at, alternates } = seats.place(known.address, expected)?;
                 let alternate = |(address, weight)| Alternate { address, weight };
                 let alternates: Arc<[Alternate]> = alternates.into_iter().map(alternate).collect();
@@ -180,7 +196,8 @@ impl Campaign {
         let alternates = Arc::clone(&gone.alternates);
         known.gone = Some(gone);
         Some(Standing::Leave(Leave {
-            reduction: 100,
+            // What less traffic can't mend takes all of it.
+            reduction: if warning.must { 100 } else { warning.reduction },
             hard: warning.hard,
             validity: self.config.notice.validity,
             reason: warning.reason,

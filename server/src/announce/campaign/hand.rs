@@ -48,6 +48,7 @@ impl Campaign {
         let (gone, new) = self.divide(ids, shed.share);
         let load = self.watch.load().percent();
         let warning = Warning {
+            reduction: 100,
             everyone: false,
             hard: false,
             must: shed.force,

@@ -70,6 +70,8 @@ struct Warning {
     must: bool,
     /// The operator says so, and not the watch.
     by_hand: bool,
+    /// How much of its traffic each is to take away, per cent.
+    reduction: u8,
     reason: Reason,
     load: u8,
 }
@@ -405,7 +407,9 @@ impl Campaign {
                 Event::Warn { share, everyone, hard, cause, load } => {
                     let must = everyone || hard || cause.parameter().is_some_and(Parameter::is_total);
                     let reason = reason_of(cause);
-                    self.warn(now, share, Warning { everyone, hard, must, by_hand: false, reason, load });
+                    let reduction = self.config.notice.reduction;
+                    let warning = Warning { everyone, hard, must, by_hand: false, reduction, reason, load };
+                    self.warn(now, share, warning);
                 }
                 Event::Invite { cause } => self.invite(now, cause),
                 Event::Pause { cause } => self.pause(now, cause),

@@ -66,7 +66,15 @@ impl Campaign {
     pub(super) fn pause(&mut self, now: Instant, cause: Cause) {
         let load = self.watch.load().percent();
         let reason = reason_of(cause);
-        let warning = Warning { everyone: false, hard: false, must: false, by_hand: false, reason, load };
+        let warning = Warning {
+            everyone: false,
+            hard: false,
+            must: false,
+            by_hand: false,
+            reduction: 100,
+            reason,
+            load,
+        };
         let waiting =
             |standing: &Standing| matches!(standing, Standing::Invited(invitation) if invitation.at > now);
         let is_here = |told: Told| matches!(told, Told::Told { outcome: Outcome::Noted, .. });

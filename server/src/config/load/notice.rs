@@ -71,6 +71,7 @@ pub(super) fn notice(root: &Table<'_>, server: Option<&Server>, known: &Known) -
             .duration("shed_every")
             .within(Duration::from_millis(10), HOUR)
             .or(Duration::from_secs(5)),
+        reduction: percent(table.fraction("reduction").then(some_share).or(1.0)),
         order: table
             .choice("order", &[("heaviest", Order::Heaviest), ("any", Order::Any)], &[])
             .or(Order::Heaviest),
@@ -101,6 +102,11 @@ fn some_share(share: f64) -> Result<f64, Wrong> {
     } else {
         Err(Wrong::new("a share of 0 moves nobody", "write \"25%\" or \"100%\""))
     }
+}
+
+/// 1 to 100.
+fn percent(share: f64) -> u8 {
+    (share * 100.0).round().clamp(1.0, 100.0) as u8
 }
 
 fn alternates(table: &Table<'_>, server: Option<&Server>, known: &Known) -> Vec<Alternate> {
