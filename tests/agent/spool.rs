@@ -111,7 +111,7 @@ fn a_full_spool_acknowledges_nothing_and_goes_on_when_there_is_room() {
         nas.send_accounting(&request);
         nas.reply(&request, QUIET + KEPT).is_none().then_some(request)
     });
-    assert!(site.agent.log().contains("the spool is full"));
+    assert!(site.agent.log().contains("of [spool] max"), "it says what is full");
     site.homes[0].script(|_| Answer::Yes);
     within(Duration::from_secs(30), "it is drained", || (site.count("spool.waiting") == 0).then_some(()));
     nas.send_accounting(&request);

@@ -86,7 +86,7 @@ impl Spool {
     /// It can't be read or made.
     pub(crate) fn open(config: &Config, folder: &Path, now: Instant) -> Result<Option<Spool>, SpoolError> {
         let Some(after) = config.after else { return Ok(None) };
-        let spool = spool::Spool::open(folder, config.max)?;
+        let spool = spool::Spool::open(folder, config.max)?.limited_by("[spool] max");
         let held = Held::by(&spool);
         if held.records > 0 {
             info!("{} accounting records of before wait in the spool", held.records);

@@ -148,7 +148,7 @@ impl Accounting {
             }
         };
         let folder = state_dir.join(SPOOL_FOLDER);
-        let spool = Spool::open(&folder, accounting.spool_max)?;
+        let spool = Spool::open(&folder, accounting.spool_max)?.limited_by("[accounting] spool_max");
         vitals.store().set_max(1);
         let state = State { entries: VecDeque::with_capacity(queue_max), stopping: false };
         let inner = Arc::new(Inner {

@@ -33,12 +33,14 @@ const READ: usize = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
     /// It has as much as it may.
-    #[error("the spool is full: it holds {octets} octets of the {most} it may")]
+    #[error("the spool is full: it holds {octets} octets of the {most} of {key}")]
     Full {
         /// Octets it holds.
         octets: u64,
         /// Octets it may hold.
         most: u64,
+        /// What sets that in the configuration.
+        key: &'static str,
     },
     /// The disk is full, or fails.
     #[error("{}: {error}", path.display())]
@@ -67,6 +69,7 @@ struct Segment {
 pub struct Spool {
     folder: PathBuf,
     most: u64,
+    key: &'static str,
     /// Oldest first.
     segments: VecDeque<Segment>,
     /// The last one, while it is being written to.
@@ -109,6 +112,7 @@ impl Spool {
         let mut spool = Self {
             folder: folder.to_owned(),
             most,
+            key: "its limit",
             segments: VecDeque::new(),
             writing: None,
             positions,
@@ -140,6 +144,12 @@ impl Spool {
         spool.records = spool.count_behind()?;
         spool.note_oldest()?;
         Ok(spool)
+    }
+
+    /// The same, with errors that name what sets its limit in the configuration.
+    #[must_use]
+    pub fn limited_by(self, key: &'static str) -> Self {
+        Self { key, ..self }
     }
 
     /// Records that wait.
@@ -189,7 +199,7 @@ impl Spool {
         }
         let held = self.octets();
         if held + octets.len() as u64 > self.most {
-            return Err(SpoolError::Full { octets: held, most: self.most });
+            return Err(SpoolError::Full { octets: held, most: self.most, key: self.key });
         }
         let segment = self.segment_to_write()?;
         if let Err(error) = self.write(segment, &octets) {
