@@ -25,6 +25,7 @@ pub mod program;
 pub mod radclient;
 pub mod slapd;
 pub mod stream;
+pub mod supplicant;
 pub mod teller;
 pub mod wait;
 pub mod wiretap;
