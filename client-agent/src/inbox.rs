@@ -78,7 +78,7 @@ pub struct Arrival<'b> {
     pub via: Transport,
     /// From where; anybody can write any.
     pub from: SocketAddr,
-    /// When the kernel received it.
+    /// When the kernel received it; by UDP, when it was read.
     pub arrived: Instant,
     /// It.
     pub payload: &'b [u8],
@@ -196,11 +196,9 @@ impl Inbox {
                 arrived: datagram.arrived,
                 payload: datagram.bytes,
             }),
-            (Transport::Icmp, Some(Icmp::Raw { receiver, .. })) => {
-                receiver.echoes(inbound).nth(index).map(of_echo)
-            }
+            (Transport::Icmp, Some(Icmp::Raw { receiver, .. })) => receiver.echo(inbound, index).map(of_echo),
             (Transport::Icmp, Some(Icmp::Ping { socket, .. })) => {
-                socket.echoes(inbound).nth(index).map(of_echo).filter(|arrival| !is_ours(arrival.payload))
+                socket.echo(inbound, index).map(of_echo).filter(|arrival| !is_ours(arrival.payload))
             }
             (Transport::Icmp, None) => None,
         }
@@ -279,7 +277,7 @@ impl Outbox for Ways {
 
 impl Udp {
     fn open(address: SocketAddr) -> Result<Udp, InboxError> {
-        let options = Options { receive_buffer: BUFFER_OCTETS, send_buffer: BUFFER_OCTETS };
+        let options = Options { receive_buffer: BUFFER_OCTETS, send_buffer: BUFFER_OCTETS, envelopes: false };
         Ok(Udp { socket: Socket::new(udp::bind(address, &options)?)?, out: Outbound::new() })
     }
 

@@ -5,6 +5,7 @@
 //! the switch decides, requests leave for the alternate; then the receipt, then the mark, then the hooks and the log.
 
 mod coa;
+mod patience;
 mod spooled;
 #[cfg(test)]
 mod tests;
@@ -13,13 +14,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use forewarn_proto::notice::Transport;
 use forewarn_proto::notice::verify::Disposition;
 use forewarn_proto::pool::{self, ServerId};
 use forewarn_proto::switch;
-use forewarn_proto::time::Instant;
+use forewarn_proto::time::{Instant, Utc};
 use forewarn_proto::upstream::{Answer, Event, GiveUp, Purpose, Refused};
 use forewarn_shell::marks::{Keeper, Marks};
 use forewarn_shell::udp::{self, BindError, Flushed, Inbound, Options, Outbound, Socket};
@@ -39,6 +39,7 @@ use crate::inbox::{Arrival, Batch, Inbox, InboxError};
 use crate::local::{Fate, FrontDoor, Verdict};
 use crate::news::{News, NoticeFacts};
 use crate::spool::{self, Spool};
+use patience::Patience;
 
 /// Why the agent can't start.
 #[derive(Debug, thiserror::Error)]
@@ -69,8 +70,7 @@ pub struct Agent {
     core: Core,
     /// Room for one batch from any socket: each is dealt with before the next is read.
     inbound: Inbound,
-    /// Whether notices were refused in this round, and no more of them wait.
-    lied_to: bool,
+    patience: Patience,
     timer: Pin<Box<Sleep>>,
     armed: Instant,
 }
@@ -144,7 +144,7 @@ impl Agent {
             blocked: 0,
         };
         let timer = Box::pin(tokio::time::sleep_until(clock::deadline(now)));
-        Ok(Agent { config, core, inbound: Inbound::new(), lied_to: false, timer, armed: now })
+        Ok(Agent { config, core, inbound: Inbound::new(), patience: Patience::default(), timer, armed: now })
     }
 
     /// What it runs on.
@@ -204,9 +204,9 @@ impl Agent {
             if !busy {
                 return Poll::Pending;
             }
-            if std::mem::take(&mut self.lied_to) {
+            if let Some(pause) = self.patience.end_round() {
                 // Everything there is to do is done, and what comes meanwhile comes together.
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(pause);
             }
         }
         cx.waker().wake_by_ref();
@@ -220,13 +220,17 @@ impl Agent {
         };
         let Poll::Ready(batch) = polled else { return false };
         if batch == Batch::Filled {
-            let mut all_good = true;
+            let (now, utc) = (self.inbound.read_at(), clock::utc());
+            self.patience.read(self.inbound.len());
             for index in 0..self.inbound.len() {
-                if let Some(arrival) = self.core.inbox.arrival(via, &self.inbound, index) {
-                    all_good &= self.core.handle_notice(&arrival);
+                let Some(mut arrival) = self.core.inbox.arrival(via, &self.inbound, index) else { continue };
+                if via == Transport::Udp {
+                    arrival.arrived = arrival.arrived.before(self.patience.paused());
+                }
+                if !self.core.handle_notice(&arrival, now, utc) {
+                    self.patience.refused();
                 }
             }
-            self.lied_to |= !all_good && self.inbound.len() < udp::BATCH;
         }
         true
     }
@@ -290,11 +294,6 @@ impl Agent {
     }
 }
 
-/// After a refused notice the whole thread waits so long: being woken costs several times what refusing a notice does, so
-/// that a flood of forged ones is dealt with in batches. (A task that waits wouldn't do: each datagram would wake the
-/// thread all the same.)
-const PAUSE: Duration = Duration::from_micros(500);
-
 /// Whether the NAS software is served.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Doors {
@@ -304,8 +303,7 @@ enum Doors {
 
 impl Core {
     /// A payload came to the inbox; whether it was genuine.
-    fn handle_notice(&mut self, arrival: &Arrival<'_>) -> bool {
-        let (now, utc) = (clock::now(), clock::utc());
+    fn handle_notice(&mut self, arrival: &Arrival<'_>, now: Instant, utc: Utc) -> bool {
         let judged = self.inbox.machine_mut().handle_notice(now, utc, arrival.via, arrival.payload);
         let accepted = match judged {
             Ok(accepted) => accepted,
@@ -318,7 +316,7 @@ impl Core {
         let outcome = match accepted.disposition {
             Disposition::Duplicate => self.inbox.outcome(server),
             Disposition::Accepted => {
-                let notice = accepted.notice;
+                let (now, notice) = (clock::now(), accepted.notice);
                 let outcome = self.driver.machine_mut().handle_notice(now, &mut self.rng, &notice);
                 self.take_events(now, Some(arrival.arrived));
                 self.transmit();

@@ -206,7 +206,8 @@ fn note(transport: &str, has_news: &mut bool, received: std::io::Result<usize>) 
 
 fn open_udp(settings: &Settings) -> Result<Option<Udp>, BindError> {
     let Some(listen) = settings.listen else { return Ok(None) };
-    let bound = udp::bind(listen, &Options { receive_buffer: BUFFER, send_buffer: BUFFER })?;
+    let bound =
+        udp::bind(listen, &Options { receive_buffer: BUFFER, send_buffer: BUFFER, ..Options::default() })?;
     let address = bound.local_addr();
     let socket = Socket::new(bound).map_err(|error| BindError::Io { address, error })?;
     let source = if listen.ip().is_unspecified() { settings.identity } else { listen.ip() };

@@ -133,13 +133,14 @@ pub fn enduring(network: &mut Network) -> Vec<Figure> {
         (false, "agent's CPU while it ignores forged notices, UDP"),
         (true, "agent's CPU while it ignores forged notices, ICMP"),
     ] {
-        let before = refused(&agent);
         let flood = Flood::from(&liar, east.v4(), edge.v4(), by_icmp);
+        let sent = || flood.sent.load(Ordering::Relaxed);
+        let before = (Instant::now(), sent(), refused(&agent));
         let (usage, told) = while_traffic_flows(&edge, &agent, 500, MEASURED);
-        let sent = flood.finish();
+        let (over, sent, judged) = (before.0.elapsed(), sent() - before.1, refused(&agent) - before.2);
+        flood.finish();
         nothing_lost(&told);
-        let judged = refused(&agent) - before;
-        let per_second = |count: u64| count as f64 / usage.over.as_secs_f64();
+        let per_second = |count: u64| count as f64 / over.as_secs_f64();
         figures.push(Figure {
             name,
             value: usage.share() * 100.0,
@@ -267,7 +268,9 @@ impl Tap {
 /// Forged notices, as good as they get without the key: everything is right but the MAC.
 struct Flood {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
+    /// How many there were.
+    sent: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
 }
 
 /// So many go out together, a millisecond apart.
@@ -276,25 +279,24 @@ const TOGETHER: u64 = FORGED / 1000;
 impl Flood {
     fn from(host: &Host, server: IpAddr, agent: IpAddr, by_icmp: bool) -> Flood {
         let network = host.namespace().expect("a host's network");
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&sent));
         let thread = std::thread::spawn(move || {
             move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("root may enter a network");
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.expect("a runtime").block_on(flood(&stopped, server, agent, by_icmp))
+            runtime.expect("a runtime").block_on(flood(&stopped, &counted, server, agent, by_icmp));
         });
-        Flood { stop, thread }
+        Flood { stop, sent, thread }
     }
 
-    /// How many there were.
-    fn finish(self) -> u64 {
+    fn finish(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the flood ends in order")
+        self.thread.join().expect("the flood ends in order");
     }
 }
 
-async fn flood(stop: &AtomicBool, server: IpAddr, agent: IpAddr, by_icmp: bool) -> u64 {
+async fn flood(stop: &AtomicBool, counted: &AtomicU64, server: IpAddr, agent: IpAddr, by_icmp: bool) {
     let any = SocketAddr::from(([0, 0, 0, 0], 0));
     let socket = Socket::new(bind(any, &Options::default()).expect("a free port")).expect("a socket");
     let raw = socket2::Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::ICMPV4)).expect("root may");
@@ -316,12 +318,12 @@ async fn flood(stop: &AtomicBool, server: IpAddr, agent: IpAddr, by_icmp: bool) 
             }
         }
         socket.send(&mut batch).await.expect("sent");
+        counted.store(sent, Ordering::Relaxed);
         let due = Duration::from_micros(sent * 1_000_000 / FORGED);
         if let Some(early) = due.checked_sub(started.elapsed()) {
             tokio::time::sleep(early).await;
         }
     }
-    sent
 }
 
 /// A FAILOVER of everything, of this moment, later than all before it; as an Echo Request where that is wanted.

@@ -100,13 +100,15 @@ impl PingSocket {
     }
 
     /// The messages of a batch that start with the magic.
-    pub fn echoes<'b>(&self, batch: &'b Inbound) -> impl Iterator<Item = Echo<'b>> {
-        let (local, magic) = (self.local, self.magic);
-        let number = Kind::Reply.number(local.is_ipv6());
-        batch
-            .iter()
-            .filter_map(move |datagram| Echo::parse(number, local, datagram.bytes, &datagram))
-            .filter(move |echo| echo.payload.starts_with(&magic))
+    pub fn echoes<'b>(&'b self, batch: &'b Inbound) -> impl Iterator<Item = Echo<'b>> {
+        (0..batch.len()).filter_map(|index| self.echo(batch, index))
+    }
+
+    /// The message of a batch at `index`, if that one starts with the magic.
+    pub fn echo<'b>(&self, batch: &'b Inbound, index: usize) -> Option<Echo<'b>> {
+        let (datagram, number) = (batch.get(index)?, Kind::Reply.number(self.local.is_ipv6()));
+        let echo = Echo::parse(number, self.local, datagram.bytes, &datagram)?;
+        echo.payload.starts_with(&self.magic).then_some(echo)
     }
 }
 

@@ -93,9 +93,13 @@ impl Receiver {
     }
 
     /// The messages of a batch.
-    pub fn echoes<'b>(&self, batch: &'b Inbound) -> impl Iterator<Item = Echo<'b>> {
-        let (kind, v6) = (self.kind, self.v6);
-        batch.iter().filter_map(move |datagram| read(kind, v6, &datagram))
+    pub fn echoes<'b>(&'b self, batch: &'b Inbound) -> impl Iterator<Item = Echo<'b>> {
+        (0..batch.len()).filter_map(|index| self.echo(batch, index))
+    }
+
+    /// The message of a batch at `index`.
+    pub fn echo<'b>(&self, batch: &'b Inbound, index: usize) -> Option<Echo<'b>> {
+        read(self.kind, self.v6, &batch.get(index)?)
     }
 
     /// How many messages the kernel has dropped because the receive queue was full.

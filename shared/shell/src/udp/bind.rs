@@ -19,12 +19,15 @@ pub struct Options {
     pub receive_buffer: usize,
     /// Octets of send buffer asked for, likewise.
     pub send_buffer: usize,
+    /// Whether each datagram comes with the local address it was sent to, the kernel's receive stamp and its count of drops:
+    /// a fifth of what the kernel's handing a datagram over costs.
+    pub envelopes: bool,
 }
 
 impl Default for Options {
     /// 8 MiB to receive (about 7,000 requests: three quarters of a second at full speed), 4 MiB to send.
     fn default() -> Options {
-        Options { receive_buffer: 8 << 20, send_buffer: 4 << 20 }
+        Options { receive_buffer: 8 << 20, send_buffer: 4 << 20, envelopes: true }
     }
 }
 
@@ -34,6 +37,7 @@ pub struct Bound {
     socket: Socket,
     local: SocketAddr,
     receive_buffer: usize,
+    envelopes: bool,
 }
 
 impl Bound {
@@ -46,6 +50,10 @@ impl Bound {
     /// asked for).
     pub fn receive_buffer(&self) -> usize {
         self.receive_buffer
+    }
+
+    pub(super) fn has_envelopes(&self) -> bool {
+        self.envelopes
     }
 
     pub(super) fn into_socket(self) -> Socket {
@@ -164,7 +172,7 @@ fn open(address: SocketAddr, options: &Options, shared: bool) -> io::Result<Boun
     socket.set_nonblocking(true)?;
     socket.set_reuse_port(shared)?;
     let fd = socket.as_fd();
-    let on = 1;
+    let on = c_int::from(options.envelopes);
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
         sys::set_option(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, on)?;
@@ -182,7 +190,7 @@ fn open(address: SocketAddr, options: &Options, shared: bool) -> io::Result<Boun
     socket.bind(&address.into())?;
     let receive_buffer = socket.recv_buffer_size()?;
     let local = socket.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
-    Ok(Bound { socket, local, receive_buffer })
+    Ok(Bound { socket, local, receive_buffer, envelopes: options.envelopes })
 }
 
 /// A receive buffer for a burst, for a socket of another kind.

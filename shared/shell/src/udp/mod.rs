@@ -94,7 +94,8 @@ pub struct Datagram<'b> {
     pub truncated: bool,
     /// The sender.
     pub from: SocketAddr,
-    /// The local address it was sent to, from which the answer has to leave.
+    /// The local address it was sent to, from which the answer has to leave; unspecified without
+    /// [`Options::envelopes`].
     pub to: IpAddr,
     /// When the kernel received it; when it was read, where the kernel didn't stamp it or the calendar was
     /// set meanwhile.
@@ -221,18 +222,21 @@ pub struct Socket {
     socket: AsyncFd<socket2::Socket>,
     local: SocketAddr,
     drops: AtomicU64,
+    /// Whether datagrams tell how many were dropped before them.
+    envelopes: bool,
 }
 
 impl Socket {
     /// Registers the socket with the current runtime.
     pub fn new(bound: Bound) -> io::Result<Socket> {
-        let local = bound.local_addr();
-        Ok(Socket { socket: sys::register(bound.into_socket())?, local, drops: AtomicU64::new(0) })
+        let (local, envelopes) = (bound.local_addr(), bound.has_envelopes());
+        let socket = sys::register(bound.into_socket())?;
+        Ok(Socket { socket, local, drops: AtomicU64::new(0), envelopes })
     }
 
     /// A raw socket, to be read in the same batches.
     pub(crate) fn raw(socket: socket2::Socket, local: SocketAddr) -> io::Result<Socket> {
-        Ok(Socket { socket: sys::register(socket)?, local, drops: AtomicU64::new(0) })
+        Ok(Socket { socket: sys::register(socket)?, local, drops: AtomicU64::new(0), envelopes: true })
     }
 
     /// The address it is bound to.
@@ -241,9 +245,20 @@ impl Socket {
     }
 
     /// How many datagrams the kernel has dropped because the receive queue was full, as told by those that
-    /// came after.
+    /// came after; without [`Options::envelopes`] as the kernel tells now.
     pub fn drops(&self) -> u64 {
+        if !self.envelopes {
+            sys::drops(self.socket.get_ref().as_fd()).ok().into_iter().for_each(|drops| self.dropped(drops));
+        }
         self.drops.load(Ordering::Relaxed)
+    }
+
+    /// Takes down the kernel's count, which it keeps modulo 2^32.
+    fn dropped(&self, drops: u32) {
+        let before = self.drops.load(Ordering::Relaxed);
+        #[allow(clippy::cast_possible_truncation)] // modulo 2^32 here too
+        let since = drops.wrapping_sub(before as u32);
+        self.drops.store(before + u64::from(since), Ordering::Relaxed);
     }
 
     /// Waits until something is there and reads up to [`BATCH`] datagrams of it; answers how many, at least
@@ -290,10 +305,7 @@ impl Socket {
         if let Some(drops) =
             batch.batch.get(received.saturating_sub(1)).and_then(|(_, envelope)| envelope.drops)
         {
-            let before = self.drops.load(Ordering::Relaxed);
-            #[allow(clippy::cast_possible_truncation)] // the kernel counts modulo 2^32
-            let since = drops.wrapping_sub(before as u32);
-            self.drops.store(before + u64::from(since), Ordering::Relaxed);
+            self.dropped(drops);
         }
         Ok(received)
     }

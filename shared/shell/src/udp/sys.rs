@@ -463,6 +463,26 @@ pub(crate) fn set_icmp6_filter(socket: BorrowedFd<'_>, types: &[u8]) -> io::Resu
     set_raw(socket, libc::IPPROTO_ICMPV6, ICMP6_FILTER, &blocked)
 }
 
+/// How many datagrams this socket has dropped, modulo 2^32.
+pub(super) fn drops(socket: BorrowedFd<'_>) -> io::Result<u32> {
+    /// `SK_MEMINFO_DROPS` and `SK_MEMINFO_VARS` of `linux/sock_diag.h`.
+    const DROPS: usize = 8;
+    const VARS: usize = 9;
+    let mut figures = [0_u32; VARS];
+    let mut length = size_of_val(&figures) as socklen_t;
+    // SAFETY: the kernel writes at most `length` octets, which is the size of the array.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            figures.as_mut_ptr().cast::<c_void>(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(figures[DROPS]) } else { Err(io::Error::last_os_error()) }
+}
+
 fn set_raw<T>(socket: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Result<()> {
     let length = size_of::<T>() as socklen_t;
     // SAFETY: `value` is live and `length` octets long for the call; the kernel only reads it.

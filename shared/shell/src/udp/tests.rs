@@ -1,4 +1,4 @@
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use super::*;
@@ -179,6 +179,24 @@ fn a_refused_datagram_is_skipped_and_counted() {
             let length = client.recv(&mut buffer).unwrap();
             assert_eq!(&buffer[..length], expected.as_bytes());
         }
+    });
+}
+
+#[test]
+fn a_socket_without_envelopes_counts_its_drops_too() {
+    runtime().block_on(async {
+        let bare = Options { receive_buffer: 4096, envelopes: false, ..options() };
+        let server = Socket::new(bind(LOOPBACK.parse().unwrap(), &bare).unwrap()).unwrap();
+        let client = peer(LOOPBACK);
+        for _ in 0..200 {
+            client.send_to(&[1; 100], server.local_addr()).unwrap();
+        }
+        let mut inbound = Inbound::new();
+        let received = server.try_receive(&mut inbound).unwrap();
+        assert!((1..200).contains(&received));
+        assert_eq!(server.drops() + received as u64, 200);
+        let datagram = inbound.get(0).unwrap();
+        assert_eq!((datagram.to, datagram.arrived), (Ipv4Addr::UNSPECIFIED.into(), inbound.read_at()));
     });
 }
 

@@ -79,7 +79,7 @@ impl Driver {
         now: Instant,
         rng: &mut dyn CryptoRng,
     ) -> Result<Driver, DriverError> {
-        let options = Options { receive_buffer: BUFFER_OCTETS, send_buffer: BUFFER_OCTETS };
+        let options = Options { receive_buffer: BUFFER_OCTETS, send_buffer: BUFFER_OCTETS, envelopes: false };
         let port = |_| -> Result<Port, DriverError> {
             let bound = udp::bind(SocketAddr::new(identity, 0), &options)?;
             Ok(Port { socket: Socket::new(bound)?, out: Outbound::new() })
