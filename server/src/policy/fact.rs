@@ -62,7 +62,7 @@ pub enum Clock {
 }
 
 /// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
-pub const METHODS: [&str; 15] = [
+pub const METHODS: [&str; 20] = [
     "pap",
     "chap",
     "mschap",
@@ -73,10 +73,15 @@ pub const METHODS: [&str; 15] = [
     "eap-tls",
     "eap-peap-mschapv2",
     "eap-peap-gtc",
+    "eap-peap-md5",
+    "eap-peap-tls",
     "eap-ttls-pap",
     "eap-ttls-chap",
     "eap-ttls-mschap",
     "eap-ttls-mschapv2",
+    "eap-ttls-gtc",
+    "eap-ttls-md5",
+    "eap-ttls-tls",
     "none",
 ];
 

@@ -179,6 +179,9 @@ causes! {
     /// The peer takes none of the EAP methods that are allowed here.
     EapNoCommonMethod, "eap-no-common-method", Reject,
         "add the peer's method to [eap] methods, or configure one of them on the device";
+    /// What an EAP peer wants to do within its tunnel isn't allowed there.
+    EapInnerNotAllowed, "eap-inner-not-allowed", Reject,
+        "add the method within to [eap] inner, or configure another on the device";
     /// An EAP packet of no conversation: it is over, was too slow, or another server's. Answered at once.
     EapStray, "eap-stray", Reject,
         "nothing after a restart or a switch: peers begin anew; otherwise raise [eap] timeout, or keep State with one server";

@@ -24,7 +24,7 @@ pub use claim::{Claim, Proof, Verdict};
 pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
-pub use settings::{Kind, Limits, Settings};
+pub use settings::{Kind, Limits, Settings, Within};
 pub use tls::{Broken, Channel, Tls};
 
 #[cfg(test)]

@@ -60,6 +60,8 @@ pub enum Reason {
     Refused,
     /// The peer takes none of the methods that are offered.
     NoCommonMethod,
+    /// What the peer wants to do within its tunnel isn't allowed there.
+    InnerNotAllowed,
     /// The peer's response isn't one of its method.
     Malformed,
     /// More rounds or octets than a conversation may have.

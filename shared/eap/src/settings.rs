@@ -69,11 +69,49 @@ impl Kind {
     }
 }
 
+/// What may go on within a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Within {
+    /// A method of EAP; [`Kind::MsChap2`] is MS-CHAPv2 as EAP-TTLS has it, too.
+    Eap(Kind),
+    /// A password as it is (RFC 5281 section 11.2.5).
+    Pap,
+    /// CHAP (RFC 5281 section 11.2.2).
+    Chap,
+    /// MS-CHAP version 1 (RFC 5281 section 11.2.3).
+    MsChap,
+}
+
+impl Within {
+    /// All of them.
+    pub const ALL: [Within; 7] = [
+        Within::Eap(Kind::MsChap2),
+        Within::Eap(Kind::Tls),
+        Within::Eap(Kind::Gtc),
+        Within::Eap(Kind::Md5),
+        Within::Pap,
+        Within::Chap,
+        Within::MsChap,
+    ];
+
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Within::Eap(kind) => kind.name(),
+            Within::Pap => "pap",
+            Within::Chap => "chap",
+            Within::MsChap => "mschap",
+        }
+    }
+}
+
 /// What a conversation offers.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The methods that are allowed. The first is offered first.
     pub methods: Vec<Kind>,
+    /// What is allowed within a tunnel. Of the methods of EAP, the first is offered first.
+    pub inner: Vec<Within>,
     /// Passwords a peer may try in one conversation, where its method lets it (EAP-MSCHAPv2). With one, a peer is told
     /// that there is no other try, and nobody waits for a user who isn't there.
     pub tries: u8,

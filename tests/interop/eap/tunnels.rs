@@ -9,10 +9,16 @@ use forewarn_tests::eapol::{Authenticated, eapol_test};
 use forewarn_tests::{Agent, Folder, Hosts, Server};
 
 /// Outer and inner method, as wpa_supplicant names them.
-const METHODS: [(&str, &str); 7] = [
+const METHODS: [(&str, &str); 13] = [
     ("TLS", ""),
+    ("PEAP", "auth=TLS"),
+    ("TTLS", "autheap=TLS"),
     ("PEAP", "auth=MSCHAPV2"),
     ("PEAP", "auth=GTC"),
+    ("PEAP", "auth=MD5"),
+    ("TTLS", "autheap=MSCHAPV2"),
+    ("TTLS", "autheap=GTC"),
+    ("TTLS", "autheap=MD5"),
     ("TTLS", "auth=PAP"),
     ("TTLS", "auth=CHAP"),
     ("TTLS", "auth=MSCHAP"),
@@ -36,11 +42,12 @@ impl Site {
         Site { folder, authority, server, alice }
     }
 
-    /// `[eap]` with all methods.
+    /// `[eap]` with all methods, those within too.
     fn eap(&self, more: &str, tls: &str) -> String {
         let shown = |path: &Path| path.display().to_string();
         format!(
-            "[eap]\nmethods = [\"peap\", \"ttls\", \"tls\"]\n{more}\n[eap.tls]\n\
+            "[eap]\nmethods = [\"peap\", \"ttls\", \"tls\"]\n\
+             inner = [\"mschapv2\", \"gtc\", \"md5\", \"tls\", \"pap\", \"chap\", \"mschap\"]\n{more}\n[eap.tls]\n\
              certificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n{tls}\n",
             shown(&self.server.certificate),
             shown(&self.server.key),
@@ -52,13 +59,15 @@ impl Site {
     fn peer(&self, (outer, inner): (&str, &str), leaf: &Leaf, lines: &str) -> String {
         let mut block = format!("eap={outer}\npassword=\"wonderland\"\n");
         block.push_str(&format!("ca_cert=\"{}\"\n", self.authority.certificate().display()));
+        let shown = (leaf.certificate.display(), leaf.key.display());
         match outer {
-            "TLS" => block.push_str(&format!(
-                "client_cert=\"{}\"\nprivate_key=\"{}\"\n",
-                leaf.certificate.display(),
-                leaf.key.display()
-            )),
+            "TLS" => block.push_str(&format!("client_cert=\"{}\"\nprivate_key=\"{}\"\n", shown.0, shown.1)),
             _ => block.push_str(&format!("phase2=\"{inner}\"\n")),
+        }
+        if inner.ends_with("TLS") {
+            let authority = self.authority.certificate();
+            block.push_str(&format!("ca_cert2=\"{}\"\n", authority.display()));
+            block.push_str(&format!("client_cert2=\"{}\"\nprivate_key2=\"{}\"\n", shown.0, shown.1));
         }
         block + lines
     }
@@ -128,14 +137,17 @@ fn whoever_isnt_right_stays_out() {
     let site = Site::new(Key::Ecdsa);
     let revoked = site.authority.leaf("alice", Usage::Client);
     let crl = site.authority.revoke(&[&revoked]);
-    let eap = site.eap("", &format!("crl = [\"{}\"]", crl.display()));
+    let guesses = "[limits]\nfailures = 0\n";
+    let eap = site.eap("", &format!("crl = [\"{}\"]\n{guesses}", crl.display()));
     let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
     let ask = |peer: &str| eapol_test(SocketAddr::new(host, 1812), SECRET, peer, true);
     let refused = |said: &Authenticated, what: &str| assert!(said.was_refused(), "{what}: {}", said.text);
     for is_13 in [false, true] {
         let identity = format!("identity=\"alice\"\n{}", version(is_13));
-        let welcome = ask(&site.peer(("TLS", ""), &site.alice, &identity));
-        assert!(welcome.success, "with a list of revoked ones: {}", welcome.text);
+        for method in &METHODS[..3] {
+            let welcome = ask(&site.peer(*method, &site.alice, &identity));
+            assert!(welcome.success, "{method:?}, with a list of revoked ones: {}", welcome.text);
+        }
         let foreign = Authority::make(&site.folder.path().join(format!("foreign-{is_13}")), Key::Ecdsa);
         for (what, leaf) in [
             ("expired", site.authority.expired("alice", Usage::Client)),
@@ -144,9 +156,11 @@ fn whoever_isnt_right_stays_out() {
             ("not for client use", site.authority.leaf("alice", Usage::Server)),
             ("of nobody", site.authority.leaf("nobody", Usage::Client)),
         ] {
-            refused(&ask(&site.peer(("TLS", ""), &leaf, &identity)), what);
+            for method in &METHODS[..3] {
+                refused(&ask(&site.peer(*method, &leaf, &identity)), &format!("{method:?}: {what}"));
+            }
         }
-        for method in &METHODS[1..] {
+        for method in &METHODS[3..] {
             let wrong = format!("{identity}password=\"wonderlamp\"\n");
             refused(&ask(&site.peer(*method, &site.alice, &wrong)), "a wrong password");
             let nobody = format!("identity=\"nobody\"\n{}", version(is_13));
@@ -154,5 +168,29 @@ fn whoever_isnt_right_stays_out() {
         }
     }
     let counted = server.status();
-    assert_eq!(counted["requests"]["access-reject.eap-tls"], 8, "{counted}");
+    assert_eq!(counted["requests"]["access-reject.eap-tls"], 3 * 8, "{counted}");
+}
+
+#[test]
+fn what_isnt_allowed_within_is_refused() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let site = Site::new(Key::Ecdsa);
+    let eap = site.eap("", "").replace("inner = [", "inner = [\"gtc\"] # ");
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
+    let ask = |method| {
+        let peer = site.peer(method, &site.alice, "identity=\"alice\"\n");
+        eapol_test(SocketAddr::new(host, 1812), SECRET, &peer, true)
+    };
+    for method in [("PEAP", "auth=GTC"), ("TTLS", "autheap=GTC")] {
+        let welcome = ask(method);
+        assert!(welcome.success, "{method:?}: {}", welcome.text);
+    }
+    let refused = METHODS[1..].iter().filter(|(_, inner)| !inner.ends_with("GTC"));
+    for method in refused.clone() {
+        let refused = ask(*method);
+        assert!(refused.was_refused(), "{method:?}: {}", refused.text);
+    }
+    let counted = server.status();
+    assert_eq!(counted["requests"]["access-reject.eap-inner-not-allowed"], refused.count(), "{counted}");
 }

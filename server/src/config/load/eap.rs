@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forewarn_eap::{Kind, Limits, Settings, Tls};
+use forewarn_eap::{Kind, Limits, Settings, Tls, Within};
 use forewarn_shell::config::{Table, Value, Wrong};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
@@ -23,7 +23,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let table = root.optional_table("eap")?;
     let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
     let methods = table.list("methods", |value| value.choice(&kinds, LATER)).required();
-    let methods = methods.and_then(|methods| usable(&table, methods));
+    let methods = methods.and_then(|methods| usable(&table, "methods", methods, Kind::name));
     let default = Limits::default();
     let limits = Limits {
         rounds: table.integer("rounds").within(8, 1000).or(default.rounds),
@@ -33,7 +33,9 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let fragment = table.integer("fragment").within(64, 3800).or(1024);
     let timeout = table.duration("timeout").within(SECOND, 600 * SECOND).or(60 * SECOND);
     let conversations = table.integer("conversations").within(16, 1_000_000).or(20_000);
-    let tls = table.optional_table("tls").map(|tls| connections(&tls, methods.as_deref()));
+    let tls = table.optional_table("tls");
+    let inner = inner(&table, tls.as_ref().is_some_and(|tls| tls.has("client_ca")));
+    let tls = tls.map(|tls| connections(&tls, methods.as_deref()));
     if let (None, Some(kind)) = (&tls, methods.iter().flatten().find(|kind| kind.needs_tls())) {
         let what = format!("\"{}\" goes over TLS, and there is no [eap.tls]", kind.name());
         table.error("methods", Wrong::new(what, "add [eap.tls] with `certificate` and `key`"));
@@ -45,19 +47,48 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         None => None,
     };
     let server_name = server?.name.clone();
-    let settings = Settings { methods: methods?, tries, server_name, tls, fragment, limits };
+    let settings = Settings { methods: methods?, inner: inner?, tries, server_name, tls, fragment, limits };
     Some(Eap { settings: Arc::new(settings), timeout, conversations })
 }
 
+/// What is allowed within tunnels: by default all but what proves least, and certificates where an authority is named.
+fn inner(table: &Table<'_>, has_authority: bool) -> Option<Vec<Within>> {
+    let names = Within::ALL.map(|inner| (inner.name(), inner));
+    if !table.has("inner") {
+        let usual = |inner: &Within| match inner {
+            Within::Eap(Kind::Tls) => has_authority,
+            inner => *inner != Within::Eap(Kind::Md5),
+        };
+        return Some(Within::ALL.into_iter().filter(usual).collect());
+    }
+    let inner = table.list("inner", |value| value.choice(&names, &[])).required()?;
+    if inner.contains(&Within::Eap(Kind::Tls)) && !has_authority {
+        let what = "\"tls\" is allowed within, and there is no `client_ca`";
+        table.error(
+            "inner",
+            Wrong::new(what, "name who signs devices' certificates: [eap.tls] client_ca = \"ca.pem\""),
+        );
+        return None;
+    }
+    usable(table, "inner", inner, Within::name)
+}
+
 /// At least one method, and none twice.
-fn usable(table: &Table<'_>, methods: Vec<Kind>) -> Option<Vec<Kind>> {
-    let twice = methods.iter().enumerate().find(|(place, kind)| methods[..*place].contains(kind));
+fn usable<T: Copy + PartialEq>(
+    table: &Table<'_>,
+    key: &'static str,
+    methods: Vec<T>,
+    name: fn(T) -> &'static str,
+) -> Option<Vec<T>> {
+    let twice = methods.iter().enumerate().find(|(place, method)| methods[..*place].contains(method));
     let wrong = match (methods.is_empty(), twice) {
-        (true, _) => Wrong::new("`methods` is empty", "name at least one, or remove [eap]"),
-        (_, Some((_, kind))) => Wrong::new(format!("`methods` has \"{}\" twice", kind.name()), "remove one"),
+        (true, _) => Wrong::new(format!("`{key}` is empty"), "name at least one, or remove it"),
+        (_, Some((_, method))) => {
+            Wrong::new(format!("`{key}` has \"{}\" twice", name(*method)), "remove one")
+        }
         _ => return Some(methods),
     };
-    table.error("methods", wrong);
+    table.error(key, wrong);
     None
 }
 

@@ -282,6 +282,7 @@ fn cause_of(reason: &Reason) -> Cause {
     match reason {
         Reason::Refused => Cause::WrongPassword,
         Reason::NoCommonMethod => Cause::EapNoCommonMethod,
+        Reason::InnerNotAllowed => Cause::EapInnerNotAllowed,
         Reason::Malformed => Cause::EapMalformed,
         Reason::TooLong => Cause::EapTooLong,
         Reason::Tls(_) => Cause::EapTls,

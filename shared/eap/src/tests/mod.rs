@@ -8,11 +8,12 @@ use forewarn_wire::eap::{Eap, EapCode, method};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::{Conversation, Kind, Limits, Settings, Step};
+use crate::{Conversation, Kind, Limits, Settings, Step, Within};
 
 fn settings(methods: &[Kind]) -> Arc<Settings> {
     Arc::new(Settings {
         methods: methods.to_vec(),
+        inner: Within::ALL.to_vec(),
         tries: 2,
         tls: None,
         fragment: 1024,

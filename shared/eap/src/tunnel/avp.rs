@@ -1,6 +1,7 @@
 //! Attribute-value pairs of EAP-TTLS (RFC 5281 section 10): Diameter's form, RADIUS's numbers.
 
 const VENDOR: u8 = 0x80;
+const MANDATORY: u8 = 0x40;
 
 /// One of them.
 pub(super) struct Avp<'a> {
@@ -32,13 +33,21 @@ pub(super) fn parse(mut message: &[u8]) -> Option<Vec<Avp<'_>>> {
     Some(found)
 }
 
+/// Writes one of the standard space.
+pub(super) fn standard(number: u32, value: &[u8]) -> Vec<u8> {
+    write(number, MANDATORY, &[], value)
+}
+
 /// Writes one of a vendor's.
 pub(super) fn vendor(vendor: u32, number: u32, value: &[u8]) -> Vec<u8> {
-    const MANDATORY: u8 = 0x40;
-    let length = (12 + value.len()) as u32;
+    write(number, VENDOR | MANDATORY, &vendor.to_be_bytes(), value)
+}
+
+fn write(number: u32, flags: u8, vendor: &[u8], value: &[u8]) -> Vec<u8> {
+    let length = (8 + vendor.len() + value.len()) as u32;
     let mut avp = number.to_be_bytes().to_vec();
-    avp.extend((length | u32::from(VENDOR | MANDATORY) << 24).to_be_bytes());
-    avp.extend(vendor.to_be_bytes());
+    avp.extend((length | u32::from(flags) << 24).to_be_bytes());
+    avp.extend(vendor);
     avp.extend(value);
     avp.resize(avp.len().next_multiple_of(4), 0);
     avp

@@ -57,12 +57,13 @@ impl Binding {
         is_head && expected.verify_slice(mac).is_ok()
     }
 
-    /// The session's keys.
-    pub(super) fn keys(&self) -> Keys {
+    /// The session's keys, by the name that the tunnel's have.
+    pub(super) fn keys(&self, tunnel: &Keys) -> Keys {
         let mut session = Zeroizing::new(vec![0; 128]);
         prf(self.ipmk.as_slice(), b"Session Key Generating Function", &[0], &mut session);
-        session.truncate(64);
-        Keys::new(session)
+        let emsk = Zeroizing::new(session.split_off(64));
+        let session_id = tunnel.session_id().unwrap_or_default().to_vec();
+        Keys::new(session).with_emsk(emsk).with_session_id(session_id)
     }
 
     fn mac(&self, tlv: &[u8]) -> [u8; MAC] {

@@ -3,10 +3,9 @@
 use crate::claim::{Claim, Proof, Verdict};
 use crate::method::{Context, Reason};
 use crate::settings::Kind;
-use crate::tls::Channel;
 
 use super::keys::{keys, no_keys};
-use super::{Inner, Inside};
+use super::{Inner, Inside, Outer};
 
 /// TLS 1.3: no more of the handshake will follow (RFC 9190 section 2.5).
 const COMMITMENT: u8 = 0;
@@ -15,8 +14,8 @@ pub(super) struct Certificate;
 
 impl Inner for Certificate {
     /// The user is who the peer says it is where the certificate says so too, else who the certificate says.
-    fn begin(&mut self, channel: &dyn Channel, context: &mut Context<'_>) -> Inside {
-        let names = channel.names();
+    fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        let names = outer.channel.names();
         let said = names.iter().find(|name| name.as_bytes() == context.identity);
         let Some(user) = said.or(names.first()) else {
             return Inside::Fail(Reason::Tls("the certificate has no name".into()));
@@ -25,13 +24,15 @@ impl Inner for Certificate {
         Inside::Verify(Claim { method: "eap-tls", user, proof: Proof::Certificate })
     }
 
-    fn handle_message(&mut self, _: &[u8], _: &dyn Channel, _: &mut Context<'_>) -> Inside {
+    fn handle_message(&mut self, _: &[u8], _: &Outer<'_>, _: &mut Context<'_>) -> Inside {
         Inside::Fail(Reason::Malformed)
     }
 
-    fn handle_verdict(&mut self, verdict: &Verdict, channel: &dyn Channel, _: &mut Context<'_>) -> Inside {
-        match (verdict, keys(Kind::Tls, channel)) {
-            (Verdict::Right { .. }, Some(keys)) if channel.is_13() => Inside::SayLast(vec![COMMITMENT], keys),
+    fn handle_verdict(&mut self, verdict: &Verdict, outer: &Outer<'_>, _: &mut Context<'_>) -> Inside {
+        match (verdict, keys(Kind::Tls, outer)) {
+            (Verdict::Right { .. }, Some(keys)) if outer.channel.is_13() => {
+                Inside::SayLast(vec![COMMITMENT], keys)
+            }
             (Verdict::Right { .. }, Some(keys)) => Inside::Succeed(keys),
             (Verdict::Right { .. }, None) => Inside::Fail(no_keys()),
             (Verdict::Wrong | Verdict::Refused(_), _) => Inside::Fail(Reason::Refused),

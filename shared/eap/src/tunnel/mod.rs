@@ -4,6 +4,7 @@
 mod avp;
 mod binding;
 mod certificate;
+mod inner;
 mod keys;
 mod peap;
 mod ttls;
@@ -15,6 +16,7 @@ use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
 use crate::tls::Channel;
+use keys::Randoms;
 
 /// Flags of a packet (RFC 5216 section 3.1).
 const LENGTH: u8 = 0x80;
@@ -26,19 +28,25 @@ const MESSAGE_MAX: usize = 65_536;
 
 /// What goes on within, once the handshake is over.
 trait Inner: Send {
+    /// Whether what the peer says next may burn CPU.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// The handshake is over.
-    fn begin(&mut self, channel: &dyn Channel, context: &mut Context<'_>) -> Inside;
+    fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside;
 
     /// The peer has said this; empty: it has only acknowledged.
-    fn handle_message(&mut self, message: &[u8], channel: &dyn Channel, context: &mut Context<'_>) -> Inside;
+    fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside;
 
     /// What was found of its claim.
-    fn handle_verdict(
-        &mut self,
-        verdict: &Verdict,
-        channel: &dyn Channel,
-        context: &mut Context<'_>,
-    ) -> Inside;
+    fn handle_verdict(&mut self, verdict: &Verdict, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside;
+}
+
+/// The tunnel, as what goes on within sees it.
+struct Outer<'a> {
+    channel: &'a dyn Channel,
+    randoms: &'a Randoms,
 }
 
 /// What follows within.
@@ -64,6 +72,7 @@ enum Then {
 /// A method over TLS that waits for its peer.
 struct Tunnel {
     channel: Box<dyn Channel>,
+    randoms: Randoms,
     inner: Box<dyn Inner>,
     /// Whether `inner` has begun.
     begun: bool,
@@ -87,11 +96,12 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
     };
     let inner: Box<dyn Inner> = match kind {
         Kind::Peap => Box::new(peap::Peap::new(settings)),
-        Kind::Ttls => Box::new(ttls::Ttls::default()),
+        Kind::Ttls => Box::new(ttls::Ttls::new(settings)),
         _ => Box::new(certificate::Certificate),
     };
     let tunnel = Tunnel {
         channel,
+        randoms: Randoms::default(),
         inner,
         begun: false,
         incoming: Vec::new(),
@@ -105,8 +115,8 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
 
 impl Method for Tunnel {
     fn is_costly(&self, response: &[u8]) -> bool {
-        // The last fragment of a message of the handshake.
-        !self.begun && response.len() > 1 && response[0] & MORE == 0
+        // The last fragment of a message of a handshake.
+        (!self.begun || self.inner.is_costly()) && response.len() > 1 && response[0] & MORE == 0
     }
 
     fn handle_response(mut self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
@@ -144,6 +154,7 @@ impl Method for Tunnel {
         if let Then::Fail(reason) = self.then {
             return Next::Fail(reason);
         }
+        self.randoms.hear(&message);
         if let Err(broken) = self.channel.feed(&message) {
             return self.fail(Reason::Tls(broken.why));
         }
@@ -172,6 +183,7 @@ impl Tunnel {
     fn advance(mut self: Box<Self>, context: &mut Context<'_>) -> Next {
         let mut out = Vec::new();
         self.channel.take(&mut out);
+        self.randoms.say(&out);
         if !out.is_empty() || !self.channel.is_established() {
             self.put(out);
             return self.send();
@@ -182,12 +194,13 @@ impl Tunnel {
             return Next::Fail(Reason::TooLong);
         }
         let mut inside = Inside::Listen;
+        let outer = Outer { channel: &*self.channel, randoms: &self.randoms };
         let begins = !std::mem::replace(&mut self.begun, true);
         if begins {
-            inside = self.inner.begin(&*self.channel, context);
+            inside = self.inner.begin(&outer, context);
         }
         if !begins || (matches!(inside, Inside::Listen) && !message.is_empty()) {
-            inside = self.inner.handle_message(&message, &*self.channel, context);
+            inside = self.inner.handle_message(&message, &outer, context);
         }
         self.follow(inside)
     }
@@ -242,7 +255,8 @@ impl Tunnel {
 impl Judged for Judging {
     fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next {
         let Judging(mut tunnel) = *self;
-        let inside = tunnel.inner.handle_verdict(verdict, &*tunnel.channel, context);
+        let outer = Outer { channel: &*tunnel.channel, randoms: &tunnel.randoms };
+        let inside = tunnel.inner.handle_verdict(verdict, &outer, context);
         Box::new(tunnel).follow(inside)
     }
 }

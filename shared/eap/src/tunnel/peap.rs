@@ -5,16 +5,15 @@ use std::sync::Arc;
 
 use forewarn_wire::eap::Eap;
 
-use crate::claim::{Claim, Verdict};
-use crate::conversation::{Conversation, Step};
+use crate::claim::Verdict;
 use crate::keys::Keys;
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings};
-use crate::tls::Channel;
 
 use super::binding::{self, Binding};
+use super::inner::{Heard, Talk};
 use super::keys::{keys, no_keys};
-use super::{Inner, Inside};
+use super::{Inner, Inside, Outer};
 
 /// Octets of an EAP header, which is left out within.
 const HEADER: usize = 4;
@@ -34,7 +33,7 @@ pub(super) struct Peap {
 enum Stage {
     /// The tunnel isn't there yet.
     Waiting,
-    Talking(Box<Conversation>),
+    Talking(Box<Talk>),
     /// Success was said, and is to be acknowledged.
     Succeeding {
         keys: Keys,
@@ -51,42 +50,38 @@ impl Peap {
 }
 
 impl Inner for Peap {
-    fn begin(&mut self, _: &dyn Channel, context: &mut Context<'_>) -> Inside {
-        let methods: Vec<Kind> = [Kind::MsChap2, Kind::Gtc].to_vec();
-        let settings = Settings { methods, tls: None, ..Settings::clone(&self.settings) };
-        let inner = Conversation::greet(Arc::new(settings), context.identifier);
-        let request = inner.request()[HEADER..].to_vec();
-        self.stage = Stage::Talking(Box::new(inner));
-        Inside::Say(request)
+    fn is_costly(&self) -> bool {
+        matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
-    fn handle_message(&mut self, message: &[u8], channel: &dyn Channel, context: &mut Context<'_>) -> Inside {
+    fn begin(&mut self, _: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        // Packets without headers have their identifiers from those they travel in.
+        let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier.wrapping_add(1));
+        self.ask(talk)
+    }
+
+    fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Waiting => Inside::Fail(Reason::Malformed),
-            Stage::Talking(mut inner) => {
+            Stage::Talking(talk) => {
                 // Its header again.
                 let length = u16::try_from(HEADER + message.len()).unwrap_or(u16::MAX);
-                let mut packet = vec![2, inner.request()[1]];
+                let mut packet = vec![2, talk.request()[1]];
                 packet.extend(length.to_be_bytes());
                 packet.extend(message);
-                let step = inner.handle_response(&packet, context.random);
-                self.follow(inner, step, channel, context)
+                let heard = talk.handle_response(&packet, context.random);
+                self.follow(heard, outer, context)
             }
             Stage::Succeeding { keys, binding } => succeeded(message, keys, binding),
             Stage::Failing(reason) => Inside::Fail(reason),
         }
     }
 
-    fn handle_verdict(
-        &mut self,
-        verdict: &Verdict,
-        channel: &dyn Channel,
-        context: &mut Context<'_>,
-    ) -> Inside {
+    fn handle_verdict(&mut self, verdict: &Verdict, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Talking(mut inner) => {
-                let step = inner.handle_verdict(verdict, context.random);
-                self.follow(inner, step, channel, context)
+            Stage::Talking(talk) => {
+                let heard = talk.handle_verdict(verdict, context.random);
+                self.follow(heard, outer, context)
             }
             _ => Inside::Fail(Reason::Malformed),
         }
@@ -94,29 +89,21 @@ impl Inner for Peap {
 }
 
 impl Peap {
-    fn follow(
-        &mut self,
-        inner: Box<Conversation>,
-        step: Step,
-        channel: &dyn Channel,
-        context: &mut Context<'_>,
-    ) -> Inside {
-        match step {
-            Step::Request => {
-                let request = inner.request()[HEADER..].to_vec();
-                self.stage = Stage::Talking(inner);
-                Inside::Say(request)
+    fn ask(&mut self, talk: Box<Talk>) -> Inside {
+        let request = talk.request()[HEADER..].to_vec();
+        self.stage = Stage::Talking(talk);
+        Inside::Say(request)
+    }
+
+    fn follow(&mut self, heard: Heard, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        match heard {
+            Heard::Ask(talk) => self.ask(talk),
+            Heard::Verify(talk, claim) => {
+                self.stage = Stage::Talking(talk);
+                Inside::Verify(claim)
             }
-            Step::Verify(claim) => {
-                self.stage = Stage::Talking(inner);
-                let method = match claim.method {
-                    "eap-gtc" => "eap-peap-gtc",
-                    _ => "eap-peap-mschapv2",
-                };
-                Inside::Verify(Claim { method, ..claim })
-            }
-            Step::Success(inner) => {
-                let Some(tunnel) = keys(Kind::Peap, channel) else { return Inside::Fail(no_keys()) };
+            Heard::Succeed(inner) => {
+                let Some(tunnel) = keys(Kind::Peap, outer) else { return Inside::Fail(no_keys()) };
                 // A method without keys has nothing to bind.
                 let binding = inner.map(|inner| Binding::new(&tunnel, &inner, context.challenge()));
                 let tlv = binding.as_ref().map(Binding::request).unwrap_or_default();
@@ -124,12 +111,10 @@ impl Peap {
                 self.stage = Stage::Succeeding { keys: tunnel, binding };
                 Inside::Say(request)
             }
-            Step::Failure(reason) => {
+            Heard::Fail(reason) => {
                 self.stage = Stage::Failing(reason);
                 Inside::Say(result(context.identifier, FAILURE, &[]))
             }
-            // Within a tunnel nothing is repeated or strays.
-            Step::Ignored => Inside::Fail(Reason::Malformed),
         }
     }
 }
@@ -154,7 +139,7 @@ fn succeeded(message: &[u8], keys: Keys, binding: Option<Binding>) -> Inside {
         return Inside::Fail(Reason::PeerRefuses);
     }
     match (binding, answer.binding) {
-        (Some(binding), Some(value)) if binding.is_answered_by(value) => Inside::Succeed(binding.keys()),
+        (Some(binding), Some(value)) if binding.is_answered_by(value) => Inside::Succeed(binding.keys(&keys)),
         (Some(_), Some(_)) => Inside::Fail(Reason::PeerRefuses),
         // A peer that knows no binding says nothing of it.
         (_, None) | (None, Some(_)) => Inside::Succeed(keys),

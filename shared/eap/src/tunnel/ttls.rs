@@ -1,75 +1,153 @@
-//! EAP-TTLS version 0 (RFC 5281): PAP, CHAP, MS-CHAP and MS-CHAPv2 within TLS. The challenges follow from the tunnel, so
+//! EAP-TTLS version 0 (RFC 5281): PAP, CHAP, MS-CHAP, MS-CHAPv2 or EAP within TLS. The challenges follow from the tunnel, so
 //! that no response of another connection fits.
+
+use std::sync::Arc;
 
 use forewarn_wire::mschap::{self, MICROSOFT, attribute};
 use zeroize::Zeroizing;
 
 use crate::claim::{Claim, Proof, Verdict};
 use crate::method::{Context, Reason};
-use crate::settings::Kind;
+use crate::settings::{Kind, Settings, Within};
 use crate::tls::Channel;
 
 use super::avp::{self, Avp};
+use super::inner::{Heard, Talk};
 use super::keys::{keys, no_keys};
-use super::{Inner, Inside};
+use super::{Inner, Inside, Outer};
 
 /// Numbers of RADIUS (RFC 5281 section 11.2).
 const USER_NAME: u32 = 1;
 const USER_PASSWORD: u32 = 2;
 const CHAP_PASSWORD: u32 = 3;
 const CHAP_CHALLENGE: u32 = 60;
+const EAP_MESSAGE: u32 = 79;
 /// As User-Password has.
 const PASSWORD_MAX: usize = 128;
 
-/// Waits for the peer's credentials, or has sent the proof of the server.
-#[derive(Default)]
 pub(super) struct Ttls {
-    /// Of MS-CHAPv2: what the server's proof is made of.
-    answered: Option<Proof>,
-    is_proven: bool,
+    settings: Arc<Settings>,
+    stage: Stage,
+}
+
+enum Stage {
+    /// The peer is to say who it is, and to prove it.
+    Listening,
+    /// Credentials are looked at: what the server's own proof is made of.
+    Answered(Proof),
+    /// The server's proof was said, and is to be acknowledged.
+    Proven,
+    Talking(Box<Talk>),
+    Over,
+}
+
+impl Ttls {
+    pub(super) fn new(settings: &Arc<Settings>) -> Self {
+        Self { settings: Arc::clone(settings), stage: Stage::Listening }
+    }
 }
 
 impl Inner for Ttls {
-    fn begin(&mut self, _: &dyn Channel, _: &mut Context<'_>) -> Inside {
+    fn is_costly(&self) -> bool {
+        matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
+    }
+
+    fn begin(&mut self, _: &Outer<'_>, _: &mut Context<'_>) -> Inside {
         Inside::Listen
     }
 
-    fn handle_message(&mut self, message: &[u8], channel: &dyn Channel, _: &mut Context<'_>) -> Inside {
-        match (self.is_proven, message.is_empty()) {
-            (true, true) => match keys(Kind::Ttls, channel) {
-                Some(keys) => Inside::Succeed(keys),
-                None => Inside::Fail(no_keys()),
-            },
-            (true, false) => Inside::Fail(Reason::PeerRefuses),
-            (false, true) => Inside::Listen,
-            (false, false) => match claim(message, channel) {
-                Some(claim) => {
-                    self.answered = Some(claim.proof.clone());
-                    Inside::Verify(claim)
-                }
-                None => Inside::Fail(Reason::Malformed),
-            },
+    fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        match (std::mem::replace(&mut self.stage, Stage::Over), message.is_empty()) {
+            (Stage::Proven, true) => succeed(outer),
+            (Stage::Proven, false) => Inside::Fail(Reason::PeerRefuses),
+            (stage @ (Stage::Listening | Stage::Talking(_)), true) => {
+                self.stage = stage;
+                Inside::Listen
+            }
+            (Stage::Listening, false) => self.listen(message, outer, context),
+            (Stage::Talking(talk), false) => {
+                let Some(packet) = eap_message(message) else { return Inside::Fail(Reason::Malformed) };
+                let heard = talk.handle_response(packet, context.random);
+                self.follow(heard, outer)
+            }
+            (Stage::Answered(_) | Stage::Over, _) => Inside::Fail(Reason::Malformed),
         }
     }
 
-    fn handle_verdict(&mut self, verdict: &Verdict, channel: &dyn Channel, _: &mut Context<'_>) -> Inside {
-        let Verdict::Right { hash_of_hash } = verdict else { return Inside::Fail(Reason::Refused) };
-        match (self.answered.take(), hash_of_hash) {
-            (Some(Proof::MsChap2 { identifier, challenge, peer, response, name }), Some(hash)) => {
-                self.is_proven = true;
-                let challenge = mschap::challenge_hash(&peer, &challenge, mschap::bare_name(&name));
-                let proof = mschap::authenticator_response(hash, &response, &challenge);
-                let value = [&[identifier], &proof[..]].concat();
-                Inside::Say(avp::vendor(MICROSOFT, attribute::SUCCESS_2, &value))
+    fn handle_verdict(&mut self, verdict: &Verdict, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        match (std::mem::replace(&mut self.stage, Stage::Over), verdict) {
+            (Stage::Talking(talk), _) => {
+                let heard = talk.handle_verdict(verdict, context.random);
+                self.follow(heard, outer)
             }
-            // The peer wants a proof, and there is nothing to make one of.
-            (Some(Proof::MsChap2 { .. }), None) => Inside::Fail(Reason::Refused),
-            _ => match keys(Kind::Ttls, channel) {
-                Some(keys) => Inside::Succeed(keys),
-                None => Inside::Fail(no_keys()),
+            (Stage::Answered(proof), Verdict::Right { hash_of_hash }) => match (proof, hash_of_hash) {
+                (Proof::MsChap2 { identifier, challenge, peer, response, name }, Some(hash)) => {
+                    self.stage = Stage::Proven;
+                    let challenge = mschap::challenge_hash(&peer, &challenge, mschap::bare_name(&name));
+                    let proof = mschap::authenticator_response(hash, &response, &challenge);
+                    let value = [&[identifier], &proof[..]].concat();
+                    Inside::Say(avp::vendor(MICROSOFT, attribute::SUCCESS_2, &value))
+                }
+                // The peer wants a proof, and there is nothing to make one of.
+                (Proof::MsChap2 { .. }, None) => Inside::Fail(Reason::Refused),
+                _ => succeed(outer),
             },
+            _ => Inside::Fail(Reason::Refused),
         }
     }
+}
+
+impl Ttls {
+    /// The peer's first message: credentials, or who it is, to be proven by EAP.
+    fn listen(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        if let Some(packet) = eap_message(message) {
+            let heard = Talk::begin(Kind::Ttls, &self.settings, packet, context.random);
+            return self.follow(heard, outer);
+        }
+        let Some(claim) = claim(message, outer.channel) else { return Inside::Fail(Reason::Malformed) };
+        let within = match claim.proof {
+            Proof::Password(_) => Within::Pap,
+            Proof::Chap { .. } => Within::Chap,
+            Proof::MsChap1 { .. } => Within::MsChap,
+            _ => Within::Eap(Kind::MsChap2),
+        };
+        if !self.settings.inner.contains(&within) {
+            return Inside::Fail(Reason::InnerNotAllowed);
+        }
+        self.stage = Stage::Answered(claim.proof.clone());
+        Inside::Verify(claim)
+    }
+
+    fn follow(&mut self, heard: Heard, outer: &Outer<'_>) -> Inside {
+        match heard {
+            Heard::Ask(talk) => {
+                let request = avp::standard(EAP_MESSAGE, talk.request());
+                self.stage = Stage::Talking(talk);
+                Inside::Say(request)
+            }
+            Heard::Verify(talk, claim) => {
+                self.stage = Stage::Talking(talk);
+                Inside::Verify(claim)
+            }
+            // Success isn't said within (RFC 5281 section 11.2.1).
+            Heard::Succeed(_) => succeed(outer),
+            Heard::Fail(reason) => Inside::Fail(reason),
+        }
+    }
+}
+
+fn succeed(outer: &Outer<'_>) -> Inside {
+    match keys(Kind::Ttls, outer) {
+        Some(keys) => Inside::Succeed(keys),
+        None => Inside::Fail(no_keys()),
+    }
+}
+
+/// The EAP packet of a message, which is in one piece (RFC 5281 section 11.2.1).
+fn eap_message(message: &[u8]) -> Option<&[u8]> {
+    let avps = avp::parse(message)?;
+    let found = avps.iter().find(|Avp { vendor, number, .. }| (*vendor, *number) == (0, EAP_MESSAGE));
+    found.map(|avp| avp.value)
 }
 
 /// What a message claims.
