@@ -20,6 +20,11 @@ impl Authenticated {
         !self.success && self.text.contains("EAP: Received EAP-Failure") && !self.text.contains("timed out")
     }
 
+    /// Whether the server's EAP-Key-Name is the Session-Id that it computes itself.
+    pub fn has_key_name(&self) -> bool {
+        self.text.contains("EAP-Key-Name from server") && !self.text.contains("does not match EAP-Key-Name")
+    }
+
     /// How many Access-Challenges it received.
     pub fn challenges(&self) -> usize {
         self.text.lines().filter(|line| line.contains("(Access-Challenge)")).count()
@@ -27,6 +32,7 @@ impl Authenticated {
 }
 
 /// Authenticates at `server` by a network block of wpa_supplicant (`lines`); `keys`: those of both sides are compared.
+/// It always asks for EAP-Key-Name; what it has received and what it computes are in the text.
 ///
 /// # Panics
 /// When eapol_test isn't installed (`make test` installs it).
@@ -34,7 +40,7 @@ pub fn eapol_test(server: SocketAddr, secret: &str, lines: &str, keys: bool) -> 
     let folder = Folder::new();
     let config = folder.write("network.conf", &format!("network={{\nkey_mgmt=WPA-EAP\n{lines}\n}}\n"));
     let mut command = Command::new("eapol_test");
-    command.arg("-c").arg(config).args(["-t", "20", "-s", secret]);
+    command.arg("-c").arg(config).args(["-e", "-t", "20", "-s", secret]);
     command.args(["-a", &server.ip().to_string(), "-p", &server.port().to_string()]);
     if !keys {
         command.arg("-n");

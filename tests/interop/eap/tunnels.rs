@@ -101,6 +101,7 @@ fn all_of_it(key: Key, fragment: usize) {
                     let peer = site.peer(method, &site.alice, &lines);
                     let said = eapol_test(SocketAddr::new(host, 1812), secret, &peer, true);
                     assert!(said.success, "{method:?} by {host}: {peer}\n{}", said.text);
+                    assert!(said.has_key_name(), "{method:?} by {host}: {peer}\n{}", said.text);
                     let spoken = if is_13 { "TLSv1.3" } else { "TLSv1.2" };
                     assert!(said.text.contains(&format!("Using TLS version {spoken}")), "{}", said.text);
                 }

@@ -80,8 +80,11 @@ pub(in crate::process) fn write_success(
         // A name that no User-Name can carry is left to the request's.
         let _ = writer.attribute(number::USER_NAME, &claim.user);
     }
-    match underway.ended() {
-        Some(Some(keys)) => write_keys(writer, hiding, keys),
+    let Some(Some(keys)) = underway.ended() else { return Ok(()) };
+    write_keys(writer, hiding, keys)?;
+    // RFC 7268 section 2.2: asked for by a NUL; anything else counts as not there.
+    match (hiding.request.find(number::EAP_KEY_NAME), keys.session_id()) {
+        (Some([0]), Some(session_id)) => writer.attribute(number::EAP_KEY_NAME, session_id).map(|_| ()),
         _ => Ok(()),
     }
 }
