@@ -12,6 +12,7 @@ mod dynauth;
 mod explain;
 mod hand;
 mod import;
+mod pki;
 mod screen;
 mod sessions;
 mod status;
@@ -74,6 +75,9 @@ enum Command {
     /// Make a configuration from another server's
     #[command(subcommand)]
     Import(import::ImportCommand),
+    /// Make certificates for trying 802.1X out: not for production
+    #[command(subcommand)]
+    Pki(pki::PkiCommand),
 }
 
 #[derive(Debug, Args)]
@@ -167,5 +171,6 @@ pub fn main() -> ExitCode {
         }
         Command::Dict(DictCommand::Check { paths }) => dict::check(&paths),
         Command::Import(command) => import::run(&command),
+        Command::Pki(command) => pki::run(&command),
     }
 }

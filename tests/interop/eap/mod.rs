@@ -1,5 +1,6 @@
 //! EAP, as wpa_supplicant speaks it.
 
 mod passwords;
+mod pki;
 mod supplicants;
 mod tunnels;

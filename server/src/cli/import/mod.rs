@@ -3,7 +3,7 @@
 
 mod clients;
 mod modules;
-mod output;
+pub(super) mod output;
 mod proxy;
 mod report;
 mod syntax;

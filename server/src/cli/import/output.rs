@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 /// A text as TOML has it: as it is where quotes stand in it, which conditions are full of.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::cli) fn quoted(text: &str) -> String {
     if text.contains('"') && !text.contains('\'') && !text.chars().any(char::is_control) {
         return format!("'{text}'");
     }
