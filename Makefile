@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 PACKAGES := freeradius-utils freeradius-common iproute2 nftables faketime radsecproxy \
-	postgresql slapd ldap-utils openssl freeradius freeradius-config freeradius-postgresql eapoltest
+	postgresql slapd ldap-utils openssl freeradius freeradius-config freeradius-postgresql eapoltest hostapd wpasupplicant
 AS_ROOT := $(shell [ "$$(id -u)" = 0 ] && echo yes)
 
 .DEFAULT_GOAL := help

@@ -3,6 +3,7 @@
 mod matrix;
 mod nat;
 mod replay;
+mod wired;
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

@@ -28,6 +28,7 @@ pub mod stream;
 pub mod supplicant;
 pub mod teller;
 pub mod wait;
+pub mod wired;
 pub mod wiretap;
 
 pub use address::Hosts;

@@ -181,6 +181,11 @@ impl Host {
         Ipv6Addr::new(0xfd99, 0, 0, 0, 0, 0, 0, self.number.into()).into()
     }
 
+    /// The process that holds its namespaces, by which commands of `ip` name them.
+    pub fn holder_pid(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// What a command line starts with to run on it.
     pub fn prefix(&self) -> Vec<String> {
         let namespace = |kind, file| format!("--{kind}=/proc/{}/ns/{file}", self.holder.id());

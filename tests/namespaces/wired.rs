@@ -1,0 +1,170 @@
+//! 802.1X on cables: hostapd and wpa_supplicant authenticate through an agent at two servers.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
+use forewarn_tests::config::{self, LOCAL_SECRET};
+use forewarn_tests::network::is_mine;
+use forewarn_tests::wired::{Radius, Wired};
+use forewarn_tests::{Agent, Folder, Host, Hosts, Network, Server, eventually, within};
+
+use super::well;
+
+/// Two servers, an agent on the switch, and a desk of devices.
+struct Office {
+    wired: Wired,
+    agent: Agent,
+    east: Server,
+    west: Server,
+    _at: [Host; 4],
+    _folder: Folder,
+}
+
+impl Office {
+    /// With a device for each network block, which `blocks` gives; a server's configuration goes on with `more`.
+    fn open(
+        more: &str,
+        vlan_port: Option<usize>,
+        blocks: impl FnOnce(&Authority, &Leaf) -> Vec<String>,
+    ) -> Office {
+        let mut network = Network::new();
+        let at = [network.host(), network.host(), network.host(), network.host()];
+        let [east, west, agent, _]: [IpAddr; 4] = std::array::from_fn(|place| at[place].v4());
+        let folder = Folder::new();
+        let authority = Authority::make(&folder.path().join("authority"), Key::Rsa);
+        let (server, alice) = (authority.leaf(NAME, Usage::Server), authority.leaf("alice", Usage::Client));
+        let eap = format!(
+            "[[policy]]\nname = \"staff\"\nwhen = '\"staff\" in user.groups'\n\
+             reply = {{ Tunnel-Type = \"VLAN\", Tunnel-Medium-Type = \"IEEE-802\", Tunnel-Private-Group-Id = \"120\" }}\n\
+             [eap]\nmethods = [\"peap\", \"ttls\", \"tls\"]\n[eap.tls]\n\
+             certificate = \"{}\"\nkey = \"{}\"\nclient_ca = \"{}\"\n",
+            server.certificate.display(),
+            server.key.display(),
+            authority.certificate().display()
+        );
+        let unused = Hosts::claim();
+        let text = |name, host| config::server(&unused, name, host, &[agent], &(eap.clone() + more));
+        let in_front = config::agent(agent, &[("east", east), ("west", west)], "");
+        let east_server = Server::start_on(&at[0], well(), &text("east", east));
+        let west_server = Server::start_on(&at[1], well(), &text("west", west));
+        let in_front =
+            in_front.replace("clients = [\"127.0.0.0/8\"]", &format!("clients = {:?}", Network::PREFIXES));
+        let agent_program = Agent::start_on(&at[2], true, Folder::new(), &in_front);
+        eventually("the agent begins with its first server", || {
+            (agent_program.status()["current"] == "east").then_some(())
+        });
+        let radius = Radius { server: agent, secret: LOCAL_SECRET.to_owned(), vlan_port };
+        let wired = Wired::start(&at[2], &at[3], &radius, &blocks(&authority, &alice));
+        Office { wired, agent: agent_program, east: east_server, west: west_server, _at: at, _folder: folder }
+    }
+}
+
+impl Office {
+    /// How many each server has let in.
+    fn accepts(&self) -> (u64, u64) {
+        let of = |server: &Server| {
+            let requests = server.status()["requests"].clone();
+            let counts = requests.as_object().expect("counters").iter();
+            let accepts = counts.filter(|(name, _)| name.starts_with("access-accept"));
+            accepts.filter_map(|(_, count)| count.as_u64()).sum()
+        };
+        (of(&self.east), of(&self.west))
+    }
+}
+
+/// How many come at once.
+const DEVICES: usize = 50;
+/// What devices look for in a server's certificate.
+const NAME: &str = "radius.example.org";
+
+fn by_password(authority: &Authority) -> String {
+    format!(
+        "eap=PEAP\nidentity=\"alice\"\nanonymous_identity=\"anonymous\"\npassword=\"wonderland\"\n\
+         phase2=\"auth=MSCHAPV2\"\nca_cert=\"{}\"",
+        authority.certificate().display()
+    )
+}
+
+fn by_certificate(authority: &Authority, leaf: &Leaf) -> String {
+    format!(
+        "eap=TLS\nidentity=\"alice\"\nca_cert=\"{}\"\nclient_cert=\"{}\"\nprivate_key=\"{}\"",
+        authority.certificate().display(),
+        leaf.certificate.display(),
+        leaf.key.display()
+    )
+}
+
+#[test]
+fn a_port_opens_and_its_vlan_is_the_policys() {
+    if is_mine("namespaces::wired::a_port_opens_and_its_vlan_is_the_policys") {
+        let office = Office::open("", Some(2), |authority, alice| {
+            let wrong = by_password(authority).replace("wonderland", "wonderlamp");
+            vec![by_password(authority), by_certificate(authority, alice), by_password(authority), wrong]
+        });
+        let wired = &office.wired;
+        within(Duration::from_secs(20), "two ports open", || (wired.open() == 2).then_some(()));
+        for port in 0..2 {
+            let (seen, device) = (wired.seen(port), wired.device(port));
+            assert!(seen.contains("[AUTHORIZED]"), "{seen}");
+            assert!(device.contains("suppPortStatus=Authorized"), "{device}");
+        }
+        let log = eventually("the switch wants VLAN 120 for its third port", || {
+            Some(wired.switch_log()).filter(|log| log.contains("vlan_add_dynamic(vlan_id=120 ifname=port2"))
+        });
+        // Tagged or not, as hostapd prints them: VLAN (13), IEEE-802 (6), "120".
+        let dump = log.lines().map(str::trim).collect::<Vec<_>>();
+        for (name, value) in [
+            ("Attribute 64 (Tunnel-Type) length=6", "Value: 0000000d"),
+            ("Attribute 65 (Tunnel-Medium-Type) length=6", "Value: 00000006"),
+            ("Attribute 81 (Tunnel-Private-Group-Id) length=5", "Value: 313230"),
+        ] {
+            let told = dump.windows(2).filter(|pair| pair[0] == name && pair[1] == value).count();
+            assert!(told >= 3, "{name}, once for each that is let in: {told}");
+        }
+        eventually("the fourth is refused", || {
+            office.wired.device_log().contains("eth4: CTRL-EVENT-EAP-FAILURE").then_some(())
+        });
+        assert!(!wired.is_open(3), "{}", wired.seen(3));
+        // The third port's device tries again and again.
+        assert!(office.accepts().0 >= 3 && office.accepts().1 == 0, "{:?}", office.accepts());
+    }
+}
+
+/// Fifty come at once, with passwords and with certificates; while they are at it their server wants to be left.
+fn all_get_in(leave: impl FnOnce(&Server)) {
+    let office = Office::open(config::WELL, None, |authority, alice| {
+        let block = |number| match number % 2 {
+            0 => by_password(authority),
+            _ => by_certificate(authority, alice),
+        };
+        (0..DEVICES).map(block).collect()
+    });
+    eventually("some are underway", || {
+        let log = office.wired.device_log();
+        (log.matches("CTRL-EVENT-EAP-METHOD").count() >= 5).then_some(())
+    });
+    leave(&office.east);
+    within(Duration::from_secs(40), "all ports open", || (office.wired.open() == DEVICES).then_some(()));
+    assert_eq!(office.agent.status()["current"], "west");
+    let log = office.wired.device_log();
+    assert!(!log.contains("CTRL-EVENT-EAP-FAILURE"), "a conversation was lost:\n{log}");
+    let (east, west) = office.accepts();
+    println!("{DEVICES} devices let in: {east} by the server that was left, {west} by the other");
+    assert!(east > 0 && west > 0 && east + west == DEVICES as u64, "{east} and {west}");
+}
+
+#[test]
+fn fifty_devices_get_in_while_their_server_is_drained() {
+    if is_mine("namespaces::wired::fifty_devices_get_in_while_their_server_is_drained") {
+        all_get_in(|east| assert!(east.forewarn(&["drain"]).status.success()));
+    }
+}
+
+#[test]
+fn fifty_devices_get_in_while_their_server_is_overloaded() {
+    if is_mine("namespaces::wired::fifty_devices_get_in_while_their_server_is_overloaded") {
+        // Whatever it is by: its load is at the limit.
+        all_get_in(|east| std::fs::remove_file(east.folder().path().join("well")).expect("it was well"));
+    }
+}
