@@ -9,6 +9,8 @@
 //! let server = FreeRadius::start(hosts.host(), &database); // ports 1812 and 1813, clients 127.0.0.0/8
 //! ```
 
+pub mod eap;
+
 use std::fs;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;

@@ -8,6 +8,7 @@
 mod allocations;
 mod codec;
 mod daemons;
+mod eap;
 mod freeradius;
 
 use std::process::ExitCode;
@@ -45,10 +46,12 @@ enum Section {
     Users,
     /// Durable accounting into PostgreSQL, beside FreeRADIUS's.
     Accounting,
+    /// EAP over TLS, full handshakes and resumed ones, beside FreeRADIUS's.
+    Eap,
 }
 
 impl Section {
-    const ALL: [Section; 8] = [
+    const ALL: [Section; 9] = [
         Section::Codec,
         Section::Server,
         Section::Agent,
@@ -57,6 +60,7 @@ impl Section {
         Section::Size,
         Section::Users,
         Section::Accounting,
+        Section::Eap,
     ];
 }
 
@@ -80,6 +84,7 @@ fn main() -> ExitCode {
             Section::Allocations => allocations::measure(),
             Section::Users => freeradius::users(duration),
             Section::Accounting => freeradius::accounting(duration),
+            Section::Eap => eap::measure(duration),
             Section::Size => {
                 daemons::sizes();
                 Ok(())
