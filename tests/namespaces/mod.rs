@@ -6,10 +6,11 @@ mod replay;
 mod wired;
 
 use std::net::IpAddr;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use forewarn_proto::notice::Transport;
-use forewarn_tests::network::is_mine;
+use forewarn_tests::network::{at_the_router, is_mine};
 use forewarn_tests::stream::{Plan, Stream, Tally};
 use forewarn_tests::{Agent, Folder, Host, Hosts, Network, Server, config, eventually, within};
 use serde_json::Value;
@@ -231,5 +232,53 @@ fn a_server_whose_cable_is_pulled_is_left_within_a_second_and_returned_to() {
         let tally = stream.finish();
         assert_eq!((tally.lost, tally.forged), (0, 0), "{tally:?}");
         assert!(moved <= Duration::from_secs(1), "moved after {moved:?}");
+    }
+}
+
+/// Datagrams that want to go through the gateway, until it is dropped.
+struct Outward(Child);
+
+impl Outward {
+    fn from(host: &Host) -> Outward {
+        let prefix = host.prefix();
+        let mut command = Command::new(&prefix[0]);
+        command.args(&prefix[1..]).args([
+            "bash",
+            "-c",
+            "while :; do echo >/dev/udp/fd98::1/9; sleep 0.1; done",
+        ]);
+        Outward(command.stderr(Stdio::null()).spawn().expect("bash is installed"))
+    }
+}
+
+impl Drop for Outward {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_gateway_of_ipv6_that_falls_silent_is_a_reason_to_leave() {
+    if is_mine("namespaces::a_gateway_of_ipv6_that_falls_silent_is_a_reason_to_leave") {
+        let answers = |word: &str| at_the_router(&format!("ip -6 addr {word} fd99::77/64 dev switch nodad"));
+        let site = Site::open(Family::V6, true, "[\"icmp\", \"udp\"]", |[east, ..]| {
+            answers("add");
+            // Asked sooner whether it is still there than the kernel's half a minute.
+            east.run(
+                "ip -6 route add default via fd99::77
+                 echo 500 >/proc/sys/net/ipv6/neigh/eth0/base_reachable_time_ms
+                 echo 1 >/proc/sys/net/ipv6/neigh/eth0/delay_first_probe_time",
+            );
+        });
+        let _outward = Outward::from(&site.at[0]);
+        let lost = || site.east.status().to_string().contains("gateway lost");
+        assert!(!lost());
+        answers("del");
+        eventually("the traffic moves", || site.sends_to("west").then_some(()));
+        assert!(lost(), "{}", site.east.status());
+        answers("add");
+        eventually("the traffic comes back", || site.is_home().then_some(()));
     }
 }

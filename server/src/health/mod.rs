@@ -6,6 +6,7 @@
 mod cgroup;
 pub mod check;
 mod expression;
+mod gateway;
 mod http;
 mod machine;
 mod network;

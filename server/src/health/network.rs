@@ -2,21 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use forewarn_proto::gauge;
 use forewarn_proto::time::Instant;
 use sysinfo::Networks;
 
+use super::gateway::{Gateways, proc_address};
 use crate::config::Config;
 
 /// How often it is looked up which interface has which address.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
-
-/// Each neighbour that is talked to after a pause is unknown for a moment; this long is no moment (the kernel asks
-/// three times, a second apart).
-const GATEWAY_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A few drops in a moment are no rate.
 const DROPS_SPAN_MIN: Duration = Duration::from_millis(200);
@@ -30,11 +27,7 @@ pub(super) struct Network {
     /// The interface that has each of them. One that loses an address stays here until it is elsewhere.
     links: BTreeMap<IpAddr, String>,
     looked_up: Option<Instant>,
-    /// Whether there ever was a gateway of IPv4, and of IPv6: only then can it be lost.
-    had_gateway: bool,
-    had_gateway_v6: bool,
-    /// Since when the gateway is asked for its hardware address in vain.
-    unanswered_since: Option<Instant>,
+    gateways: Gateways,
     /// All drops at the last look, when that was, and how many a second it came to.
     drops: Option<(Instant, u64, f64)>,
 }
@@ -54,12 +47,10 @@ impl Network {
         let loopback = addresses.iter().filter(|address| address.is_loopback());
         Network {
             links: loopback.map(|address| (*address, "lo".to_owned())).collect(),
+            gateways: Gateways::for_addresses(&addresses),
             addresses,
             listens,
             looked_up: None,
-            had_gateway: false,
-            had_gateway_v6: false,
-            unanswered_since: None,
             drops: None,
         }
     }
@@ -73,7 +64,7 @@ impl Network {
         let down = links.into_iter().filter(|link| !is_up(link)).count();
         Some(gauge::Network {
             links_down: u32::try_from(down).unwrap_or(u32::MAX),
-            gateway_lost: self.gateway_lost(now) | self.gateway_v6_lost(),
+            gateway_lost: self.gateways.any_is_lost(now),
             receive_drops: self.receive_drops(now),
         })
     }
@@ -93,31 +84,6 @@ impl Network {
                 self.links.insert(address, link.to_owned());
             }
         }
-    }
-
-    /// A server that is reached by loopback alone has no use for a gateway, nor for one of the other family.
-    fn gateway_lost(&mut self, now: Instant) -> bool {
-        if !self.addresses.iter().any(|address| address.is_ipv4() && !address.is_loopback()) {
-            return false;
-        }
-        let route = fs::read_to_string("/proc/net/route").ok().and_then(|text| gateway(&text));
-        let Some((link, address)) = route else { return self.had_gateway };
-        self.had_gateway = true;
-        let neighbours = fs::read_to_string("/proc/net/arp").unwrap_or_default();
-        let answers = neighbour(&neighbours, &link, address) != Some(false);
-        self.unanswered_since = if answers { None } else { self.unanswered_since.or(Some(now)) };
-        self.unanswered_since.is_some_and(|since| now.since(since) >= GATEWAY_PATIENCE)
-    }
-
-    /// IPv6's is lost with its route. The kernel shows no table of IPv6's neighbours where it shows ARP's.
-    fn gateway_v6_lost(&mut self) -> bool {
-        if !self.addresses.iter().any(|address| address.is_ipv6() && !address.is_loopback()) {
-            return false;
-        }
-        let has_gateway =
-            fs::read_to_string("/proc/net/ipv6_route").is_ok_and(|table| has_gateway_v6(&table));
-        self.had_gateway_v6 |= has_gateway;
-        self.had_gateway_v6 && !has_gateway
     }
 
     /// Drops a second since the last look. A span too short for that gives the last figure again.
@@ -146,76 +112,18 @@ fn is_up(link: &str) -> bool {
         .is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
 }
 
-/// The default route with the smallest metric in `/proc/net/route`: its interface and gateway.
-pub(super) fn gateway(table: &str) -> Option<(String, Ipv4Addr)> {
-    let routes = table.lines().skip(1).filter_map(|line| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [link, destination, gateway, _, _, _, metric, mask, ..] = columns[..] else { return None };
-        let address = word(gateway).filter(|address| !address.is_unspecified())?;
-        let is_default = destination == "00000000" && mask == "00000000";
-        is_default.then_some((metric.parse::<u32>().ok()?, link.to_owned(), address))
-    });
-    routes.min().map(|(_, link, address)| (link, address))
-}
-
-/// Whether there is a default route by a gateway in `/proc/net/ipv6_route`: destination and length, source and length,
-/// next hop, metric, two counts, flags (linux/route.h, linux/ipv6_route.h), interface.
-pub(super) fn has_gateway_v6(table: &str) -> bool {
-    const RTF_UP: u32 = 0x1;
-    const RTF_REJECT: u32 = 0x200;
-    let is_default = |line: &str| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [destination, length, _, _, gateway, _, _, _, flags, _] = columns[..] else { return false };
-        let is_nothing = |octets: &str| octets.bytes().all(|octet| octet == b'0');
-        let is_usable =
-            u32::from_str_radix(flags, 16).is_ok_and(|flags| flags & (RTF_UP | RTF_REJECT) == RTF_UP);
-        is_nothing(destination) && length == "00" && !is_nothing(gateway) && is_usable
-    };
-    table.lines().any(is_default)
-}
-
-/// What `/proc/net/arp` says of a neighbour: its hardware address is known, it was asked for in vain, or nothing.
-pub(super) fn neighbour(table: &str, link: &str, address: Ipv4Addr) -> Option<bool> {
-    table.lines().skip(1).find_map(|line| {
-        let columns: Vec<&str> = line.split_whitespace().collect();
-        let [ip, _, flags, _, _, device] = columns[..] else { return None };
-        if device != link || ip.parse() != Ok(address) {
-            return None;
-        }
-        // ATF_COM, "complete" (linux/if_arp.h); a permanent entry has it too.
-        let flags = u32::from_str_radix(flags.trim_start_matches("0x"), 16).ok()?;
-        Some(flags & 0x2 != 0)
-    })
-}
-
 /// Datagrams dropped at the sockets bound to `listens`, out of `/proc/net/udp` or `udp6`: the last column.
 pub(super) fn drops(table: &str, listens: &[SocketAddr]) -> u64 {
     let of_line = |line: &str| {
         let columns: Vec<&str> = line.split_whitespace().collect();
         let (address, port) = columns.get(1)?.split_once(':')?;
-        let bound = SocketAddr::new(words(address)?, u16::from_str_radix(port, 16).ok()?);
+        let bound = SocketAddr::new(proc_address(address)?, u16::from_str_radix(port, 16).ok()?);
         let ours = listens.iter().any(|listen| {
             listen.port() == bound.port() && listen.ip().to_canonical() == bound.ip().to_canonical()
         });
         if ours { columns.last()?.parse::<u64>().ok() } else { None }
     };
     table.lines().skip(1).filter_map(of_line).sum()
-}
-
-/// The kernel prints an address as 32-bit words of the machine's own order.
-fn words(text: &str) -> Option<IpAddr> {
-    if text.len() == 8 {
-        return word(text).map(IpAddr::V4);
-    }
-    let mut octets = [0; 16];
-    for (index, four) in octets.chunks_exact_mut(4).enumerate() {
-        four.copy_from_slice(&word(text.get(index * 8..index * 8 + 8)?)?.octets());
-    }
-    Some(IpAddr::V6(Ipv6Addr::from(octets)))
-}
-
-fn word(text: &str) -> Option<Ipv4Addr> {
-    Some(Ipv4Addr::from(u32::from_str_radix(text, 16).ok()?.to_ne_bytes()))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Readings of this very machine, the files it is read from, and checks against real things.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -42,44 +42,6 @@ fn both_lists_of_clean_cache_are_reclaimable() {
     let stat = "anon 100\nfile 70\ninactive_file 30\nactive_file 20\n";
     assert_eq!(cgroup::sum(stat, ["inactive_file", "active_file"]), Some(50));
     assert_eq!(cgroup::sum("anon 1\n", ["inactive_file", "active_file"]), None);
-}
-
-#[test]
-fn the_gateway_is_the_default_route_s() {
-    let table = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n\
-                 wlan0 00000000 FE0200C0 0003 0 0 600 00000000 0 0 0\n\
-                 eth0 00000000 010200C0 0003 0 0 100 00000000 0 0 0\n\
-                 eth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n";
-    assert_eq!(network::gateway(table), Some(("eth0".to_owned(), Ipv4Addr::new(192, 0, 2, 1))));
-    assert_eq!(network::gateway("Iface\neth0 000200C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"), None);
-}
-
-#[test]
-fn the_gateway_of_ipv6_is_in_a_table_of_its_own() {
-    let line = |destination: &str, length: &str, gateway: &str, flags: &str, link: &str| {
-        let nothing = "0".repeat(32);
-        let fill = |octets: &str| format!("{octets:0<32}");
-        let (destination, gateway) = (fill(destination), fill(gateway));
-        format!("{destination} {length} {nothing} 00 {gateway} 00000400 00000001 00000000 {flags} {link}\n")
-    };
-    let own = line("20010db8", "40", "", "00000001", "eth0");
-    let refused = line("", "00", "", "00200200", "lo");
-    let by = |flags: &str| line("", "00", "fe80", flags, "eth0");
-    assert!(!network::has_gateway_v6(&format!("{own}{refused}")));
-    assert!(network::has_gateway_v6(&format!("{own}{}{refused}", by("00000003"))));
-    assert!(!network::has_gateway_v6(&by("00000202")), "down, and refused");
-    assert!(!network::has_gateway_v6(&line("20010db8", "40", "fe80", "00000003", "eth0")), "not the default");
-}
-
-#[test]
-fn a_neighbour_that_was_asked_for_in_vain_is_lost() {
-    let table = "IP address HW type Flags HW address Mask Device\n\
-                 192.0.2.1 0x1 0x2 02:fc:00:00:00:05 * eth0\n\
-                 192.0.2.9 0x1 0x0 00:00:00:00:00:00 * eth0\n\
-                 192.0.2.7 0x1 0x6 02:fc:00:00:00:07 * eth0\n";
-    let state = |last| network::neighbour(table, "eth0", Ipv4Addr::new(192, 0, 2, last));
-    assert_eq!((state(1), state(9), state(7), state(2)), (Some(true), Some(false), Some(true), None));
-    assert_eq!(network::neighbour(table, "eth1", Ipv4Addr::new(192, 0, 2, 9)), None);
 }
 
 #[test]
