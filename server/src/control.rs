@@ -9,6 +9,7 @@ use forewarn_wire::MessageAuthenticatorRule;
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
+use crate::process::eap::sessions::{Handshake, SESSIONS};
 use crate::process::failures::Hold;
 use crate::process::tables::Client;
 use crate::proxy;
@@ -37,6 +38,9 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("eap.expired", eap.expired),
         ("eap.evicted", eap.evicted),
         ("eap.strays", eap.strays),
+        ("eap.handshakes.full", SESSIONS.counted(Handshake::Full)),
+        ("eap.handshakes.resumed", SESSIONS.counted(Handshake::Resumed)),
+        ("eap.handshakes.failed", SESSIONS.counted(Handshake::Failed)),
         ("log.lost", log::lost()),
         ("decisions.written", shared.decisions().written()),
         ("decisions.lost", shared.decisions().lost()),
@@ -66,6 +70,7 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
         ("workers.queued", f64::from(pool.queued())),
         ("workers.queue-age-seconds", age(pool.oldest_queued_ns())),
         ("eap.open", shared.conversations().counts().open as f64),
+        ("eap.sessions", SESSIONS.kept() as f64),
         ("store.queued", f64::from(store.queued())),
         ("store.queue-age-seconds", age(store.oldest_queued_ns())),
     ];

@@ -37,10 +37,22 @@ impl Authenticated {
 /// # Panics
 /// When eapol_test isn't installed (`make test` installs it).
 pub fn eapol_test(server: SocketAddr, secret: &str, lines: &str, keys: bool) -> Authenticated {
+    authenticate(server, secret, lines, keys, "0")
+}
+
+/// As [`eapol_test`], and then once more: with its session of TLS, as after a move to another access point.
+///
+/// # Panics
+/// As [`eapol_test`].
+pub fn eapol_test_twice(server: SocketAddr, secret: &str, lines: &str) -> Authenticated {
+    authenticate(server, secret, lines, true, "1")
+}
+
+fn authenticate(server: SocketAddr, secret: &str, lines: &str, keys: bool, again: &str) -> Authenticated {
     let folder = Folder::new();
     let config = folder.write("network.conf", &format!("network={{\nkey_mgmt=WPA-EAP\n{lines}\n}}\n"));
     let mut command = Command::new("eapol_test");
-    command.arg("-c").arg(config).args(["-e", "-t", "20", "-s", secret]);
+    command.arg("-c").arg(config).args(["-e", "-t", "20", "-s", secret, "-r", again]);
     command.args(["-a", &server.ip().to_string(), "-p", &server.port().to_string()]);
     if !keys {
         command.arg("-n");

@@ -99,6 +99,13 @@ const HELPS: &[(&str, &str)] = &[
     ("eap.expired", "EAP conversations given up because they took longer than [eap] timeout."),
     ("eap.evicted", "EAP conversations given up for younger ones, at [eap] conversations."),
     ("eap.strays", "EAP packets of no conversation here."),
+    ("eap.handshakes.full", "Whole TLS handshakes of EAP."),
+    ("eap.handshakes.resumed", "TLS handshakes of EAP that resumed a session."),
+    (
+        "eap.handshakes.failed",
+        "TLS handshakes of EAP that failed, resumed ones of refused certificates included.",
+    ),
+    ("eap.sessions", "Sessions of tunnels that may be resumed here, at most 100,000."),
     ("eap.open", "EAP conversations under way."),
     ("failures.holds", "Times a user of a client was held off after too many wrong passwords."),
     ("spool.records", "Records in the spool."),

@@ -45,6 +45,8 @@ pub enum Proof {
     },
     /// A certificate that was verified: the name is out of it.
     Certificate,
+    /// A session of TLS that was resumed: whoever began it has proven the name.
+    Resumed,
     /// The response to two challenges, as of MS-CHAPv2 (RFC 2759).
     MsChap2 {
         /// To be repeated in what answers it.

@@ -25,7 +25,7 @@ pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
 pub use settings::{Kind, Limits, Settings, Within};
-pub use tls::{Broken, Channel, Tls};
+pub use tls::{Broken, Channel, Session, Tls};
 
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,27 @@
 //! TLS as methods need it: one connection's server side, in memory. Whoever links a library of TLS gives it.
 
+use crate::settings::Kind;
+
 /// What makes connections.
 pub trait Tls: std::fmt::Debug + Send + Sync {
-    /// The server's side of a new one. With `mutual` the peer has to show a certificate. `None`: it can't be made.
-    fn accept(&self, mutual: bool) -> Option<Box<dyn Channel>>;
+    /// The server's side of a new one, for this method: whether the peer has to show a certificate, and which sessions
+    /// may be resumed, follow from it. `None`: it can't be made.
+    fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>>;
+}
+
+/// Who was proven within a connection, so that another that resumes its session needs no more proof.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Session {
+    /// The method that proved them, as policies and records name it.
+    pub method: &'static str,
+    /// Who they said they are.
+    pub user: Vec<u8>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("method", &self.method).finish_non_exhaustive()
+    }
 }
 
 /// The server's side of one connection: octets in, octets out.
@@ -28,6 +46,12 @@ pub trait Channel: Send {
 
     /// Says something within it.
     fn write(&mut self, octets: &[u8]);
+
+    /// Who was proven in the session that this connection resumes. `None`: it resumes none.
+    fn resumed(&self) -> Option<Session>;
+
+    /// The conversation has come to a good end: from now on this connection's session may be resumed as this.
+    fn keep(&mut self, session: Session);
 
     /// Keying material (RFC 5705, RFC 8446 section 7.5). False: there is none.
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool;

@@ -2,5 +2,6 @@
 
 mod passwords;
 mod pki;
+mod resumption;
 mod supplicants;
 mod tunnels;

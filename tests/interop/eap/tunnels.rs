@@ -9,7 +9,7 @@ use forewarn_tests::eapol::{Authenticated, eapol_test};
 use forewarn_tests::{Agent, Folder, Hosts, Server};
 
 /// Outer and inner method, as wpa_supplicant names them.
-const METHODS: [(&str, &str); 13] = [
+pub(super) const METHODS: [(&str, &str); 13] = [
     ("TLS", ""),
     ("PEAP", "auth=TLS"),
     ("TTLS", "autheap=TLS"),
@@ -26,15 +26,15 @@ const METHODS: [(&str, &str); 13] = [
 ];
 
 /// A server's files, and what its peers have.
-struct Site {
-    folder: Folder,
-    authority: Authority,
+pub(super) struct Site {
+    pub(super) folder: Folder,
+    pub(super) authority: Authority,
     server: Leaf,
-    alice: Leaf,
+    pub(super) alice: Leaf,
 }
 
 impl Site {
-    fn new(key: Key) -> Site {
+    pub(super) fn new(key: Key) -> Site {
         let folder = Folder::new();
         let authority = Authority::make(&folder.path().join("authority"), key);
         let server = authority.leaf("east.example.org", Usage::Server);
@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// `[eap]` with all methods, those within too.
-    fn eap(&self, more: &str, tls: &str) -> String {
+    pub(super) fn eap(&self, more: &str, tls: &str) -> String {
         let shown = |path: &Path| path.display().to_string();
         format!(
             "[eap]\nmethods = [\"peap\", \"ttls\", \"tls\"]\n\
@@ -56,7 +56,7 @@ impl Site {
     }
 
     /// A network block; `lines` come last.
-    fn peer(&self, (outer, inner): (&str, &str), leaf: &Leaf, lines: &str) -> String {
+    pub(super) fn peer(&self, (outer, inner): (&str, &str), leaf: &Leaf, lines: &str) -> String {
         let mut block = format!("eap={outer}\npassword=\"wonderland\"\n");
         block.push_str(&format!("ca_cert=\"{}\"\n", self.authority.certificate().display()));
         let shown = (leaf.certificate.display(), leaf.key.display());

@@ -1,21 +1,37 @@
 //! `[eap]` and `[eap.tls]`.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use forewarn_eap::{Kind, Limits, Settings, Tls, Within};
-use forewarn_shell::config::{Table, Value, Wrong};
+use forewarn_shell::config::{Secret, Table, Value, Wrong};
+use forewarn_shell::random;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use zeroize::Zeroizing;
+
 use super::super::Server;
 use super::super::eap::Eap;
+use super::each;
+use crate::process::eap::tickets::Tickets;
 use crate::process::eap::tls::{Connections, Identity, IdentityError};
 
 /// Methods of SPEC 2.3 that this version hasn't.
 const LATER: &[&str] = &["teap", "pwd"];
 
+/// Octets of a key of tickets, at least.
+const TICKET_KEY: usize = 32;
+
+/// Of this process, where none is configured: it lasts over reloads.
+static OWN_KEY: LazyLock<Zeroizing<[u8; TICKET_KEY]>> = LazyLock::new(|| {
+    let mut key = Zeroizing::new([0; TICKET_KEY]);
+    random::fill(key.as_mut_slice());
+    key
+});
+
+const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 
 /// `[eap]`. `None`: there is none, or something was reported.
@@ -92,6 +108,37 @@ fn usable<T: Copy + PartialEq>(
     None
 }
 
+/// What tickets are sealed with. `None`: something was reported; inside, there are none.
+#[allow(clippy::option_option, reason = "wrong, or off")]
+fn tickets(table: &Table<'_>) -> Option<Option<Tickets>> {
+    let lifetime = table.unless_off("ticket_lifetime", |value| {
+        let lifetime = value.duration()?;
+        let range = MINUTE..=7 * 24 * 60 * MINUTE;
+        range.contains(&lifetime).then_some(lifetime).ok_or_else(|| {
+            // RFC 8446 section 4.6.1.
+            Wrong::new("it has to be between 1m and 7d", "a working day is a good length: \"8h\"")
+        })
+    });
+    let lifetime = lifetime.or(Some(8 * 60 * MINUTE));
+    let one = ["ticket_key", "ticket_key_file", "ticket_key_env"].into_iter().find(|form| table.has(form));
+    let single = table.hex_key("ticket_key", TICKET_KEY).optional();
+    let entries = table.tables("ticket_keys");
+    if let (Some(one), false) = (one, entries.is_empty()) {
+        let what = format!("both `{one}` and `ticket_keys` are given");
+        table.error(one, Wrong::new(what, "keep one: `ticket_key` is short for one entry of `ticket_keys`"));
+        return None;
+    }
+    let count = entries.len();
+    let mut secrets = each(entries, |entry| entry.hex_key("key", TICKET_KEY).required());
+    (secrets.len() == count).then_some(())?;
+    secrets.extend(single);
+    let Some(lifetime) = lifetime else { return Some(None) };
+    if secrets.is_empty() {
+        return Some(Some(Tickets::new([OWN_KEY.as_slice()], lifetime)));
+    }
+    Some(Some(Tickets::new(secrets.iter().map(Secret::octets), lifetime)))
+}
+
 /// `[eap.tls]`, its files read. `None`: something was reported.
 fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tls>> {
     let chain = table.path("certificate").then(|path| certificates(&path)).required();
@@ -102,6 +149,7 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
         pem(&path, CertificateRevocationListDer::from_pem_file(&path))
     });
     let revoked = revoked.or(Vec::new());
+    let tickets = tickets(table);
     let versions = [("1.2", 2_u8), ("1.3", 3)];
     let least = table.choice("min_version", &versions, &[]).or(2);
     let most = table.choice("max_version", &versions, &[]).or(3);
@@ -123,6 +171,7 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
         authorities: authorities.unwrap_or_default(),
         revoked,
         versions: (least == 2, most == 3),
+        tickets: tickets?,
     };
     match Connections::new(identity) {
         Ok(connections) => Some(Arc::new(connections)),

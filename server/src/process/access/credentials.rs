@@ -20,6 +20,8 @@ pub(super) enum Credentials<'a> {
     MsChap(Answer<'a>),
     /// A certificate, which was verified.
     Certificate,
+    /// Those of an earlier conversation, whose session of TLS is resumed.
+    Resumed,
 }
 
 impl<'a> Credentials<'a> {
@@ -78,6 +80,7 @@ impl<'a> Credentials<'a> {
                 response: response.as_ref(),
             }),
             Proof::Certificate => Credentials::Certificate,
+            Proof::Resumed => Credentials::Resumed,
             Proof::MsChap2 { identifier, challenge, peer, response, .. } => {
                 let identifier = *identifier;
                 Credentials::MsChap(Answer::Version2 { identifier, challenge, peer, response })
@@ -93,6 +96,7 @@ impl<'a> Credentials<'a> {
             Credentials::MsChap(Answer::Version1 { .. }) => "mschap",
             Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
             Credentials::Certificate => "eap-tls",
+            Credentials::Resumed => "eap",
         }
     }
 
@@ -100,7 +104,7 @@ impl<'a> Credentials<'a> {
     pub(super) fn given_password(&self) -> Option<&'a [u8]> {
         match self {
             Credentials::Pap(given) => Some(given),
-            Credentials::Chap { .. } | Credentials::MsChap(_) | Credentials::Certificate => None,
+            _ => None,
         }
     }
 
@@ -110,7 +114,7 @@ impl<'a> Credentials<'a> {
             Credentials::Pap(_) => AuthType::Pap,
             Credentials::Chap { .. } => AuthType::Chap,
             Credentials::MsChap(_) => AuthType::MsChap,
-            Credentials::Certificate => AuthType::Eap,
+            Credentials::Certificate | Credentials::Resumed => AuthType::Eap,
         }
     }
 
@@ -121,20 +125,20 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => Cause::Chap,
             Credentials::MsChap(Answer::Version1 { .. }) => Cause::MsChap,
             Credentials::MsChap(Answer::Version2 { .. }) => Cause::MsChap2,
-            Credentials::Certificate => Cause::Eap,
+            Credentials::Certificate | Credentials::Resumed => Cause::Eap,
         }
     }
 
     /// Whether they fit one of the stored passwords; PAP's, one of those that are quick to verify. `name` is User-Name.
     pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
-        if passwords.is_empty() && !matches!(self, Credentials::Certificate) {
+        if passwords.is_empty() && !matches!(self, Credentials::Certificate | Credentials::Resumed) {
             return Err(Cause::NoPassword);
         }
         match self {
             Credentials::Pap(given) => {
                 Ok(passwords.for_pap().any(|password| !password.is_slow() && password.matches(given)))
             }
-            Credentials::Certificate => Ok(true),
+            Credentials::Certificate | Credentials::Resumed => Ok(true),
             Credentials::Chap { identifier, response, challenge } => {
                 let mut texts = passwords.clear_texts().peekable();
                 texts.peek().ok_or(Cause::ChapNeedsClearText)?;

@@ -5,6 +5,8 @@
 
 mod names;
 pub mod rooms;
+pub mod sessions;
+pub mod tickets;
 pub mod tls;
 mod write;
 

@@ -1,16 +1,22 @@
 //! TLS for EAP: rustls, in memory.
 
 use std::io::{Read as _, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use forewarn_eap::{Broken, Channel, Tls};
+use forewarn_eap::{Broken, Channel, Kind, Session, Tls};
+use forewarn_shell::random;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
-use rustls::{ProtocolVersion, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
+use rustls::{
+    HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+};
 
 use super::names::names;
+use super::sessions::{Entry, Handshake, SESSIONS};
+use super::tickets::{NAME, Tickets};
 
 /// What peers are shown, and by whom theirs have to be signed.
 pub struct Identity {
@@ -24,6 +30,8 @@ pub struct Identity {
     pub revoked: Vec<CertificateRevocationListDer<'static>>,
     /// Whether TLS 1.2 is spoken, and TLS 1.3.
     pub versions: (bool, bool),
+    /// What tickets are sealed with; `None`: there are none.
+    pub tickets: Option<Tickets>,
 }
 
 /// Why they can't be used.
@@ -44,7 +52,8 @@ pub enum IdentityError {
 #[derive(Debug)]
 pub struct Connections {
     plain: Arc<ServerConfig>,
-    mutual: Option<Arc<ServerConfig>>,
+    mutual: Option<(Arc<ServerConfig>, Arc<dyn ClientCertVerifier>)>,
+    tickets: Option<Arc<Tickets>>,
 }
 
 impl Connections {
@@ -53,7 +62,8 @@ impl Connections {
     /// # Errors
     /// See [`IdentityError`].
     pub fn new(identity: Identity) -> Result<Self, IdentityError> {
-        let Identity { chain, key, authorities, revoked, versions } = identity;
+        let Identity { chain, key, authorities, revoked, versions, tickets } = identity;
+        let tickets = tickets.map(Arc::new);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let versions: &[&SupportedProtocolVersion] = match versions {
             (true, false) => &[&TLS12],
@@ -71,7 +81,7 @@ impl Connections {
             .map_err(IdentityError::Own)?;
         without_resumption(&mut plain);
         if authorities.is_empty() {
-            return Ok(Self { plain: Arc::new(plain), mutual: None });
+            return Ok(Self { plain: Arc::new(plain), mutual: None, tickets });
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities);
@@ -85,69 +95,205 @@ impl Connections {
         };
         let verifier = verifier.build().map_err(IdentityError::Verifier)?;
         let mut mutual = builder()?
-            .with_client_cert_verifier(verifier)
+            .with_client_cert_verifier(Arc::clone(&verifier))
             .with_single_cert(chain, key)
             .map_err(IdentityError::Own)?;
         without_resumption(&mut mutual);
-        Ok(Self { plain: Arc::new(plain), mutual: Some(Arc::new(mutual)) })
+        Ok(Self { plain: Arc::new(plain), mutual: Some((Arc::new(mutual), verifier)), tickets })
     }
 }
 
-/// A resumed session would look at no certificate again.
+/// Where there are tickets, each connection has its own.
 fn without_resumption(config: &mut ServerConfig) {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
 }
 
 impl Tls for Connections {
-    fn accept(&self, mutual: bool) -> Option<Box<dyn Channel>> {
-        let config = if mutual { self.mutual.as_ref()? } else { &self.plain };
-        let connection = ServerConnection::new(Arc::clone(config)).ok()?;
-        Some(Box::new(Connection(connection)))
+    fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>> {
+        let (config, verifier) = match kind {
+            Kind::Tls => self.mutual.as_ref().map(|(config, verifier)| (config, Some(verifier)))?,
+            _ => (&self.plain, None),
+        };
+        let resumable = matches!(kind, Kind::Tls | Kind::Ttls | Kind::Peap);
+        let tickets = self.tickets.as_ref().filter(|_| resumable);
+        let ticketer = tickets.map(|tickets| Arc::new(Ticketer::new(Arc::clone(tickets), kind)));
+        let config = match &ticketer {
+            None => Arc::clone(config),
+            Some(ticketer) => {
+                let mut own = ServerConfig::clone(config);
+                own.ticketer = Arc::<Ticketer>::clone(ticketer);
+                own.send_tls13_tickets = 1;
+                Arc::new(own)
+            }
+        };
+        let tls = ServerConnection::new(config).ok()?;
+        Some(Box::new(Connection { tls, ticketer, verifier: verifier.cloned(), is_refused: false }))
     }
 }
 
-struct Connection(ServerConnection);
+/// The tickets of one connection: they have its name, and so what is proven within it is theirs.
+#[derive(Debug)]
+struct Ticketer {
+    tickets: Arc<Tickets>,
+    kind: Kind,
+    name: [u8; NAME],
+    /// What was proven in the session of the ticket that was opened last.
+    opened: Mutex<Option<Entry>>,
+}
 
-impl Channel for Connection {
-    fn feed(&mut self, mut octets: &[u8]) -> Result<(), Broken> {
+impl Ticketer {
+    fn new(tickets: Arc<Tickets>, kind: Kind) -> Self {
+        let mut name = [0; NAME];
+        random::fill(&mut name);
+        Self { tickets, kind, name, opened: Mutex::default() }
+    }
+
+    fn opened(&self) -> Option<Entry> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ProducesTickets for Ticketer {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.tickets.lifetime()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.tickets.seal(UnixTime::now().as_secs(), self.kind.number(), self.name, plain)
+    }
+
+    /// `None` makes it a whole handshake: the ticket isn't ours, or proves nothing.
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let now = UnixTime::now().as_secs();
+        let ticket = self.tickets.open(now, self.kind.number(), ticket)?;
+        let entry = SESSIONS.of(&ticket.name);
+        let entry = entry.filter(|entry| now.saturating_sub(entry.since) < self.tickets.lifetime());
+        // A certificate in it is looked at anew; all else was said within the tunnel.
+        if entry.is_none() && self.kind != Kind::Tls {
+            return None;
+        }
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        Some(ticket.session)
+    }
+}
+
+struct Connection {
+    tls: ServerConnection,
+    ticketer: Option<Arc<Ticketer>>,
+    /// Who judges the peer's certificate.
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// It resumes what isn't good any more: nothing leaves, a ticket least of all.
+    is_refused: bool,
+}
+
+impl Connection {
+    fn process(&mut self, mut octets: &[u8]) -> Result<(), rustls::Error> {
         while !octets.is_empty() {
-            let read = self.0.read_tls(&mut octets).map_err(|error| Broken { why: error.to_string() })?;
-            self.0.process_new_packets().map_err(|error| Broken { why: error.to_string() })?;
+            let read =
+                self.tls.read_tls(&mut octets).map_err(|error| rustls::Error::General(error.to_string()))?;
+            self.tls.process_new_packets()?;
             if read == 0 {
-                return Err(Broken { why: "more after the end".into() });
+                return Err(rustls::Error::General("more after the end".into()));
             }
         }
         Ok(())
     }
 
+    fn is_resumed(&self) -> bool {
+        self.tls.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+
+    /// rustls takes the certificate of a session that is resumed as it was: it may have run out since, or be revoked.
+    fn verify_again(&self) -> Result<(), rustls::Error> {
+        let Some(verifier) = &self.verifier else { return Ok(()) };
+        let chain = self.tls.peer_certificates().unwrap_or_default();
+        let (leaf, others) = chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
+        verifier.verify_client_cert(leaf, others, UnixTime::now()).map(|_| ())
+    }
+
+    /// The handshake is over.
+    fn established(&mut self) -> Result<(), Broken> {
+        if !self.is_resumed() {
+            SESSIONS.count(Handshake::Full);
+            return Ok(());
+        }
+        match self.verify_again() {
+            Ok(()) => SESSIONS.count(Handshake::Resumed),
+            Err(error) => {
+                SESSIONS.count(Handshake::Failed);
+                self.is_refused = true;
+                return Err(Broken { why: format!("its session isn't resumed: {error}") });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Channel for Connection {
+    fn feed(&mut self, octets: &[u8]) -> Result<(), Broken> {
+        let was_established = self.is_established();
+        if let Err(error) = self.process(octets) {
+            if !was_established {
+                SESSIONS.count(Handshake::Failed);
+            }
+            return Err(Broken { why: error.to_string() });
+        }
+        match self.is_established() && !was_established {
+            true => self.established(),
+            false => Ok(()),
+        }
+    }
+
     fn take(&mut self, out: &mut Vec<u8>) {
-        while self.0.wants_write() && self.0.write_tls(out).is_ok_and(|written| written > 0) {}
+        while !self.is_refused
+            && self.tls.wants_write()
+            && self.tls.write_tls(out).is_ok_and(|written| written > 0)
+        {}
     }
 
     fn is_established(&self) -> bool {
-        !self.0.is_handshaking()
+        !self.tls.is_handshaking()
     }
 
     fn is_13(&self) -> bool {
-        self.0.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+        self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
     }
 
     fn read(&mut self, out: &mut Vec<u8>) {
         // Its end is that there is no more yet.
-        let _ = self.0.reader().read_to_end(out);
+        let _ = self.tls.reader().read_to_end(out);
     }
 
     fn write(&mut self, octets: &[u8]) {
         // Kept in memory; what a method says is short.
-        let _ = self.0.writer().write_all(octets);
+        let _ = self.tls.writer().write_all(octets);
     }
 
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool {
-        self.0.export_keying_material(out, label, context).is_ok()
+        self.tls.export_keying_material(out, label, context).is_ok()
+    }
+
+    fn resumed(&self) -> Option<Session> {
+        let entry = self.ticketer.as_ref().filter(|_| self.is_resumed())?.opened()?;
+        Some(entry.session)
+    }
+
+    fn keep(&mut self, session: Session) {
+        let Some(ticketer) = &self.ticketer else { return };
+        // Resuming is no proof: it makes no session last longer.
+        let earlier = ticketer.opened().filter(|_| self.is_resumed());
+        let since = earlier.map_or_else(|| UnixTime::now().as_secs(), |entry| entry.since);
+        if ticketer.kind != Kind::Tls {
+            SESSIONS.keep(ticketer.name, Entry { session, since });
+        }
     }
 
     fn names(&self) -> Vec<String> {
-        self.0.peer_certificates().and_then(<[_]>::first).map(|leaf| names(leaf)).unwrap_or_default()
+        self.tls.peer_certificates().and_then(<[_]>::first).map(|leaf| names(leaf)).unwrap_or_default()
     }
 }

@@ -1,26 +1,32 @@
+use std::sync::Mutex;
+
 use forewarn_wire::eap::method;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Broken, Channel, Reason, Tls, Verdict};
+use crate::{Broken, Channel, Proof, Reason, Session, Tls, Verdict};
 
 /// TLS that is none: the peer's first octets are the handshake, and all that follows is said within, as it stands.
 #[derive(Debug)]
 struct Plain {
     is_13: bool,
+    resumed: Option<Session>,
+    kept: Arc<Mutex<Vec<Session>>>,
 }
 
 struct Talk {
     is_13: bool,
+    resumed: Option<Session>,
+    kept: Arc<Mutex<Vec<Session>>>,
     established: bool,
     said: Vec<u8>,
     out: Vec<u8>,
 }
 
 impl Tls for Plain {
-    fn accept(&self, _: bool) -> Option<Box<dyn Channel>> {
-        let Self { is_13 } = *self;
-        Some(Box::new(Talk { is_13, established: false, said: Vec::new(), out: Vec::new() }))
+    fn accept(&self, _: Kind) -> Option<Box<dyn Channel>> {
+        let (is_13, resumed, kept) = (self.is_13, self.resumed.clone(), Arc::clone(&self.kept));
+        Some(Box::new(Talk { is_13, resumed, kept, established: false, said: Vec::new(), out: Vec::new() }))
     }
 }
 
@@ -60,6 +66,14 @@ impl Channel for Talk {
         self.out.extend(octets);
     }
 
+    fn resumed(&self) -> Option<Session> {
+        self.resumed.clone()
+    }
+
+    fn keep(&mut self, session: Session) {
+        self.kept.lock().expect("nobody panics with it").push(session);
+    }
+
     fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
         out.fill(label.len() as u8);
         true
@@ -71,7 +85,11 @@ impl Channel for Talk {
 }
 
 fn talk(kind: Kind, is_13: bool) -> Conversation {
-    let tls: Arc<dyn Tls> = Arc::new(Plain { is_13 });
+    talk_by(kind, Plain { is_13, resumed: None, kept: Arc::default() })
+}
+
+fn talk_by(kind: Kind, plain: Plain) -> Conversation {
+    let tls: Arc<dyn Tls> = Arc::new(plain);
     let settings = Settings {
         tls: Some(tls),
         fragment: 100,
@@ -129,6 +147,55 @@ fn a_broken_handshake_is_told_by_an_alert_and_ends() {
     assert_eq!(talk.request()[6..], *b"alert");
     let step = say(&mut talk, method::TLS, &[0]);
     assert!(matches!(&step, Step::Failure(Reason::Tls(why)) if why == "as meant"), "{step:?}");
+}
+
+fn alice() -> Session {
+    Session { method: "eap-ttls-pap", user: b"alice".to_vec() }
+}
+
+#[test]
+fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
+    for (kind, is_13) in [(Kind::Ttls, false), (Kind::Ttls, true), (Kind::Peap, false), (Kind::Peap, true)] {
+        let kept = Arc::<Mutex<Vec<Session>>>::default();
+        let begin = || {
+            let plain = Plain { is_13, resumed: Some(alice()), kept: Arc::clone(&kept) };
+            let mut talk = talk_by(kind, plain);
+            say(&mut talk, kind.number(), &[0, 2]);
+            let mut step = Step::Request;
+            // Acknowledged, fragment by fragment.
+            while matches!(step, Step::Request) {
+                step = say(&mut talk, kind.number(), &[0]);
+            }
+            let Step::Verify(claim) = step else { panic!("{kind:?}: {step:?}") };
+            assert!(matches!(claim.proof, Proof::Resumed));
+            assert_eq!((claim.method, claim.user.as_slice()), ("eap-ttls-pap", &b"alice"[..]));
+            talk
+        };
+        let mut gone = begin();
+        let mut step = gone.handle_verdict(&Verdict::Wrong, &mut random());
+        while matches!(step, Step::Request) && gone.request()[5] & 0x40 != 0 {
+            step = say(&mut gone, kind.number(), &[0]);
+        }
+        if matches!(step, Step::Request) {
+            step = say(&mut gone, kind.number(), &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]);
+        }
+        assert!(matches!(step, Step::Failure(Reason::Refused)), "{kind:?}: {step:?}");
+        assert_eq!(*kept.lock().unwrap(), [], "who was refused isn't kept");
+        let mut here = begin();
+        let mut step = here.handle_verdict(&Verdict::Right { hash_of_hash: None }, &mut random());
+        while matches!(step, Step::Request) && here.request()[5] & 0x40 != 0 {
+            step = say(&mut here, kind.number(), &[0]);
+        }
+        if matches!(step, Step::Request) {
+            let answer: &[u8] = match kind {
+                Kind::Peap => &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1],
+                _ => &[0],
+            };
+            step = say(&mut here, kind.number(), answer);
+        }
+        assert!(matches!(step, Step::Success(Some(_))), "{kind:?}: {step:?}");
+        assert_eq!(*kept.lock().unwrap(), [alice()]);
+    }
 }
 
 proptest! {

@@ -37,6 +37,14 @@ impl Binding {
         binding
     }
 
+    /// Of a session that is resumed: no inner method has keys.
+    pub(super) fn resumed(tunnel: &Keys, nonce: [u8; 32]) -> Self {
+        let mut binding = Self { ipmk: Zeroizing::new([0; 40]), cmk: Zeroizing::new([0; 20]), nonce };
+        binding.ipmk.copy_from_slice(&tunnel.msk()[..40]);
+        binding.cmk.copy_from_slice(&tunnel.msk()[40..60]);
+        binding
+    }
+
     /// The TLV of the server's request, header and all.
     pub(super) fn request(&self) -> Vec<u8> {
         let mut tlv = head(REQUEST);

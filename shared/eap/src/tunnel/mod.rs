@@ -11,11 +11,11 @@ mod ttls;
 
 use std::sync::Arc;
 
-use crate::claim::{Claim, Verdict};
+use crate::claim::{Claim, Proof, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
-use crate::tls::Channel;
+use crate::tls::{Channel, Session};
 use keys::Randoms;
 
 /// Flags of a packet (RFC 5216 section 3.1).
@@ -76,6 +76,8 @@ struct Tunnel {
     inner: Box<dyn Inner>,
     /// Whether `inner` has begun.
     begun: bool,
+    /// What the peer has claimed last, where whoever resumes may be taken for it.
+    claimed: Option<Session>,
     /// Of a message that comes in fragments.
     incoming: Vec<u8>,
     /// What leaves, and how much of it has left.
@@ -90,7 +92,7 @@ struct Judging(Tunnel);
 
 /// Begins one of the methods over TLS. Its first request has the S flag and nothing else.
 pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
-    let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind == Kind::Tls));
+    let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind));
     let Some(channel) = channel else {
         return Next::Fail(Reason::Tls("a connection can't be made".into()));
     };
@@ -104,6 +106,7 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         randoms: Randoms::default(),
         inner,
         begun: false,
+        claimed: None,
         incoming: Vec::new(),
         outgoing: Vec::new(),
         sent: 0,
@@ -135,7 +138,7 @@ impl Method for Tunnel {
         }
         if rest.is_empty() && self.incoming.is_empty() {
             match std::mem::replace(&mut self.then, Then::Listen) {
-                Then::Succeed(keys) => return Next::Succeed(Some(keys)),
+                Then::Succeed(keys) => return self.succeed(keys),
                 Then::Fail(reason) => return Next::Fail(reason),
                 Then::Listen => {}
             }
@@ -181,12 +184,15 @@ impl Tunnel {
 
     /// Goes on by what was fed.
     fn advance(mut self: Box<Self>, context: &mut Context<'_>) -> Next {
-        let mut out = Vec::new();
-        self.channel.take(&mut out);
-        self.randoms.say(&out);
-        if !out.is_empty() || !self.channel.is_established() {
-            self.put(out);
-            return self.send();
+        // TLS 1.3's tickets leave with what is said next, or the peer would have to acknowledge them first.
+        if !self.channel.is_established() || !self.channel.is_13() {
+            let mut out = Vec::new();
+            self.channel.take(&mut out);
+            self.randoms.say(&out);
+            if !out.is_empty() || !self.channel.is_established() {
+                self.put(out);
+                return self.send();
+            }
         }
         let mut message = Vec::new();
         self.channel.read(&mut message);
@@ -210,18 +216,31 @@ impl Tunnel {
             Inside::Say(text) => (text, Then::Listen),
             Inside::SayLast(text, keys) => (text, Then::Succeed(keys)),
             Inside::Listen => (Vec::new(), Then::Listen),
-            Inside::Verify(claim) => return Next::Verify(Box::new(Judging(*self)), claim),
-            Inside::Succeed(keys) => return Next::Succeed(Some(keys)),
+            Inside::Verify(claim) => {
+                // A certificate may run out and be revoked, and one that was shown within isn't in the ticket.
+                let lasts = !matches!(claim.proof, Proof::Certificate);
+                self.claimed = lasts.then(|| Session { method: claim.method, user: claim.user.clone() });
+                return Next::Verify(Box::new(Judging(*self)), claim);
+            }
+            Inside::Succeed(keys) => return self.succeed(keys),
             Inside::Fail(reason) => return Next::Fail(reason),
         };
         let mut out = Vec::new();
         if !text.is_empty() {
             self.channel.write(&text);
-            self.channel.take(&mut out);
         }
+        self.channel.take(&mut out);
         self.then = then;
         self.put(out);
         self.send()
+    }
+
+    /// The end, from which on the session may be resumed.
+    fn succeed(mut self: Box<Self>, keys: Keys) -> Next {
+        if let Some(session) = self.claimed.take() {
+            self.channel.keep(session);
+        }
+        Next::Succeed(Some(keys))
     }
 
     fn put(&mut self, out: Vec<u8>) {

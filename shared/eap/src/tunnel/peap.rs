@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use forewarn_wire::eap::Eap;
 
-use crate::claim::Verdict;
+use crate::claim::{Claim, Proof, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings};
+use crate::tls::Session;
 
 use super::binding::{self, Binding};
 use super::inner::{Heard, Talk};
@@ -33,6 +34,8 @@ pub(super) struct Peap {
 enum Stage {
     /// The tunnel isn't there yet.
     Waiting,
+    /// It resumes a session, whose user is looked at anew.
+    Resuming,
     Talking(Box<Talk>),
     /// Success was said, and is to be acknowledged.
     Succeeding {
@@ -54,7 +57,11 @@ impl Inner for Peap {
         matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
-    fn begin(&mut self, _: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+    fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        if let Some(Session { method, user }) = outer.channel.resumed() {
+            self.stage = Stage::Resuming;
+            return Inside::Verify(Claim { method, user, proof: Proof::Resumed });
+        }
         // Packets without headers have their identifiers from those they travel in.
         let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier.wrapping_add(1));
         self.ask(talk)
@@ -62,7 +69,7 @@ impl Inner for Peap {
 
     fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Waiting => Inside::Fail(Reason::Malformed),
+            Stage::Waiting | Stage::Resuming => Inside::Fail(Reason::Malformed),
             Stage::Talking(talk) => {
                 // Its header again.
                 let length = u16::try_from(HEADER + message.len()).unwrap_or(u16::MAX);
@@ -83,12 +90,28 @@ impl Inner for Peap {
                 let heard = talk.handle_verdict(verdict, context.random);
                 self.follow(heard, outer, context)
             }
+            Stage::Resuming => self.resume(verdict, outer, context),
             _ => Inside::Fail(Reason::Malformed),
         }
     }
 }
 
 impl Peap {
+    /// The result is all there is to say (MS-PEAP section 3.3.7.1).
+    fn resume(&mut self, verdict: &Verdict, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
+        let Verdict::Right { .. } = verdict else { return self.refuse(Reason::Refused, context) };
+        let Some(keys) = keys(Kind::Peap, outer) else { return Inside::Fail(no_keys()) };
+        let binding = Binding::resumed(&keys, context.challenge());
+        let request = result(context.identifier, SUCCESS, &binding.request());
+        self.stage = Stage::Succeeding { keys, binding: Some(binding) };
+        Inside::Say(request)
+    }
+
+    fn refuse(&mut self, reason: Reason, context: &Context<'_>) -> Inside {
+        self.stage = Stage::Failing(reason);
+        Inside::Say(result(context.identifier, FAILURE, &[]))
+    }
+
     fn ask(&mut self, talk: Box<Talk>) -> Inside {
         let request = talk.request()[HEADER..].to_vec();
         self.stage = Stage::Talking(talk);
@@ -111,10 +134,7 @@ impl Peap {
                 self.stage = Stage::Succeeding { keys: tunnel, binding };
                 Inside::Say(request)
             }
-            Heard::Fail(reason) => {
-                self.stage = Stage::Failing(reason);
-                Inside::Say(result(context.identifier, FAILURE, &[]))
-            }
+            Heard::Fail(reason) => self.refuse(reason, context),
         }
     }
 }

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::claim::{Claim, Proof, Verdict};
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings, Within};
-use crate::tls::Channel;
+use crate::tls::{Channel, Session};
 
 use super::avp::{self, Avp};
 use super::inner::{Heard, Talk};
@@ -25,6 +25,9 @@ const EAP_MESSAGE: u32 = 79;
 /// As User-Password has.
 const PASSWORD_MAX: usize = 128;
 
+/// To a peer that resumes by TLS 1.3: it needn't say anything (RFC 9427 section 2.2, as of RFC 9190 section 2.5).
+const COMMITMENT: u8 = 0;
+
 pub(super) struct Ttls {
     settings: Arc<Settings>,
     stage: Stage,
@@ -33,6 +36,8 @@ pub(super) struct Ttls {
 enum Stage {
     /// The peer is to say who it is, and to prove it.
     Listening,
+    /// It resumes a session, whose user is looked at anew.
+    Resuming,
     /// Credentials are looked at: what the server's own proof is made of.
     Answered(Proof),
     /// The server's proof was said, and is to be acknowledged.
@@ -52,8 +57,10 @@ impl Inner for Ttls {
         matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
-    fn begin(&mut self, _: &Outer<'_>, _: &mut Context<'_>) -> Inside {
-        Inside::Listen
+    fn begin(&mut self, outer: &Outer<'_>, _: &mut Context<'_>) -> Inside {
+        let Some(Session { method, user }) = outer.channel.resumed() else { return Inside::Listen };
+        self.stage = Stage::Resuming;
+        Inside::Verify(Claim { method, user, proof: Proof::Resumed })
     }
 
     fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
@@ -70,7 +77,7 @@ impl Inner for Ttls {
                 let heard = talk.handle_response(packet, context.random);
                 self.follow(heard, outer)
             }
-            (Stage::Answered(_) | Stage::Over, _) => Inside::Fail(Reason::Malformed),
+            (Stage::Answered(_) | Stage::Resuming | Stage::Over, _) => Inside::Fail(Reason::Malformed),
         }
     }
 
@@ -80,6 +87,13 @@ impl Inner for Ttls {
                 let heard = talk.handle_verdict(verdict, context.random);
                 self.follow(heard, outer)
             }
+            (Stage::Resuming, Verdict::Right { .. }) if outer.channel.is_13() => {
+                match keys(Kind::Ttls, outer) {
+                    Some(keys) => Inside::SayLast(vec![COMMITMENT], keys),
+                    None => Inside::Fail(no_keys()),
+                }
+            }
+            (Stage::Resuming, Verdict::Right { .. }) => succeed(outer),
             (Stage::Answered(proof), Verdict::Right { hash_of_hash }) => match (proof, hash_of_hash) {
                 (Proof::MsChap2 { identifier, challenge, peer, response, name }, Some(hash)) => {
                     self.stage = Stage::Proven;

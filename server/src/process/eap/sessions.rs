@@ -1,0 +1,126 @@
+//! What was proven within sessions of TLS that may be resumed, and how many handshakes there were.
+//!
+//! A ticket of TLS leaves before anything is said within the tunnel (TLS 1.2: before its handshake is over), so it
+//! proves nobody. What was proven is remembered here, by the ticket's name, once the conversation has come to its good
+//! end; without that a tunnel's ticket isn't taken, and a whole handshake follows. EAP-TLS needs none of it: its proof is
+//! the certificate, which is in the ticket.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+use forewarn_eap::Session;
+
+use super::tickets::NAME;
+
+/// Sessions that are remembered; beyond, the oldest goes, and costs its peer a whole handshake.
+const MOST: usize = 100_000;
+
+/// Of this process, over reloads of its configuration.
+pub static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| Sessions::new(MOST));
+
+/// See above.
+#[derive(Debug)]
+pub struct Sessions {
+    proven: Mutex<Proven>,
+    most: usize,
+    full: AtomicU64,
+    resumed: AtomicU64,
+    failed: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Proven {
+    by_name: HashMap<[u8; NAME], Entry>,
+    /// The oldest first.
+    order: VecDeque<[u8; NAME]>,
+}
+
+/// What is known of a session.
+#[derive(Debug, Clone)]
+pub(super) struct Entry {
+    /// Who was proven.
+    pub(super) session: Session,
+    /// When a proof was seen last, seconds since 1970: resuming is none.
+    pub(super) since: u64,
+}
+
+/// How handshakes ended, since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handshake {
+    /// With all there is to it.
+    Full,
+    /// By a ticket.
+    Resumed,
+    /// Not at all.
+    Failed,
+}
+
+impl Sessions {
+    fn new(most: usize) -> Self {
+        let (full, resumed, failed) = Default::default();
+        Self { proven: Mutex::default(), most, full, resumed, failed }
+    }
+
+    /// Remembers what was proven.
+    pub(super) fn keep(&self, name: [u8; NAME], entry: Entry) {
+        let mut proven = self.lock();
+        if proven.by_name.insert(name, entry).is_none() {
+            proven.order.push_back(name);
+        }
+        while proven.order.len() > self.most {
+            if let Some(oldest) = proven.order.pop_front() {
+                proven.by_name.remove(&oldest);
+            }
+        }
+    }
+
+    /// What was proven by whom a ticket of this name was given to.
+    pub(super) fn of(&self, name: &[u8; NAME]) -> Option<Entry> {
+        self.lock().by_name.get(name).cloned()
+    }
+
+    /// Counts a handshake.
+    pub(super) fn count(&self, handshake: Handshake) {
+        self.counter(handshake).fetch_add(1, Relaxed);
+    }
+
+    /// How many ended like this.
+    pub fn counted(&self, handshake: Handshake) -> u64 {
+        self.counter(handshake).load(Relaxed)
+    }
+
+    /// How many are remembered.
+    pub fn kept(&self) -> usize {
+        self.lock().order.len()
+    }
+
+    fn counter(&self, handshake: Handshake) -> &AtomicU64 {
+        match handshake {
+            Handshake::Full => &self.full,
+            Handshake::Resumed => &self.resumed,
+            Handshake::Failed => &self.failed,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Proven> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_sessions_make_way() {
+        let sessions = Sessions::new(2);
+        for name in 0..3 {
+            let session = Session { method: "eap-ttls-pap", user: vec![name] };
+            sessions.keep([name; NAME], Entry { session, since: 0 });
+        }
+        assert!(sessions.of(&[0; NAME]).is_none());
+        let known = sessions.of(&[2; NAME]).map(|entry| entry.session.user);
+        assert_eq!((known, sessions.kept()), (Some(vec![2]), 2));
+    }
+}
