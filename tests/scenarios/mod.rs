@@ -25,6 +25,7 @@ mod names;
 mod operating;
 mod ordinary;
 mod ping_socket;
+mod pooling;
 mod proxying;
 mod recovering;
 mod reloading;
