@@ -1,11 +1,14 @@
 //! 802.1X on cables: hostapd and wpa_supplicant authenticate through an agent at two servers.
 
 use std::net::IpAddr;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
 use forewarn_tests::config::{self, LOCAL_SECRET};
 use forewarn_tests::network::is_mine;
+use forewarn_tests::program::built;
 use forewarn_tests::wired::{Radius, Wired};
 use forewarn_tests::{Agent, Folder, Host, Hosts, Network, Server, eventually, within};
 
@@ -166,5 +169,31 @@ fn fifty_devices_get_in_while_their_server_is_overloaded() {
     if is_mine("namespaces::wired::fifty_devices_get_in_while_their_server_is_overloaded") {
         // Whatever it is by: its load is at the limit.
         all_get_in(|east| std::fs::remove_file(east.folder().path().join("well")).expect("it was well"));
+    }
+}
+
+#[test]
+fn the_manuals_ten_minutes_end_with_an_open_port() {
+    if is_mine("namespaces::wired::the_manuals_ten_minutes_end_with_an_open_port") {
+        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/802.1x.md");
+        let page = std::fs::read_to_string(page).expect("the manual");
+        let steps: Vec<&str> =
+            page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert_eq!(steps.len(), 7, "the page's steps");
+        let home = Folder::new();
+        let programs = built("forewarnd").parent().expect("a folder").display().to_string();
+        let path = format!("{programs}:{}", std::env::var("PATH").unwrap_or_default());
+        // The names of namespaces are files: here they are this test's own.
+        let before = "set -e\nip link set lo up\nmkdir -p /run/netns\nmount -t tmpfs none /run/netns\n";
+        let output = Command::new("timeout")
+            .args(["60", "bash", "-c", &(before.to_owned() + &steps.concat())])
+            .env("HOME", home.path())
+            .env("PATH", path)
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(said.matches("suppPortStatus=Authorized").count(), 2, "{said}");
+        assert!(said.contains("flags=[AUTHORIZED]") && !said.contains("warning"), "{said}");
     }
 }
