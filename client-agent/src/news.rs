@@ -2,7 +2,6 @@
 //! until everything has been sent, then told.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use forewarn_proto::notice::Transport;
 use forewarn_proto::notice::verify::Refusal;
@@ -10,6 +9,7 @@ use forewarn_proto::pool::ServerId;
 use forewarn_proto::switch::{self, Cause};
 use forewarn_proto::time::Instant;
 use forewarn_proto::upstream::{Event, Phase};
+use forewarn_shell::inbox::Refusals;
 use forewarn_shell::upstream::moves::{Move, cause_name};
 use forewarn_shell::upstream::show::{kind_name, outcome_name, why};
 use forewarn_wire::notice::{Header, Kind, Outcome};
@@ -21,8 +21,6 @@ use crate::inbox::Arrival;
 
 /// Untold items kept, at most; the oldest goes first.
 const UNTOLD_MAX: usize = 256;
-/// Refused notices are mentioned once in this time, with how many there were.
-const REFUSED_EVERY: Duration = Duration::from_secs(10);
 
 /// What is still to be told, and to whom.
 pub(crate) struct News {
@@ -31,8 +29,7 @@ pub(crate) struct News {
     servers: Vec<(String, String)>,
     hooks: Hooks,
     untold: VecDeque<Item>,
-    refused: u64,
-    mentioned: Option<Instant>,
+    refusals: Refusals,
 }
 
 enum Item {
@@ -59,8 +56,7 @@ impl News {
             servers: config.servers.iter().map(server).collect(),
             hooks,
             untold: VecDeque::with_capacity(UNTOLD_MAX),
-            refused: 0,
-            mentioned: None,
+            refusals: Refusals::default(),
         }
     }
 
@@ -87,31 +83,10 @@ impl News {
 
     /// A notice wasn't believed. It is counted elsewhere; here it is mentioned, and seldom.
     pub(crate) fn refused(&mut self, now: Instant, arrival: &Arrival<'_>, refusal: &Refusal) {
-        self.refused += 1;
         debug!(from = %arrival.from.ip(), via = arrival.via.name(), %refusal, "a notice was refused");
-        if self.mentioned.is_some_and(|before| now.since(before) < REFUSED_EVERY) {
-            return;
+        if let Some(text) = self.refusals.mention(now, arrival.from.ip(), arrival.via, refusal) {
+            warn!("{text}");
         }
-        let advice = match refusal {
-            Refusal::Stale { .. } => {
-                "compare the clocks of this machine and the server's; it is asked for proof"
-            }
-            Refusal::BadMac(_) | Refusal::UnknownKey { .. } => {
-                "compare notice_key and its mac at both ends, or somebody is forging"
-            }
-            Refusal::Replay { .. } => "the server is asked for proof; if it goes on, somebody is replaying",
-            Refusal::UnknownSender => {
-                "its identity is none of the [[server]] addresses, or it is for somebody else"
-            }
-            Refusal::Malformed(_) | Refusal::WrongKind { .. } => "it moved nothing",
-        };
-        warn!(
-            "a notice from {} by {} was refused: {refusal}; {advice} ({} refused since this was last mentioned)",
-            arrival.from.ip(),
-            arrival.via.name(),
-            self.refused
-        );
-        (self.mentioned, self.refused) = (Some(now), 0);
     }
 
     /// Tells everything that is untold.

@@ -215,3 +215,17 @@ fn no_notice_makes_a_proxy_leave_its_last_usable_home_server() {
         assert_eq!(site.heard("alice"), [1, 0], "{strategy}");
     }
 }
+
+#[test]
+fn a_forged_notice_of_a_home_server_moves_nothing_and_is_mentioned() {
+    let mut site = Site::open(2, "failover");
+    site.desks[0].forget_key();
+    for _ in 0..3 {
+        let notice = site.desks[0].failover(&[]);
+        site.desks[0].send(&notice);
+    }
+    site.proxy.says("compare notice_key and its mac at both ends");
+    site.ask("alice", None);
+    assert_eq!(site.heard("alice"), [1, 0]);
+    assert_eq!(site.proxy.log().matches("was refused").count(), 1, "seldom:\n{}", site.proxy.log());
+}

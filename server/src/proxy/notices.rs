@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use forewarn_proto::notice::verify::Disposition;
 use forewarn_proto::notice::{Mark, Transport};
 use forewarn_proto::time::Instant;
-use forewarn_shell::inbox::{Home, Inbox, Outbox};
+use forewarn_shell::inbox::{Home, Inbox, Outbox, Refusals};
 use forewarn_shell::marks::{self, Keeper, Marks};
 use forewarn_shell::state::StateDir;
 use forewarn_shell::upstream::show::{kind_name, outcome_name};
@@ -95,6 +95,7 @@ struct Inner {
     /// By server, in the inbox's order.
     homes: Vec<Obeyed>,
     counts: KindCounts,
+    refusals: Refusals,
     random: StdRng,
 }
 
@@ -152,6 +153,7 @@ impl Notices {
             keeper,
             homes: Vec::new(),
             counts: KindCounts::default(),
+            refusals: Refusals::default(),
             random: random::generator(),
         };
         let (state, letters) = (Arc::clone(state), Arc::clone(letters));
@@ -189,7 +191,7 @@ impl Notices {
             return false;
         }
         let mut inner = self.lock();
-        let Inner { inbox, homes, counts, keeper, .. } = &mut *inner;
+        let Inner { inbox, homes, counts, keeper, refusals, .. } = &mut *inner;
         if !homes.iter().any(|home| Identity::from(home.address) == header.server) {
             return false;
         }
@@ -198,6 +200,9 @@ impl Notices {
             Ok(accepted) => accepted,
             Err(refusal) => {
                 tracing::debug!(%from, via = via.name(), %refusal, "a home server's notice was refused");
+                if let Some(text) = refusals.mention(clock::now(), from.ip(), via, &refusal) {
+                    tracing::warn!("{text}");
+                }
                 self.sooner.notify_one();
                 return true;
             }

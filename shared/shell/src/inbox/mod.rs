@@ -4,6 +4,8 @@
 //! How messages leave is the caller's affair: see [`Outbox`]. A receipt goes back the way its notice came, and only
 //! ever to the configured address of the server whose key signed the notice: a spoofed source gets nothing.
 
+mod refusals;
+
 use std::net::{IpAddr, SocketAddr};
 
 use forewarn_proto::notice::verify::{self, Source};
@@ -13,6 +15,8 @@ use forewarn_wire::notice::{Identity, MAX_OCTETS, Outcome, Reason};
 use rand_core::CryptoRng;
 
 use crate::marks::Marks;
+
+pub use refusals::Refusals;
 
 /// A server that may send notices, as configured.
 #[derive(Debug, Clone)]
