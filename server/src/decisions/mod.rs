@@ -99,7 +99,8 @@ impl Decisions {
         if wanted == Wanted::None as u8 {
             return false;
         }
-        wanted == Wanted::All as u8 || matches!(cause.answer(), Answer::Reject | Answer::Silence)
+        let refuses = matches!(cause.answer(), Answer::Reject | Answer::Silence);
+        wanted == Wanted::All as u8 || refuses || cause == Cause::EapWithheld
     }
 
     /// Leaves a record. Called by the core of this number alone; [`Decisions::wake`] follows at the end of its turn.

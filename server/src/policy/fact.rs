@@ -62,7 +62,7 @@ pub enum Clock {
 }
 
 /// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
-pub const METHODS: [&str; 20] = [
+pub const METHODS: [&str; 21] = [
     "pap",
     "chap",
     "mschap",
@@ -70,6 +70,7 @@ pub const METHODS: [&str; 20] = [
     "eap-md5",
     "eap-gtc",
     "eap-mschapv2",
+    "eap-pwd",
     "eap-tls",
     "eap-peap-mschapv2",
     "eap-peap-gtc",

@@ -111,6 +111,22 @@ impl Failures {
         }
     }
 
+    /// Takes one failure back: what was counted in advance was none.
+    pub fn forgive(&self, pair: Pair) {
+        for place in self.places(pair) {
+            let entry = place.load(Relaxed);
+            let before = Entry(entry);
+            if before.is_of(pair) && before.count() > 0 {
+                let after = match before.count() {
+                    1 => 0,
+                    count => Entry::new(pair, count - 1, before.stamp()).0,
+                };
+                // Whoever was quicker has counted another one: that stands for it.
+                let _ = place.compare_exchange(entry, after, Relaxed, Relaxed);
+            }
+        }
+    }
+
     /// Forgets the pair's failures.
     pub fn succeed(&self, pair: Pair) {
         for place in self.places(pair) {
@@ -246,6 +262,20 @@ mod tests {
         assert!(!failures.fail(pair, at(1000), &limits));
         assert!(!failures.fail(pair, at(1060), &limits));
         assert!(failures.fail(pair, at(1061), &limits));
+    }
+
+    #[test]
+    fn a_failure_that_was_none_is_taken_back_and_with_it_a_hold() {
+        let (failures, limits) = (Failures::default(), limits(2));
+        let pair = failures.pair(b"alice", AP);
+        failures.forgive(pair);
+        failures.fail(pair, at(1000), &limits);
+        failures.forgive(pair);
+        assert!(!failures.fail(pair, at(1001), &limits));
+        assert!(failures.fail(pair, at(1002), &limits));
+        failures.forgive(pair);
+        assert!(!failures.is_held(pair, at(1002), &limits));
+        assert!(failures.fail(pair, at(1003), &limits), "the other one counts on");
     }
 
     #[test]

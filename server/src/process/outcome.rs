@@ -140,6 +140,9 @@ causes! {
     /// An EAP peer is told that it isn't let in; it acknowledges that, or tries another password.
     EapRefused, "eap-refused", Challenge,
         "the record that ends the conversation says why";
+    /// An EAP-PWD peer that isn't let in goes on with a password of nobody's, and finds out at the end.
+    EapWithheld, "eap-withheld", Challenge,
+        "decided_by in the record says why, as the cause of a reject would";
 
     /// The record is on disk.
     Stored, "stored", Accounted;
@@ -167,6 +170,9 @@ causes! {
     /// MS-CHAP, but neither the clear text nor the NT hash of the password is stored.
     MsChapNeedsNtHash, "mschap-needs-nt-hash", Reject,
         "store the password in clear text or its NT hash, or make the device send PAP";
+    /// EAP-PWD, but the stored password is a hash: both sides have to know it.
+    PwdNeedsClearText, "pwd-needs-clear-text", Reject,
+        "store the password in clear text, or have the device use another method";
     /// MS-CHAP with a LAN Manager response only.
     LanManagerOnly, "lan-manager-only", Reject,
         "the device is of another century: make it send MS-CHAPv2, or PAP";

@@ -47,6 +47,14 @@ pub enum Proof {
     Certificate,
     /// A session of TLS that was resumed: whoever began it has proven the name.
     Resumed,
+    /// Nothing yet. The method has to know the password itself ([`Verdict::Secret`]), and says later by
+    /// [`Proof::Shown`] what came of it. One secret is one guess, whether or not anything is heard of it again.
+    Secret,
+    /// What came of the secret that was asked for.
+    Shown {
+        /// Whether the peer has shown that it knows the same.
+        right: bool,
+    },
     /// The response to two challenges, as of MS-CHAPv2 (RFC 2759).
     MsChap2 {
         /// To be repeated in what answers it.
@@ -70,6 +78,8 @@ pub enum Verdict {
         /// Of MS-CHAP, the hash of the password's hash: the authenticator's own proof and the keys follow from it.
         hash_of_hash: Option<Zeroizing<[u8; mschap::HASH]>>,
     },
+    /// The password in clear text, for the method that asked for it ([`Proof::Secret`]).
+    Secret(Zeroizing<Vec<u8>>),
     /// The password or the response is wrong; another may be right.
     Wrong,
     /// Whatever they say, they aren't let in; with what MS-CHAP calls that.
@@ -80,6 +90,7 @@ impl std::fmt::Debug for Verdict {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Verdict::Right { .. } => "Right",
+            Verdict::Secret(_) => "Secret",
             Verdict::Wrong => "Wrong",
             Verdict::Refused(_) => "Refused",
         })

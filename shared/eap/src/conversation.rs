@@ -9,7 +9,7 @@ use crate::claim::{Claim, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
-use crate::{gtc, md5, mschapv2, tunnel};
+use crate::{gtc, md5, mschapv2, pwd, tunnel};
 
 /// Octets of an identity: as many as a User-Name carries.
 const IDENTITY_MAX: usize = 253;
@@ -127,6 +127,11 @@ impl Conversation {
         }
     }
 
+    /// Whether taking the verdict on the claim that is being looked at burns CPU.
+    pub fn is_verdict_costly(&self) -> bool {
+        matches!(&self.stage, Stage::Judged { judged, .. } if judged.is_costly())
+    }
+
     /// Takes what the peer sends.
     pub fn handle_response(&mut self, packet: &[u8], random: &mut dyn Rng) -> Step {
         self.rounds = self.rounds.saturating_add(1);
@@ -217,6 +222,7 @@ impl Conversation {
             Kind::Md5 => md5::begin(&mut context),
             Kind::Gtc => gtc::begin(),
             Kind::Peap | Kind::Ttls | Kind::Tls => tunnel::begin(kind, &settings),
+            Kind::Pwd => pwd::begin(&settings, &mut context),
             Kind::MsChap2 => mschapv2::begin(&settings.server_name, settings.tries, &mut context),
         };
         self.follow(kind, true, next)

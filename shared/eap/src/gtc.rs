@@ -32,7 +32,7 @@ impl Judged for Answered {
     fn handle_verdict(self: Box<Self>, verdict: &Verdict, _: &mut Context<'_>) -> Next {
         match verdict {
             Verdict::Right { .. } => Next::Succeed(None),
-            Verdict::Wrong | Verdict::Refused(_) => Next::Fail(Reason::Refused),
+            Verdict::Secret(_) | Verdict::Wrong | Verdict::Refused(_) => Next::Fail(Reason::Refused),
         }
     }
 }

@@ -16,6 +16,7 @@ mod keys;
 mod md5;
 mod method;
 mod mschapv2;
+mod pwd;
 mod settings;
 mod tls;
 mod tunnel;
@@ -24,7 +25,7 @@ pub use claim::{Claim, Proof, Verdict};
 pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
-pub use settings::{Kind, Limits, Settings, Within};
+pub use settings::{Kind, Limits, Pwd, PwdGroup, Settings, Within};
 pub use tls::{Broken, Channel, Session, Tls};
 
 #[cfg(test)]

@@ -18,6 +18,11 @@ pub trait Method: Send {
 
 /// A method that waits for a verdict on what its peer claimed.
 pub trait Judged: Send {
+    /// Whether taking the verdict burns CPU, so that it had better be done elsewhere.
+    fn is_costly(&self) -> bool {
+        false
+    }
+
     /// Takes the verdict.
     fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next;
 }

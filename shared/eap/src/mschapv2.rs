@@ -88,7 +88,9 @@ impl Judged for Answered {
             Verdict::Right { hash_of_hash: Some(hash) } => self.succeed(hash),
             // Nothing to prove the server by: somebody let them in without a look at the password, and a peer would
             // not believe it.
-            Verdict::Right { hash_of_hash: None } => self.fail(ErrorCode::NoDialIn, context),
+            Verdict::Right { hash_of_hash: None } | Verdict::Secret(_) => {
+                self.fail(ErrorCode::NoDialIn, context)
+            }
             Verdict::Wrong => self.fail(ErrorCode::Wrong, context),
             Verdict::Refused(code) => self.fail(*code, context),
         }

@@ -21,11 +21,14 @@ pub enum Kind {
     Ttls,
     /// PEAP version 0.
     Peap,
+    /// EAP-PWD (RFC 5931).
+    Pwd,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 6] = [Kind::Peap, Kind::Ttls, Kind::Tls, Kind::MsChap2, Kind::Gtc, Kind::Md5];
+    pub const ALL: [Kind; 7] =
+        [Kind::Peap, Kind::Ttls, Kind::Tls, Kind::Pwd, Kind::MsChap2, Kind::Gtc, Kind::Md5];
 
     /// Whether it goes over TLS.
     pub fn needs_tls(self) -> bool {
@@ -41,6 +44,7 @@ impl Kind {
             Kind::Tls => "tls",
             Kind::Ttls => "ttls",
             Kind::Peap => "peap",
+            Kind::Pwd => "pwd",
         }
     }
 
@@ -53,6 +57,7 @@ impl Kind {
             Kind::Tls => "eap-tls",
             Kind::Ttls => "eap-ttls",
             Kind::Peap => "eap-peap",
+            Kind::Pwd => "eap-pwd",
         }
     }
 
@@ -65,6 +70,7 @@ impl Kind {
             Kind::Tls => method::TLS,
             Kind::Ttls => method::TTLS,
             Kind::Peap => method::PEAP,
+            Kind::Pwd => method::PWD,
         }
     }
 }
@@ -119,10 +125,46 @@ pub struct Settings {
     pub server_name: String,
     /// What makes TLS connections, where a method needs them.
     pub tls: Option<Arc<dyn Tls>>,
-    /// Octets of TLS in one packet, at most.
+    /// Octets of TLS, or of EAP-PWD, in one packet, at most.
     pub fragment: usize,
+    /// What EAP-PWD goes by.
+    pub pwd: Pwd,
     /// How far one goes.
     pub limits: Limits,
+}
+
+/// What EAP-PWD goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pwd {
+    /// The group.
+    pub group: PwdGroup,
+    /// How this server calls itself: the password's point depends on it.
+    pub server_id: String,
+}
+
+/// EAP-PWD's groups (IANA, "Group Description" of IKE): elliptic curves over a prime field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PwdGroup {
+    /// NIST P-256, which everybody has.
+    P256,
+    /// NIST P-384.
+    P384,
+    /// NIST P-521.
+    P521,
+}
+
+impl PwdGroup {
+    /// All of them.
+    pub const ALL: [PwdGroup; 3] = [PwdGroup::P256, PwdGroup::P384, PwdGroup::P521];
+
+    /// Its number.
+    pub fn number(self) -> u16 {
+        match self {
+            PwdGroup::P256 => 19,
+            PwdGroup::P384 => 20,
+            PwdGroup::P521 => 21,
+        }
+    }
 }
 
 /// How far a conversation goes.

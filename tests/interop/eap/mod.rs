@@ -2,6 +2,7 @@
 
 mod passwords;
 mod pki;
+mod pwd;
 mod resumption;
 mod supplicants;
 mod tunnels;

@@ -1,10 +1,10 @@
-//! `[eap]` and `[eap.tls]`.
+//! `[eap]`, `[eap.tls]` and `[eap.pwd]`.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use forewarn_eap::{Kind, Limits, Settings, Tls, Within};
+use forewarn_eap::{Kind, Limits, Pwd, PwdGroup, Settings, Tls, Within};
 use forewarn_shell::config::{Secret, Table, Value, Wrong};
 use forewarn_shell::random;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -19,7 +19,10 @@ use crate::process::eap::tickets::Tickets;
 use crate::process::eap::tls::{Connections, Identity, IdentityError};
 
 /// Methods of SPEC 2.3 that this version hasn't.
-const LATER: &[&str] = &["teap", "pwd"];
+const LATER: &[&str] = &["teap"];
+
+/// Octets of a name in EAP.
+const NAME_MAX: usize = 253;
 
 /// Octets of a key of tickets, at least.
 const TICKET_KEY: usize = 32;
@@ -52,6 +55,9 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let tls = table.optional_table("tls");
     let inner = inner(&table, tls.as_ref().is_some_and(|tls| tls.has("client_ca")));
     let tls = tls.map(|tls| connections(&tls, methods.as_deref()));
+    let pwd_table = table.table("pwd");
+    let pwd = pwd(&pwd_table, server);
+    pwd_table.finish();
     if let (None, Some(kind)) = (&tls, methods.iter().flatten().find(|kind| kind.needs_tls())) {
         let what = format!("\"{}\" goes over TLS, and there is no [eap.tls]", kind.name());
         table.error("methods", Wrong::new(what, "add [eap.tls] with `certificate` and `key`"));
@@ -63,7 +69,8 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         None => None,
     };
     let server_name = server?.name.clone();
-    let settings = Settings { methods: methods?, inner: inner?, tries, server_name, tls, fragment, limits };
+    let settings =
+        Settings { methods: methods?, inner: inner?, tries, server_name, tls, fragment, pwd: pwd?, limits };
     Some(Eap { settings: Arc::new(settings), timeout, conversations })
 }
 
@@ -106,6 +113,24 @@ fn usable<T: Copy + PartialEq>(
     };
     table.error(key, wrong);
     None
+}
+
+/// `[eap.pwd]`. `None`: the server has no name.
+fn pwd(table: &Table<'_>, server: Option<&Server>) -> Option<Pwd> {
+    let group = table.integer("group").then(|number: u16| {
+        let group = PwdGroup::ALL.into_iter().find(|group| group.number() == number);
+        group.ok_or_else(|| {
+            let what = format!("`group` is {number}, which is no group of EAP-PWD here");
+            Wrong::new(what, "write 19 (NIST P-256, which all devices have), 20 (P-384) or 21 (P-521)")
+        })
+    });
+    let group = group.or(PwdGroup::P256);
+    let server_id = table.text("server_id").then(|text| match text.len() {
+        1..=NAME_MAX => Ok(text),
+        _ => Err(Wrong::new("`server_id` is empty or too long", format!("give it 1 to {NAME_MAX} octets"))),
+    });
+    let server_id = server_id.optional().or_else(|| Some(server?.name.clone()));
+    Some(Pwd { group, server_id: server_id? })
 }
 
 /// What tickets are sealed with. `None`: something was reported; inside, there are none.

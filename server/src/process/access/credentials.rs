@@ -22,6 +22,12 @@ pub(super) enum Credentials<'a> {
     Certificate,
     /// Those of an earlier conversation, whose session of TLS is resumed.
     Resumed,
+    /// None yet: the method wants to know the password.
+    Secret,
+    /// Whether the method has found that both sides know the same password.
+    Shown {
+        right: bool,
+    },
 }
 
 impl<'a> Credentials<'a> {
@@ -81,6 +87,8 @@ impl<'a> Credentials<'a> {
             }),
             Proof::Certificate => Credentials::Certificate,
             Proof::Resumed => Credentials::Resumed,
+            Proof::Secret => Credentials::Secret,
+            Proof::Shown { right } => Credentials::Shown { right: *right },
             Proof::MsChap2 { identifier, challenge, peer, response, .. } => {
                 let identifier = *identifier;
                 Credentials::MsChap(Answer::Version2 { identifier, challenge, peer, response })
@@ -97,6 +105,7 @@ impl<'a> Credentials<'a> {
             Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
             Credentials::Certificate => "eap-tls",
             Credentials::Resumed => "eap",
+            Credentials::Secret | Credentials::Shown { .. } => "eap-pwd",
         }
     }
 
@@ -114,7 +123,10 @@ impl<'a> Credentials<'a> {
             Credentials::Pap(_) => AuthType::Pap,
             Credentials::Chap { .. } => AuthType::Chap,
             Credentials::MsChap(_) => AuthType::MsChap,
-            Credentials::Certificate | Credentials::Resumed => AuthType::Eap,
+            Credentials::Certificate
+            | Credentials::Resumed
+            | Credentials::Secret
+            | Credentials::Shown { .. } => AuthType::Eap,
         }
     }
 
@@ -125,7 +137,10 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => Cause::Chap,
             Credentials::MsChap(Answer::Version1 { .. }) => Cause::MsChap,
             Credentials::MsChap(Answer::Version2 { .. }) => Cause::MsChap2,
-            Credentials::Certificate | Credentials::Resumed => Cause::Eap,
+            Credentials::Certificate
+            | Credentials::Resumed
+            | Credentials::Secret
+            | Credentials::Shown { .. } => Cause::Eap,
         }
     }
 
@@ -139,6 +154,12 @@ impl<'a> Credentials<'a> {
                 Ok(passwords.for_pap().any(|password| !password.is_slow() && password.matches(given)))
             }
             Credentials::Certificate | Credentials::Resumed => Ok(true),
+            // Nothing is shown by asking.
+            Credentials::Secret => Ok(false),
+            Credentials::Shown { right } => {
+                passwords.clear_texts().next().ok_or(Cause::PwdNeedsClearText)?;
+                Ok(*right)
+            }
             Credentials::Chap { identifier, response, challenge } => {
                 let mut texts = passwords.clear_texts().peekable();
                 texts.peek().ok_or(Cause::ChapNeedsClearText)?;

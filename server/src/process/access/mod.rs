@@ -124,7 +124,9 @@ impl Desk {
             None => credentials.as_ref().map_or("none", Credentials::method),
         };
         self.trail.method = method;
-        if progress.is_beginning() && self.is_held(tables, case, name) {
+        // What is shown now was a guess when the secret was asked for, and counted then.
+        let was_counted = matches!(credentials, Some(Credentials::Shown { .. }));
+        if progress.is_beginning() && !was_counted && self.is_held(tables, case, name) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
         let elsewhere;
@@ -138,7 +140,9 @@ impl Desk {
                 }
                 Some(Lookup::Unknown) => {
                     self.tell_unknown(name);
-                    self.count_failure(tables, case, name);
+                    if !was_counted {
+                        self.count_failure(tables, case, name);
+                    }
                     return self.reject(client, case, Cause::UnknownUser, out);
                 }
                 Some(Lookup::Away) => return Turn::Silence(Cause::SourceAway),
@@ -147,7 +151,7 @@ impl Desk {
         };
         // However it was spelled: a directory knows one user by many names.
         let user = account.name.as_bytes();
-        if user != name && progress.is_unproven() && self.is_held(tables, case, user) {
+        if user != name && progress.is_unproven() && !was_counted && self.is_held(tables, case, user) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
         let asker = Asker {
@@ -174,7 +178,7 @@ impl Desk {
             return self.reject_as(client, case, cause, &authorization, out);
         }
         let credentials = match (credentials, authorization.auth_type) {
-            (_, Some(AuthType::Accept)) => {
+            (credentials, Some(AuthType::Accept)) if !matches!(credentials, Some(Credentials::Secret)) => {
                 if let Some(turn) = self.eap_is_right(tables, case, None, false, out) {
                     return turn;
                 }
@@ -197,6 +201,9 @@ impl Desk {
                 return self.reject_as(client, case, cause, &authorization, out);
             }
         };
+        if let Credentials::Secret = proof.credentials {
+            return self.lend_secret(tables, case, user, &authorization, out);
+        }
         let right = match (&proof.credentials, progress.password) {
             (Credentials::Pap(given), verdict) if verdict != Some(true) => {
                 match self.next_proof(tables, case, account, &authorization.passwords, given, &mut progress) {
@@ -217,8 +224,13 @@ impl Desk {
             },
         };
         self.tell_password(right);
+        if right && was_counted {
+            self.forgive_failure(case, user);
+        }
         if !right {
-            self.count_failure(tables, case, user);
+            if !was_counted {
+                self.count_failure(tables, case, user);
+            }
             return self.reject_as(client, case, Cause::WrongPassword, &authorization, out);
         }
         if !self.use_code(user, &mut proof, &mut progress) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use forewarn_eap::Verdict;
 use forewarn_shell::log::quoted;
 use zeroize::Zeroizing;
 
@@ -14,7 +15,7 @@ use crate::process::outcome::Cause;
 use crate::process::password::Password;
 use crate::process::tables::Tables;
 use crate::process::verifier::{Attempt, Digest, Refusal, Waiter};
-use crate::users::{Account, Passwords};
+use crate::users::{Account, Authorization, Passwords};
 
 /// In the place of how many hashes were tried: the directory was asked, too.
 const BOUND: u8 = u8::MAX;
@@ -153,6 +154,37 @@ impl Desk {
                 limits.hold
             );
         }
+    }
+
+    /// A failure that was counted in advance was none.
+    pub(super) fn forgive_failure(&self, case: Case<'_>, user: &[u8]) {
+        self.shared.failures().forgive(self.pair(case, user));
+    }
+
+    /// The password goes to the method that asks for it. That is a guess, whether or not its peer is heard of again, and
+    /// a failure until it is shown to be none.
+    pub(super) fn lend_secret(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        user: &[u8],
+        authorization: &Authorization<'_>,
+        out: &mut [u8],
+    ) -> Turn {
+        let client = tables.client(case.client);
+        let cause = match (authorization.passwords.clear_texts().next(), self.eap.take()) {
+            (Some(secret), Some(loan)) => {
+                self.count_failure(tables, case, user);
+                let verdict = Verdict::Secret(Zeroizing::new(secret.to_vec()));
+                return self.eap_verdict_elsewhere(tables, case, loan, verdict);
+            }
+            (_, loan) => {
+                self.eap = loan;
+                let none = authorization.passwords.is_empty();
+                if none { Cause::NoPassword } else { Cause::PwdNeedsClearText }
+            }
+        };
+        self.reject_as(client, case, cause, authorization, out)
     }
 
     /// The user is let in: earlier failures at this address don't count any more.

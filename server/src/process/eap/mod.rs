@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::access::Progress;
 use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
-use super::outcome::Cause;
+use super::outcome::{Answer, Cause};
 use super::tables::Tables;
 use crate::config::eap::Eap as Offered;
 use crate::users::Room;
@@ -44,13 +44,23 @@ pub struct Underway {
     factor: bool,
     /// Why the peer was told that it isn't let in.
     refused: Option<Cause>,
+    /// Why the peer isn't let in, which it isn't told, and whether there is a record of that.
+    withheld: Option<(Cause, bool)>,
     /// The method has come to a good end, with keys or without.
     ended: Option<Option<Keys>>,
 }
 
 impl Underway {
     fn new(conversation: Conversation) -> Self {
-        Self { conversation, claim: None, is_right: false, factor: false, refused: None, ended: None }
+        Self {
+            conversation,
+            claim: None,
+            is_right: false,
+            factor: false,
+            refused: None,
+            withheld: None,
+            ended: None,
+        }
     }
 
     /// What the peer has claimed last.
@@ -111,19 +121,44 @@ impl Desk {
         self.eap_step(tables, case, step, room, out)
     }
 
-    /// A handshake: on the pool.
+    /// A response that burns CPU, such as the end of a handshake: on the pool.
     fn eap_elsewhere(&mut self, tables: &Arc<Tables>, case: Case<'_>, loan: Loan, message: &[u8]) -> Turn {
+        let message = message.to_vec();
+        self.advance_elsewhere(tables, case, loan, move |conversation, random| {
+            conversation.handle_response(&message, random)
+        })
+    }
+
+    /// A verdict that does.
+    pub(super) fn eap_verdict_elsewhere(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        loan: Loan,
+        verdict: Verdict,
+    ) -> Turn {
+        self.advance_elsewhere(tables, case, loan, move |conversation, random| {
+            conversation.handle_verdict(&verdict, random)
+        })
+    }
+
+    fn advance_elsewhere(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        mut loan: Loan,
+        advance: impl FnOnce(&mut Conversation, &mut StdRng) -> Step + Send + 'static,
+    ) -> Turn {
         let taken_up = Arc::new(AtomicBool::new(false));
         let waits_for = WaitsFor::Worker(Arc::clone(&taken_up));
         let Some(ticket) = self.wait(tables, case, waits_for, Progress::default()) else {
             return Turn::Silence(Cause::TooManyInFlight);
         };
         let promise = Promise::new(ticket, Arc::clone(self.shared.mailbox(self.number.into())));
-        let (message, mut random) = (message.to_vec(), StdRng::from_rng(&mut self.random));
+        let mut random = StdRng::from_rng(&mut self.random);
         let job = move || {
             taken_up.store(true, Relaxed);
-            let mut loan = loan;
-            let step = loan.conversation.handle_response(&message, &mut random);
+            let step = advance(&mut loan.conversation, &mut random);
             promise.keep(Finding::Eap(Box::new(loan), Box::new(step)));
         };
         match self.shared.workers().submit(case.arrived.as_nanos(), job) {
@@ -180,7 +215,17 @@ impl Desk {
         let Some(loan) = &mut self.eap else { return Turn::Silence(Cause::WorkerFailed) };
         match step {
             Step::Request => {
-                let cause = if loan.refused.is_some() { Cause::EapRefused } else { Cause::EapContinues };
+                let was_refused = loan.refused.is_some();
+                let cause = match &mut loan.withheld {
+                    // Some peers say nothing more, so that no other record says it.
+                    Some((withheld, is_recorded @ false)) => {
+                        *is_recorded = true;
+                        self.trail.decided_by = Some(withheld.name().into());
+                        Cause::EapWithheld
+                    }
+                    _ if was_refused => Cause::EapRefused,
+                    _ => Cause::EapContinues,
+                };
                 self.challenge_eap(client, case, cause, out)
             }
             Step::Verify(claim) => {
@@ -231,10 +276,20 @@ impl Desk {
     }
 
     /// What a reject means to the conversation at hand: the peer may have to be told first.
-    pub(super) fn eap_turn(&mut self, tables: &Tables, case: Case<'_>, turn: Turn, out: &mut [u8]) -> Turn {
+    pub(super) fn eap_turn(
+        &mut self,
+        tables: &Arc<Tables>,
+        case: Case<'_>,
+        turn: Turn,
+        out: &mut [u8],
+    ) -> Turn {
         let Some(mut loan) = self.eap.take() else { return turn };
         match turn {
-            Turn::Reject(cause, _) if loan.conversation.is_judged() => {
+            Turn::Reject(cause, _) if loan.conversation.is_verdict_costly() => {
+                loan.withheld = Some((cause, false));
+                return self.eap_verdict_elsewhere(tables, case, loan, verdict_of(cause));
+            }
+            Turn::Reject(cause, length) if loan.conversation.is_judged() => {
                 loan.is_right = false;
                 let step = loan.conversation.handle_verdict(&verdict_of(cause), &mut self.random);
                 if let Step::Request = step {
@@ -242,10 +297,12 @@ impl Desk {
                     self.eap = Some(loan);
                     return self.challenge_eap(tables.client(case.client), case, Cause::EapRefused, out);
                 }
+                let cause = loan.withheld.map_or(cause, |(withheld, _)| withheld);
                 self.end_eap(loan);
+                return Turn::Reject(cause, length);
             }
             Turn::Reject(..) => self.end_eap(loan),
-            Turn::Reply(cause, _) if !matches!(cause, Cause::EapContinues | Cause::EapRefused) => {
+            Turn::Reply(cause, _) if cause.answer() != Answer::Challenge => {
                 self.end_eap(loan);
             }
             // It goes on with the peer's next packet.

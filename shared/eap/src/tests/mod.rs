@@ -8,30 +8,31 @@ use forewarn_wire::eap::{Eap, EapCode, method};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::{Conversation, Kind, Limits, Settings, Step, Within};
+use crate::{Conversation, Kind, Limits, Pwd, PwdGroup, Settings, Step, Within};
 
-fn settings(methods: &[Kind]) -> Arc<Settings> {
+pub(crate) fn settings(methods: &[Kind]) -> Arc<Settings> {
     Arc::new(Settings {
         methods: methods.to_vec(),
         inner: Within::ALL.to_vec(),
         tries: 2,
         tls: None,
         fragment: 1024,
+        pwd: Pwd { group: PwdGroup::P256, server_id: "east".into() },
         server_name: "east".into(),
         limits: Limits { rounds: 20, octets: 8192 },
     })
 }
 
-fn random() -> StdRng {
+pub(crate) fn random() -> StdRng {
     StdRng::seed_from_u64(7)
 }
 
 /// A response to the request that is out.
-fn response(conversation: &Conversation, number: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn response(conversation: &Conversation, number: u8, data: &[u8]) -> Vec<u8> {
     packet(conversation.request()[1], number, data)
 }
 
-fn packet(identifier: u8, number: u8, data: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(identifier: u8, number: u8, data: &[u8]) -> Vec<u8> {
     let response = Eap { code: EapCode::Response, identifier, method: Some(number), data };
     let mut room = vec![0; 5 + data.len()];
     response.write(&mut room).expect("there is room").to_vec()

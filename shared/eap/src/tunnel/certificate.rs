@@ -35,7 +35,7 @@ impl Inner for Certificate {
             }
             (Verdict::Right { .. }, Some(keys)) => Inside::Succeed(keys),
             (Verdict::Right { .. }, None) => Inside::Fail(no_keys()),
-            (Verdict::Wrong | Verdict::Refused(_), _) => Inside::Fail(Reason::Refused),
+            (Verdict::Secret(_) | Verdict::Wrong | Verdict::Refused(_), _) => Inside::Fail(Reason::Refused),
         }
     }
 }
