@@ -16,6 +16,7 @@ mod foreseeing;
 mod guessing;
 mod hanging;
 mod homes;
+mod hostile;
 mod keys;
 mod ladder;
 mod ldap;

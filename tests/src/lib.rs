@@ -14,6 +14,7 @@ pub mod exposition;
 pub mod folder;
 pub mod freeradius;
 pub mod home;
+pub mod hostile;
 pub mod load;
 pub mod matrix;
 pub mod names;
