@@ -61,6 +61,13 @@ endurance: test-packages ## the deaths and outages of the tests in full: 100 kil
 	FOREWARN_KILLS=100 FOREWARN_OUTAGE=60 $(CARGO) test --release --workspace --test blackbox scenarios::endurance -- --nocapture --test-threads 1
 	target/release/forewarn-matrix rows
 
+.PHONY: fuzz
+fuzz: ## fuzz EAP: each target, or TARGET=name, for SECONDS=n (600 unless given); needs cargo-fuzz (fuzz/README.md)
+	cd fuzz && for target in $(or $(TARGET),$$($(CARGO) fuzz list)); do \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run -s none $$target -- \
+			-max_total_time=$(or $(SECONDS),600) -max_len=2048 -rss_limit_mb=512 || exit 1; \
+	done
+
 .PHONY: lint
 lint: ## formatting and lints, every warning an error
 	$(CARGO) fmt --all --check
