@@ -35,6 +35,11 @@ test-packages:
 		echo "installed; a service of theirs didn't start, which the tests don't need: they start their own"; \
 	else echo "the tests need$$missing: apt-get install$$missing" >&2; exit 1; fi
 
+.PHONY: test-openssl
+test-openssl: test-packages ## the tests of the server's `openssl` feature (with libssl-dev), which builds that server
+	$(CARGO) build --workspace --bins --features forewarn-server/openssl
+	$(CARGO) test -p forewarn-tests --features openssl --test blackbox eap::openssl
+
 .PHONY: sim
 sim: ## the simulator: SEEDS=n bad days of agents and servers (100,000 unless given), or SEED=s, printed
 	$(if $(SEED),FOREWARN_SIM_SEED=$(SEED),FOREWARN_SIM_SEEDS=$(or $(SEEDS),100000)) \

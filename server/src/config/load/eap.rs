@@ -175,9 +175,16 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
     });
     let revoked = revoked.or(Vec::new());
     let tickets = tickets(table);
-    let versions = [("1.2", 2_u8), ("1.3", 3)];
+    let versions = [("1.0", 0_u8), ("1.1", 1), ("1.2", 2), ("1.3", 3)];
+    let library = library(table)?;
     let least = table.choice("min_version", &versions, &[]).or(2);
     let most = table.choice("max_version", &versions, &[]).or(3);
+    if library == Library::Rustls && least.min(most) < 2 {
+        let key = if least < 2 { "min_version" } else { "max_version" };
+        let what = format!("`{key}`: rustls speaks TLS 1.2 and 1.3, nothing older");
+        table.error(key, Wrong::new(what, "name one of these, or have OpenSSL do it: library = \"openssl\""));
+        return None;
+    }
     if least > most {
         table.error("max_version", Wrong::new("`max_version` is below `min_version`", "turn them round"));
         return None;
@@ -198,11 +205,13 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
         versions: (least == 2, most == 3),
         tickets: tickets?,
     };
-    match Connections::new(identity) {
-        Ok(connections) => Some(Arc::new(connections)),
+    match connections_by(library, identity, least, most) {
+        Ok(connections) => Some(connections),
         Err(error) => {
             let (key, hint) = match error {
-                IdentityError::Own(_) => ("certificate", "name a certificate and the key it was made for"),
+                IdentityError::Own(_) | IdentityError::OpenSsl(_) => {
+                    ("certificate", "name a certificate and the key it was made for")
+                }
                 IdentityError::Authorities => ("client_ca", "name a PEM file of certificates of authorities"),
                 IdentityError::Verifier(_) => ("crl", "name lists that one of `client_ca` has signed"),
             };
@@ -210,6 +219,45 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
             None
         }
     }
+}
+
+/// Whose TLS it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Library {
+    Rustls,
+    OpenSsl,
+}
+
+/// `library`, if this program has it.
+fn library(table: &Table<'_>) -> Option<Library> {
+    let known = [("rustls", Library::Rustls), ("openssl", Library::OpenSsl)];
+    let library = table.choice("library", &known, &[]).or(Library::Rustls);
+    if library == Library::OpenSsl && !cfg!(feature = "openssl") {
+        let what = "`library`: this forewarnd was built without OpenSSL";
+        let hint = "build one that has it, cargo build --release -p forewarn-server --features openssl (with libssl-dev), or remove the line";
+        table.error("library", Wrong::new(what, hint));
+        return None;
+    }
+    Some(library)
+}
+
+#[cfg(feature = "openssl")]
+fn connections_by(
+    library: Library,
+    identity: Identity,
+    least: u8,
+    most: u8,
+) -> Result<Arc<dyn Tls>, IdentityError> {
+    use crate::process::eap::openssl;
+    Ok(match library {
+        Library::Rustls => Arc::new(Connections::new(identity)?),
+        Library::OpenSsl => Arc::new(openssl::Connections::new(&identity, least, most)?),
+    })
+}
+
+#[cfg(not(feature = "openssl"))]
+fn connections_by(_: Library, identity: Identity, _: u8, _: u8) -> Result<Arc<dyn Tls>, IdentityError> {
+    Ok(Arc::new(Connections::new(identity)?))
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {

@@ -4,6 +4,8 @@
 //! waits with its request where that has to wait.
 
 mod names;
+#[cfg(feature = "openssl")]
+pub mod openssl;
 pub mod rooms;
 pub mod sessions;
 pub mod tickets;

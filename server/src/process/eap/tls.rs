@@ -46,6 +46,9 @@ pub enum IdentityError {
     /// A list of revoked certificates, or what it is of.
     #[error("peers can't be judged by it: {0}")]
     Verifier(rustls::server::VerifierBuilderError),
+    /// Any of it, as OpenSSL says.
+    #[error("OpenSSL can't use what is configured: {0}")]
+    OpenSsl(String),
 }
 
 /// Makes connections.
