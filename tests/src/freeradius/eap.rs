@@ -32,7 +32,7 @@ impl FreeRadius {
         let mut daemon = Daemon::new("FreeRADIUS", "freerad");
         let raddb = daemon.make("raddb");
         copy(SHIPPED.as_ref(), &raddb);
-        let certificates = daemon.make("certificates");
+        let (certificates, sessions) = (daemon.make("certificates"), daemon.make("sessions"));
         for (from, name) in [
             (&tls.authority.certificate(), "ca.pem"),
             (&tls.leaf.certificate, "server.pem"),
@@ -49,7 +49,10 @@ impl FreeRadius {
             ),
             ("raddb/users", "alice Cleartext-Password := \"wonderland\"\n".to_owned()),
             ("raddb/mods-enabled/users", "files {\n\tusersfile = ${confdir}/users\n}\n".to_owned()),
-            ("raddb/mods-enabled/eap", module(&certificates.display().to_string(), tls)),
+            (
+                "raddb/mods-enabled/eap",
+                module(&certificates.display().to_string(), &sessions.display().to_string(), tls),
+            ),
             ("raddb/sites-enabled/default", SITES.replace("ADDRESS", &address.to_string())),
         ] {
             daemon.write(name, &text);
@@ -63,7 +66,8 @@ impl FreeRadius {
     }
 }
 
-fn module(certificates: &str, Tls { resumes, fragment, .. }: Tls<'_>) -> String {
+/// Sessions are files: 3.2.1 keeps them nowhere else.
+fn module(certificates: &str, sessions: &str, Tls { resumes, fragment, .. }: Tls<'_>) -> String {
     let resumes = if resumes { "yes" } else { "no" };
     format!(
         "eap {{
@@ -82,7 +86,7 @@ fn module(certificates: &str, Tls { resumes, fragment, .. }: Tls<'_>) -> String 
 			enable = {resumes}
 			lifetime = 1
 			name = \"bench\"
-			max_entries = 65536
+			persist_dir = {sessions}
 		}}
 	}}
 	tls {{
@@ -105,6 +109,7 @@ fn module(certificates: &str, Tls { resumes, fragment, .. }: Tls<'_>) -> String 
     )
 }
 
+/// A session is resumed only where there is something to remember of it: the name in the reply.
 const SITES: &str = "server default {
 listen {
 	type = auth
@@ -112,6 +117,9 @@ listen {
 	port = 1812
 }
 authorize {
+	update reply {
+		User-Name := \"%{User-Name}\"
+	}
 	eap {
 		ok = return
 	}

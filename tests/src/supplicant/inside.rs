@@ -1,6 +1,6 @@
 //! What a peer says within a tunnel.
 
-use rustls::ClientConnection;
+use rustls::{ClientConnection, HandshakeKind};
 
 use super::Fault;
 
@@ -47,9 +47,12 @@ impl Pap {
 }
 
 impl Inside for Pap {
-    fn handle_message(&mut self, said: &[u8], _: &ClientConnection) -> Result<Vec<u8>, Fault> {
-        if !said.is_empty() {
-            return Err(Fault::new("a server that speaks first"));
+    fn handle_message(&mut self, said: &[u8], connection: &ClientConnection) -> Result<Vec<u8>, Fault> {
+        match said {
+            [] => {}
+            // RFC 9427 section 3: the session is resumed, and there is no more to say.
+            [0] if connection.handshake_kind() == Some(HandshakeKind::Resumed) => return Ok(Vec::new()),
+            _ => return Err(Fault::new("a server that speaks first")),
         }
         let mut password = self.password.clone().into_bytes();
         password.resize(password.len().next_multiple_of(16), 0);

@@ -3,7 +3,7 @@
 use forewarn_wire::eap::method;
 use forewarn_wire::mschap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustls::ClientConnection;
+use rustls::{ClientConnection, HandshakeKind};
 use sha1::Sha1;
 
 use super::inside::Inside;
@@ -91,8 +91,13 @@ impl Peap {
     fn bind(&mut self, tlv: &[u8], connection: &ClientConnection) -> Result<Vec<u8>, Fault> {
         let (said, mac) = tlv.split_last_chunk::<MAC>().ok_or_else(|| Fault::new("a short binding"))?;
         let tunnel = tunnel::keys(method::PEAP, connection).ok_or_else(|| Fault::new("no keys"))?;
-        let (_, inner) = self.expected.as_ref().ok_or_else(|| Fault::new("a binding too early"))?;
-        let material = prf(&tunnel[..40], b"Inner Methods Compound Keys", inner, 60);
+        let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let material = match &self.expected {
+            Some((_, inner)) => prf(&tunnel[..40], b"Inner Methods Compound Keys", inner, 60),
+            // Nothing is within that could be bound: the tunnel's own.
+            None if is_resumed => tunnel[..60].to_vec(),
+            None => return Err(Fault::new("a binding too early")),
+        };
         let sign = |said: &[u8]| hmac(&material[40..], &[said, &[0; MAC], &[method::PEAP]]);
         if sign(said) != *mac {
             return Err(Fault::new("somebody sits between the tunnel's ends"));

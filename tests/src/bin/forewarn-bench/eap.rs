@@ -108,18 +108,20 @@ impl Subject {
 fn show(row: Row, theirs: &Report, ours: &Report) {
     let Row { method, key, version, resumed } = row;
     let key = if key == Key::Rsa { "RSA" } else { "ECDSA" };
-    let figures = |report: &Report| {
-        // A server that doesn't resume has no figure for it.
-        let is_so = !resumed || report.resumed * 10 > report.accepted * 9;
-        match is_so && report.accepted > 0 {
-            true => format!("{:>12.0} {:>11.0}", report.rate(), report.cpu_micros()),
-            false => format!("{:>12} {:>11}", "-", "-"),
-        }
+    // A server that doesn't resume has no figure for it.
+    let counts =
+        |report: &Report| report.accepted > 0 && (!resumed || report.resumed * 10 > report.accepted * 9);
+    let figures = |report: &Report| match counts(report) {
+        true => format!("{:>12.0} {:>11.0}", report.rate(), report.cpu_micros()),
+        false => format!("{:>12} {:>11}", "-", "-"),
     };
-    let ratio = ours.cpu_micros() / theirs.cpu_micros().max(1e-9);
+    let ratio = match counts(theirs) && counts(ours) {
+        true => format!("{:.2}", ours.cpu_micros() / theirs.cpu_micros().max(1e-9)),
+        false => "-".to_owned(),
+    };
     let slow = |report: &Report| report.latencies.percentile(99.0).as_secs_f64() * 1e3;
     println!(
-        "  {method:<14} {key:<6} {:<8} {:<8} {} {} {ratio:>7.2} {:>7.1} {:>7.1}",
+        "  {method:<14} {key:<6} {:<8} {:<8} {} {} {ratio:>7} {:>7.1} {:>7.1}",
         version.to_string(),
         if resumed { "resumed" } else { "full" },
         figures(theirs),
