@@ -50,6 +50,8 @@ struct Place {
     identifier: u8,
     authenticator: [u8; 16],
     peer: Option<Peer>,
+    /// The number of its sequence, and its method.
+    sequence: (u64, &'static str),
     /// The last request, and the State that came with it.
     heard: (Vec<u8>, Vec<u8>),
     sent: Instant,
@@ -69,7 +71,16 @@ impl Place {
         socket.set_nonblocking(true).expect("a socket");
         let key = RadiusKey::new(SECRET.as_bytes()).expect("a secret");
         let heard = (Vec::new(), Vec::new());
-        Place { socket, key, identifier: 0, authenticator: [0; 16], peer: None, heard, sent: Instant::now() }
+        Place {
+            socket,
+            key,
+            identifier: 0,
+            authenticator: [0; 16],
+            peer: None,
+            sequence: (0, ""),
+            heard,
+            sent: Instant::now(),
+        }
     }
 
     fn send(&mut self, name: &str, blow: &Blow) {
@@ -148,7 +159,8 @@ fn attack(server: &Server, to: SocketAddr, means: &Means, seed: u64, sequences: 
         for place in &mut places {
             let Some(mut peer) = place.peer.take() else {
                 if begun < all {
-                    let (number, _) = METHODS[(begun % METHODS.len() as u64) as usize];
+                    let (number, method) = METHODS[(begun % METHODS.len() as u64) as usize];
+                    place.sequence = (begun, method);
                     let mut peer = Peer::new(seed.wrapping_add(begun), number, means);
                     place.heard = (Vec::new(), Vec::new());
                     place.send(peer.name(), &peer.begin());
@@ -159,7 +171,7 @@ fn attack(server: &Server, to: SocketAddr, means: &Means, seed: u64, sequences: 
             };
             let next = match place.hear() {
                 Some(Heard::Accept) => {
-                    panic!("let in: seed {seed}, method {:?}", METHODS[(begun % 7) as usize])
+                    panic!("let in: {:?}", place.sequence)
                 }
                 None if place.sent.elapsed() < SILENCE => {
                     place.peer = Some(peer);

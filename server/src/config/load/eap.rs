@@ -120,14 +120,14 @@ fn pwd(table: &Table<'_>, server: Option<&Server>) -> Option<Pwd> {
     let group = table.integer("group").then(|number: u16| {
         let group = PwdGroup::ALL.into_iter().find(|group| group.number() == number);
         group.ok_or_else(|| {
-            let what = format!("`group` is {number}, which is no group of EAP-PWD here");
+            let what = format!("{number} is no group of EAP-PWD here");
             Wrong::new(what, "write 19 (NIST P-256, which all devices have), 20 (P-384) or 21 (P-521)")
         })
     });
     let group = group.or(PwdGroup::P256);
-    let server_id = table.text("server_id").then(|text| match text.len() {
-        1..=NAME_MAX => Ok(text),
-        _ => Err(Wrong::new("`server_id` is empty or too long", format!("give it 1 to {NAME_MAX} octets"))),
+    let server_id = table.text("server_id").then(|text| match text.len() <= NAME_MAX {
+        true => Ok(text),
+        false => Err(Wrong::new("is too long", format!("give it at most {NAME_MAX} octets"))),
     });
     let server_id = server_id.optional().or_else(|| Some(server?.name.clone()));
     Some(Pwd { group, server_id: server_id? })

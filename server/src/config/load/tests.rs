@@ -150,6 +150,9 @@ failover_threshold = 90
 
 [eap]
 methods = ["teap"]
+
+[eap.pwd]
+group = 18
 "#;
     let found = loaded(text).unwrap_err();
     let expected = [
@@ -165,6 +168,7 @@ methods = ["teap"]
         "26:1: unknown key `intervall` in [health]; did you mean `interval`?",
         "27:22: `failover_threshold`: 90 is not from 0 to 1",
         "30:12: `methods`: `teap` is not available yet",
+        "33:9: `group`: 18 is no group of EAP-PWD here",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
