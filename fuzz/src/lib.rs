@@ -65,6 +65,18 @@ pub fn converse(methods: &[Kind], octets: &[u8]) {
                 is_right |= matches!(verdict, Verdict::Right { .. });
                 talk.handle_verdict(&verdict, &mut random)
             }
+            (_, 11) => {
+                let packet = response(identifier(&talk), number(&talk), &commit(data));
+                talk.handle_response(&packet, &mut random)
+            }
+            // What was asked, as far as the fuzzer likes, and more.
+            (_, 12) => {
+                let (count, data) = data.split_first().map_or((0, data), |(first, rest)| (*first, rest));
+                let asked = talk.request().get(5..).unwrap_or_default();
+                let data = [&asked[..asked.len().min(count.into())], data].concat();
+                let packet = response(identifier(&talk), number(&talk), &data);
+                talk.handle_response(&packet, &mut random)
+            }
             (_, 13) => talk.handle_response(data, &mut random),
             (_, 14) => {
                 let (number, data) = data.split_first().map_or((0, data), |(first, rest)| (*first, rest));
@@ -93,6 +105,22 @@ fn verdict(kind: u8, claim: Option<&Claim>) -> Verdict {
         (2, _) => Verdict::Right { hash_of_hash: None },
         (_, _) => Verdict::Right { hash_of_hash: Some(Zeroizing::new([3; 16])) },
     }
+}
+
+/// EAP-PWD's commit in group 19, with a point that is on the curve (SEC 2, section 2.4.2).
+fn commit(scalar: &[u8]) -> Vec<u8> {
+    let mut commit = vec![2];
+    for half in [
+        0x6b17_d1f2_e12c_4247_f8bc_e6e5_63a4_40f2_u128,
+        0x7703_7d81_2deb_33a0_f4a1_3945_d898_c296,
+        0x4fe3_42e2_fe1a_7f9b_8ee7_eb4a_7c0f_9e16,
+        0x2bce_3357_6b31_5ece_cbb6_4068_37bf_51f5,
+    ] {
+        commit.extend(half.to_be_bytes());
+    }
+    commit.extend(scalar);
+    commit.resize(97, 5);
+    commit
 }
 
 fn identifier(talk: &Conversation) -> u8 {
