@@ -5,7 +5,7 @@ mod plain;
 use std::sync::Arc;
 
 use forewarn_eap::{
-    Claim, Conversation, Kind, Limits, Proof, Pwd, PwdGroup, Settings, Step, Verdict, Within,
+    Claim, Conversation, IdentityType, Kind, Limits, Proof, Pwd, PwdGroup, Settings, Step, Verdict, Within,
 };
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::ErrorCode;
@@ -28,6 +28,7 @@ pub fn converse(methods: &[Kind], octets: &[u8]) {
     let settings = Arc::new(Settings {
         methods: methods.to_vec(),
         inner: Within::ALL.to_vec(),
+        identities: vec![IdentityType::Machine, IdentityType::User],
         tries: 3,
         server_name: "east".into(),
         tls: Some(Arc::new(Plain { is_13: first & 1 == 1 })),

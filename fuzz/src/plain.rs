@@ -1,6 +1,6 @@
 //! TLS that is none, so that the fuzzer is within the tunnel at once.
 
-use forewarn_eap::{Broken, Channel, Kind, Session, Tls};
+use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
 
 /// The peer's first octets are the handshake, and all that follows is said within, as it stands.
 #[derive(Debug)]
@@ -67,6 +67,10 @@ impl Channel for Talk {
     fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
         out.fill(label.len() as u8);
         true
+    }
+
+    fn hash(&self) -> Hash {
+        Hash::Sha256
     }
 
     fn names(&self) -> Vec<String> {

@@ -62,7 +62,7 @@ pub enum Clock {
 }
 
 /// How users are proven: the values of `request.method`. `none`: by their account alone (`Auth-Type := Accept`).
-pub const METHODS: [&str; 21] = [
+pub const METHODS: [&str; 24] = [
     "pap",
     "chap",
     "mschap",
@@ -83,6 +83,9 @@ pub const METHODS: [&str; 21] = [
     "eap-ttls-gtc",
     "eap-ttls-md5",
     "eap-ttls-tls",
+    "eap-teap-mschapv2",
+    "eap-teap-tls",
+    "eap-teap-password",
     "none",
 ];
 

@@ -221,7 +221,7 @@ impl Conversation {
         let next = match kind {
             Kind::Md5 => md5::begin(&mut context),
             Kind::Gtc => gtc::begin(),
-            Kind::Peap | Kind::Ttls | Kind::Tls => tunnel::begin(kind, &settings),
+            Kind::Teap | Kind::Peap | Kind::Ttls | Kind::Tls => tunnel::begin(kind, &settings),
             Kind::Pwd => pwd::begin(&settings, &mut context),
             Kind::MsChap2 => mschapv2::begin(&settings.server_name, settings.tries, &mut context),
         };

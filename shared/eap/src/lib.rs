@@ -25,8 +25,8 @@ pub use claim::{Claim, Proof, Verdict};
 pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
-pub use settings::{Kind, Limits, Pwd, PwdGroup, Settings, Within};
-pub use tls::{Broken, Channel, Session, Tls};
+pub use settings::{IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Within};
+pub use tls::{Broken, Channel, Hash, Session, Tls};
 
 #[cfg(test)]
 mod tests;

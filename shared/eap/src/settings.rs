@@ -23,16 +23,23 @@ pub enum Kind {
     Peap,
     /// EAP-PWD (RFC 5931).
     Pwd,
+    /// TEAP (RFC 9930).
+    Teap,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 7] =
-        [Kind::Peap, Kind::Ttls, Kind::Tls, Kind::Pwd, Kind::MsChap2, Kind::Gtc, Kind::Md5];
+    pub const ALL: [Kind; 8] =
+        [Kind::Teap, Kind::Peap, Kind::Ttls, Kind::Tls, Kind::Pwd, Kind::MsChap2, Kind::Gtc, Kind::Md5];
 
     /// Whether it goes over TLS.
     pub fn needs_tls(self) -> bool {
-        matches!(self, Kind::Tls | Kind::Ttls | Kind::Peap)
+        matches!(self, Kind::Tls | Kind::Ttls | Kind::Peap | Kind::Teap)
+    }
+
+    /// Whether it leaves keys.
+    pub fn has_keys(self) -> bool {
+        !matches!(self, Kind::Md5 | Kind::Gtc)
     }
 
     /// Its name in a configuration.
@@ -45,6 +52,7 @@ impl Kind {
             Kind::Ttls => "ttls",
             Kind::Peap => "peap",
             Kind::Pwd => "pwd",
+            Kind::Teap => "teap",
         }
     }
 
@@ -58,6 +66,7 @@ impl Kind {
             Kind::Ttls => "eap-ttls",
             Kind::Peap => "eap-peap",
             Kind::Pwd => "eap-pwd",
+            Kind::Teap => "eap-teap",
         }
     }
 
@@ -71,6 +80,7 @@ impl Kind {
             Kind::Ttls => method::TTLS,
             Kind::Peap => method::PEAP,
             Kind::Pwd => method::PWD,
+            Kind::Teap => method::TEAP,
         }
     }
 }
@@ -80,7 +90,7 @@ impl Kind {
 pub enum Within {
     /// A method of EAP; [`Kind::MsChap2`] is MS-CHAPv2 as EAP-TTLS has it, too.
     Eap(Kind),
-    /// A password as it is (RFC 5281 section 11.2.5).
+    /// A password as it is (RFC 5281 section 11.2.5, RFC 9930 section 3.6.2).
     Pap,
     /// CHAP (RFC 5281 section 11.2.2).
     Chap,
@@ -111,6 +121,33 @@ impl Within {
     }
 }
 
+/// Whose identity TEAP asks for (RFC 9930 section 4.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum IdentityType {
+    /// Who sits there.
+    User,
+    /// What they sit at.
+    Machine,
+}
+
+impl IdentityType {
+    /// Its name in a configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            IdentityType::User => "user",
+            IdentityType::Machine => "machine",
+        }
+    }
+
+    /// Its number.
+    pub fn number(self) -> u16 {
+        match self {
+            IdentityType::User => 1,
+            IdentityType::Machine => 2,
+        }
+    }
+}
+
 /// What a conversation offers.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -118,6 +155,8 @@ pub struct Settings {
     pub methods: Vec<Kind>,
     /// What is allowed within a tunnel. Of the methods of EAP, the first is offered first.
     pub inner: Vec<Within>,
+    /// Whose identities TEAP asks for, one after the other.
+    pub identities: Vec<IdentityType>,
     /// Passwords a peer may try in one conversation, where its method lets it (EAP-MSCHAPv2). With one, a peer is told
     /// that there is no other try, and nobody waits for a user who isn't there.
     pub tries: u8,

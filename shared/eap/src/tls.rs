@@ -56,8 +56,20 @@ pub trait Channel: Send {
     /// Keying material (RFC 5705, RFC 8446 section 7.5). False: there is none.
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool;
 
+    /// The hash of the cipher suite, once the handshake is over.
+    fn hash(&self) -> Hash;
+
     /// The names in the peer's certificate, which was verified; the most telling first.
     fn names(&self) -> Vec<String>;
+}
+
+/// A hash of TLS's cipher suites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hash {
+    /// SHA-256.
+    Sha256,
+    /// SHA-384.
+    Sha384,
 }
 
 /// A connection is broken: what the peer sent isn't TLS, or isn't what this server takes.

@@ -6,4 +6,5 @@ mod pki;
 mod pwd;
 mod resumption;
 mod supplicants;
+mod teap;
 mod tunnels;

@@ -6,6 +6,11 @@ use super::Fault;
 
 /// What goes on within a tunnel, from the peer's side.
 pub trait Inside: Send {
+    /// The server has said this before TLS begins (TEAP's outer TLVs). Gives what to say of the same kind.
+    fn handle_preamble(&mut self, _said: &[u8]) -> Vec<u8> {
+        Vec::new()
+    }
+
     /// The handshake is over, and the server says this; empty: it waits for the peer. Gives what to say; empty: nothing.
     ///
     /// # Errors

@@ -6,18 +6,22 @@
 
 pub mod crowd;
 mod inside;
+mod mschapv2;
 mod peap;
 mod radius;
+mod teap;
 mod trust;
 mod tunnel;
 
 use forewarn_wire::eap::{Eap, EapCode, method};
 
 pub use inside::{Certificate, Inside, Pap, avp};
+pub use mschapv2::MsChap2;
 pub use peap::Peap;
 pub use radius::{End, Ended, Session, authenticate};
+pub use teap::{Credential, Heard, Teap, Trick};
 pub use trust::{Trust, Version};
-pub use tunnel::{Tunnel, keys};
+pub use tunnel::{Tunnel, keys, material};
 
 /// Why a peer gives up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +47,11 @@ pub trait Peer: Send {
 
     /// The session's key, once there is one.
     fn msk(&self) -> Option<Vec<u8>>;
+
+    /// The session's other key, where the method has one.
+    fn emsk(&self) -> Option<Vec<u8>> {
+        None
+    }
 
     /// Whether a session of TLS was resumed.
     fn was_resumed(&self) -> bool {
@@ -70,6 +79,16 @@ impl Supplicant {
     /// EAP-TTLS with PAP.
     pub fn ttls_pap(identity: &str, user: &str, password: &str, trust: &Trust) -> Supplicant {
         Supplicant::new(identity, Tunnel::new(method::TTLS, trust, Pap::new(user, password)))
+    }
+
+    /// TEAP; `teap` has what it proves within.
+    pub fn teap(identity: &str, teap: Teap, trust: &Trust) -> Supplicant {
+        Supplicant::new(identity, Tunnel::new(method::TEAP, trust, teap).with_version(1))
+    }
+
+    /// EAP-MSCHAPv2 without a tunnel.
+    pub fn mschapv2(user: &str, password: &str) -> Supplicant {
+        Supplicant::new(user, MsChap2::new(user, password))
     }
 
     /// PEAPv0 with EAP-MSCHAPv2.
@@ -108,6 +127,11 @@ impl Supplicant {
     /// The session's key, once there is one.
     pub fn msk(&self) -> Option<Vec<u8>> {
         self.peer.msk()
+    }
+
+    /// The session's other key, where the method has one.
+    pub fn emsk(&self) -> Option<Vec<u8>> {
+        self.peer.emsk()
     }
 
     /// Whether a session of TLS was resumed.

@@ -1,28 +1,22 @@
 //! PEAPv0 with EAP-MSCHAPv2, and its crypto-binding (MS-PEAP), from the peer's side.
 
 use forewarn_wire::eap::method;
-use forewarn_wire::mschap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use rustls::{ClientConnection, HandshakeKind};
 use sha1::Sha1;
 
 use super::inside::Inside;
-use super::{Fault, tunnel};
+use super::mschapv2::MsChap2;
+use super::{Fault, Peer as _, tunnel};
 
 const EXTENSIONS: u8 = 33;
-const CHALLENGE: u8 = 1;
-const RESPONSE: u8 = 2;
-const SUCCESS: u8 = 3;
 const BINDING: u16 = 12;
 const MAC: usize = 20;
 
 /// PEAPv0 with EAP-MSCHAPv2.
 #[derive(Debug, Clone, Default)]
 pub struct Peap {
-    user: String,
-    password: String,
-    /// Of the response that was given: the server's proof, and the inner method's key.
-    expected: Option<([u8; mschap::AUTHENTICATOR_RESPONSE], Vec<u8>)>,
+    inner: MsChap2,
     /// Of tunnel and inner method together.
     bound: Option<Vec<u8>>,
 }
@@ -30,36 +24,7 @@ pub struct Peap {
 impl Peap {
     /// With these credentials.
     pub fn new(user: &str, password: &str) -> Peap {
-        Peap { user: user.to_owned(), password: password.to_owned(), ..Peap::default() }
-    }
-
-    fn mschapv2(&mut self, data: &[u8]) -> Result<Vec<u8>, Fault> {
-        match data {
-            [CHALLENGE, identifier, _, _, 16, value @ ..] => {
-                let challenge = value.first_chunk().ok_or_else(|| Fault::new("a short challenge"))?;
-                let hash = mschap::nt_hash(self.password.as_bytes());
-                let hash_of_hash = mschap::hash_of_hash(&hash);
-                let peer = [7; mschap::CHALLENGE_2];
-                let digest = mschap::challenge_hash(&peer, challenge, self.user.as_bytes());
-                let response = mschap::response(&digest, &hash);
-                let keys = mschap::StartKeys::new(&hash_of_hash, &response);
-                let proof = mschap::authenticator_response(&hash_of_hash, &response, &digest);
-                // MS-PEAP section 3.1.5.5.2.2: as the server sees them.
-                let key = [keys.receive.as_slice(), keys.send.as_slice()].concat();
-                self.expected = Some((proof, key));
-                let length = (54 + self.user.len()) as u16;
-                let mut answer = vec![method::MSCHAPV2, RESPONSE, *identifier];
-                answer.extend(length.to_be_bytes());
-                answer.push(49);
-                answer.extend([&peer[..], &[0; 8], &response, &[0], self.user.as_bytes()].concat());
-                Ok(answer)
-            }
-            [SUCCESS, _, _, _, proof @ ..] => match &self.expected {
-                Some((expected, _)) if proof.starts_with(expected) => Ok(vec![method::MSCHAPV2, SUCCESS]),
-                _ => Err(Fault::new("the server doesn't know the password")),
-            },
-            _ => Err(Fault::new("refused within the tunnel")),
-        }
+        Peap { inner: MsChap2::new(user, password), ..Peap::default() }
     }
 
     /// An EAP-Request of extensions, with its header: the result is repeated, the binding answered.
@@ -92,8 +57,8 @@ impl Peap {
         let (said, mac) = tlv.split_last_chunk::<MAC>().ok_or_else(|| Fault::new("a short binding"))?;
         let tunnel = tunnel::keys(method::PEAP, connection).ok_or_else(|| Fault::new("no keys"))?;
         let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        let material = match &self.expected {
-            Some((_, inner)) => prf(&tunnel[..40], b"Inner Methods Compound Keys", inner, 60),
+        let material = match self.inner.msk() {
+            Some(inner) => prf(&tunnel[..40], b"Inner Methods Compound Keys", &inner, 60),
             // Nothing is within that could be bound: the tunnel's own.
             None if is_resumed => tunnel[..60].to_vec(),
             None => return Err(Fault::new("a binding too early")),
@@ -116,8 +81,10 @@ impl Inside for Peap {
         match said {
             [] => Ok(Vec::new()),
             [1, _, _, _, EXTENSIONS, ..] => self.extensions(said, connection),
-            [method::IDENTITY, ..] => Ok([&[method::IDENTITY], self.user.as_bytes()].concat()),
-            [method::MSCHAPV2, data @ ..] => self.mschapv2(data),
+            [method::IDENTITY, ..] => Ok([&[method::IDENTITY], self.inner.user().as_bytes()].concat()),
+            [method::MSCHAPV2, data @ ..] => {
+                Ok([&[method::MSCHAPV2][..], &self.inner.handle_request(data)?].concat())
+            }
             _ => Ok(vec![method::NAK, method::MSCHAPV2]),
         }
     }

@@ -11,6 +11,8 @@ use super::{Fault, Inside, Peer};
 const LENGTH: u8 = 0x80;
 const MORE: u8 = 0x40;
 const START: u8 = 0x20;
+/// Of TEAP: outer TLVs are behind the octets of TLS, their length before them.
+const PREAMBLE: u8 = 0x10;
 /// Octets of TLS in one response.
 const FRAGMENT: usize = 1200;
 const MSK: usize = 64;
@@ -102,7 +104,9 @@ impl<I: Inside> Peer for Tunnel<I> {
         };
         if flags & START != 0 {
             self.flush();
-            return Ok(self.fragment());
+            let said = if flags & PREAMBLE != 0 { rest.get(4..).unwrap_or_default() } else { &[] };
+            let preamble = self.inside.handle_preamble(said);
+            return Ok(with_preamble(self.fragment(), &preamble));
         }
         if self.sent < self.outgoing.len() {
             return Ok(self.fragment());
@@ -121,20 +125,40 @@ impl<I: Inside> Peer for Tunnel<I> {
         Some(self.inside.msk(tunnel))
     }
 
+    fn emsk(&self) -> Option<Vec<u8>> {
+        Some(material(self.number, &self.connection)?.split_off(MSK))
+    }
+
     fn was_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 }
 
-/// The MSK that follows from the tunnel alone (RFC 5216 section 2.3, RFC 5281 section 8, RFC 9427 section 2.1).
+/// A first response that fits into one, with outer TLVs.
+fn with_preamble(mut response: Vec<u8>, preamble: &[u8]) -> Vec<u8> {
+    if !preamble.is_empty() {
+        response[0] |= PREAMBLE;
+        let length = (preamble.len() as u32).to_be_bytes();
+        response.splice(1..1, length);
+        response.extend(preamble);
+    }
+    response
+}
+
+/// The MSK that follows from the tunnel alone.
 pub fn keys(number: u8, connection: &ClientConnection) -> Option<Vec<u8>> {
+    let mut material = material(number, connection)?;
+    material.truncate(MSK);
+    Some(material)
+}
+
+/// MSK and EMSK that follow from the tunnel alone (RFC 5216 section 2.3, RFC 5281 section 8, RFC 9427 section 2.1).
+pub fn material(number: u8, connection: &ClientConnection) -> Option<Vec<u8>> {
     let is_13 = connection.protocol_version()? == ProtocolVersion::TLSv1_3;
     let (label, context): (&[u8], Option<&[u8]>) = match (is_13, number) {
         (true, _) => (b"EXPORTER_EAP_TLS_Key_Material", Some(std::slice::from_ref(&number))),
         (false, method::TTLS) => (b"ttls keying material", None),
         (false, _) => (b"client EAP encryption", None),
     };
-    let mut material = connection.export_keying_material(vec![0; 2 * MSK], label, context).ok()?;
-    material.truncate(MSK);
-    Some(material)
+    connection.export_keying_material(vec![0; 2 * MSK], label, context).ok()
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use forewarn_eap::{Kind, Limits, Pwd, PwdGroup, Settings, Tls, Within};
+use forewarn_eap::{IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Tls, Within};
 use forewarn_shell::config::{Secret, Table, Value, Wrong};
 use forewarn_shell::random;
 use rustls::pki_types::pem::{Error as PemError, PemObject};
@@ -17,9 +17,6 @@ use super::super::eap::Eap;
 use super::each;
 use crate::process::eap::tickets::Tickets;
 use crate::process::eap::tls::{Connections, Identity, IdentityError};
-
-/// Methods of SPEC 2.3 that this version hasn't.
-const LATER: &[&str] = &["teap"];
 
 /// Octets of a name in EAP.
 const NAME_MAX: usize = 253;
@@ -41,13 +38,17 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let table = root.optional_table("eap")?;
     let kinds = Kind::ALL.map(|kind| (kind.name(), kind));
-    let methods = table.list("methods", |value| value.choice(&kinds, LATER)).required();
+    let methods = table.list("methods", |value| value.choice(&kinds, &[])).required();
     let methods = methods.and_then(|methods| usable(&table, "methods", methods, Kind::name));
     let default = Limits::default();
     let limits = Limits {
         rounds: table.integer("rounds").within(8, 1000).or(default.rounds),
         octets: table.integer("octets").within(4096, 1 << 20).or(default.octets),
     };
+    let identities = [IdentityType::User, IdentityType::Machine].map(|identity| (identity.name(), identity));
+    let identities = table.list("teap_identities", |value| value.choice(&identities, &[]));
+    let identities = identities.or(vec![IdentityType::User]);
+    let identities = usable(&table, "teap_identities", identities, IdentityType::name);
     let tries = table.integer("tries").within(1, 5).or(1);
     let fragment = table.integer("fragment").within(64, 3800).or(1024);
     let timeout = table.duration("timeout").within(SECOND, 600 * SECOND).or(60 * SECOND);
@@ -69,8 +70,17 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         None => None,
     };
     let server_name = server?.name.clone();
-    let settings =
-        Settings { methods: methods?, inner: inner?, tries, server_name, tls, fragment, pwd: pwd?, limits };
+    let settings = Settings {
+        methods: methods?,
+        inner: inner?,
+        identities: identities?,
+        tries,
+        server_name,
+        tls,
+        fragment,
+        pwd: pwd?,
+        limits,
+    };
     Some(Eap { settings: Arc::new(settings), timeout, conversations })
 }
 

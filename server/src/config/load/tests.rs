@@ -149,7 +149,7 @@ intervall = "1s"
 failover_threshold = 90
 
 [eap]
-methods = ["teap"]
+methods = ["leap"]
 
 [eap.pwd]
 group = 18
@@ -167,7 +167,7 @@ group = 18
         "23:48: Tunnel-Type: \"VLAM\"",
         "26:1: unknown key `intervall` in [health]; did you mean `interval`?",
         "27:22: `failover_threshold`: 90 is not from 0 to 1",
-        "30:12: `methods`: `teap` is not available yet",
+        "30:12: `methods`: `leap` is not known here",
         "33:9: `group`: 18 is no group of EAP-PWD here",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");

@@ -5,8 +5,9 @@
 
 use std::io::{self, Read, Write};
 
-use forewarn_eap::{Broken, Channel, Kind, Session, Tls};
+use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
 use openssl::error::ErrorStack;
+use openssl::nid::Nid;
 use openssl::pkey::PKey;
 use openssl::ssl::{
     ErrorCode, Ssl, SslContext, SslContextBuilder, SslMethod, SslOptions, SslSessionCacheMode, SslStream,
@@ -250,6 +251,14 @@ impl Channel for Connection {
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool {
         let label = std::str::from_utf8(label);
         label.is_ok_and(|label| self.stream.ssl().export_keying_material(out, label, context).is_ok())
+    }
+
+    fn hash(&self) -> Hash {
+        let digest = self.stream.ssl().current_cipher().and_then(|cipher| cipher.handshake_digest());
+        match digest.map(|digest| digest.type_()) {
+            Some(Nid::SHA384) => Hash::Sha384,
+            _ => Hash::Sha256,
+        }
     }
 
     fn names(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use forewarn_eap::{Broken, Channel, Kind, Session, Tls};
+use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
 use forewarn_shell::random;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
@@ -11,7 +11,8 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
-    HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion,
+    CipherSuite, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
+    SupportedProtocolVersion,
 };
 
 use super::names::names;
@@ -293,6 +294,17 @@ impl Channel for Connection {
         let since = earlier.map_or_else(|| UnixTime::now().as_secs(), |entry| entry.since);
         if ticketer.kind != Kind::Tls {
             SESSIONS.keep(ticketer.name, Entry { session, since });
+        }
+    }
+
+    fn hash(&self) -> Hash {
+        match self.tls.negotiated_cipher_suite().map(|suite| suite.suite()) {
+            Some(
+                CipherSuite::TLS13_AES_256_GCM_SHA384
+                | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+                | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            ) => Hash::Sha384,
+            _ => Hash::Sha256,
         }
     }
 

@@ -8,12 +8,13 @@ use forewarn_wire::eap::{Eap, EapCode, method};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::{Conversation, Kind, Limits, Pwd, PwdGroup, Settings, Step, Within};
+use crate::{Conversation, IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Step, Within};
 
 pub(crate) fn settings(methods: &[Kind]) -> Arc<Settings> {
     Arc::new(Settings {
         methods: methods.to_vec(),
         inner: Within::ALL.to_vec(),
+        identities: vec![IdentityType::User],
         tries: 2,
         tls: None,
         fragment: 1024,

@@ -4,7 +4,7 @@ use forewarn_wire::eap::method;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Broken, Channel, Proof, Reason, Session, Tls, Verdict};
+use crate::{Broken, Channel, Hash, Proof, Reason, Session, Tls, Verdict};
 
 /// TLS that is none: the peer's first octets are the handshake, and all that follows is said within, as it stands.
 #[derive(Debug)]
@@ -79,6 +79,10 @@ impl Channel for Talk {
         true
     }
 
+    fn hash(&self) -> Hash {
+        Hash::Sha256
+    }
+
     fn names(&self) -> Vec<String> {
         vec!["alice".into()]
     }
@@ -100,7 +104,7 @@ fn talk_by(kind: Kind, plain: Plain) -> Conversation {
     let (talk, step) =
         Conversation::begin(Arc::new(settings), &identity, &mut random()).expect("an identity");
     assert!(matches!(step, Step::Request), "{step:?}");
-    assert_eq!(talk.request()[4..], [kind.number(), 0x20], "the start");
+    assert_eq!((talk.request()[4], talk.request()[5] & 0x20), (kind.number(), 0x20), "the start");
     talk
 }
 
@@ -203,7 +207,7 @@ proptest! {
 
     #[test]
     fn nobody_gets_through_a_tunnel_who_is_never_right(
-        kind in prop_oneof![Just(Kind::Tls), Just(Kind::Ttls), Just(Kind::Peap)],
+        kind in prop_oneof![Just(Kind::Tls), Just(Kind::Ttls), Just(Kind::Peap), Just(Kind::Teap)],
         is_13 in any::<bool>(),
         blows in prop::collection::vec(
             prop_oneof![
@@ -220,6 +224,15 @@ proptest! {
                     Just(b"\0\0\0\0\x01\x40\0\0\x0dalice\0\0\0\0\0\0\x02\x40\0\0\x0cwxyz".to_vec()),
                     Just(vec![0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]),
                     Just(vec![0]),
+                    // TEAP's: an inner identity, a password, results, a binding of nothing.
+                    Just(b"\0\x80\x09\0\x0a\x02\x0a\0\x0a\x01alice".to_vec()),
+                    Just(b"\0\x80\x0e\0\x11\x05alice\x0awonderland".to_vec()),
+                    Just(vec![0, 0x80, 3, 0, 2, 0, 1, 0x80, 10, 0, 2, 0, 1]),
+                    prop::collection::vec(any::<u8>(), 72).prop_map(|value| {
+                        let head = [0, 0x80, 3, 0, 2, 0, 1, 0x80, 10, 0, 2, 0, 1, 0x80, 12, 0, 76, 0, 1, 1, 0x31];
+                        [&head[..], &value].concat()
+                    }),
+                    prop::collection::vec(any::<u8>(), 0..30).prop_map(|tlvs| [&[0x11, 0, 0, 0, 4][..], &tlvs].concat()),
                 ].prop_map(Some),
                 Just(None),
             ],
@@ -230,7 +243,10 @@ proptest! {
         let mut random = random();
         for blow in blows {
             let step = match blow {
-                Some(data) => talk.handle_response(&response(&talk, kind.number(), &data), &mut random),
+                Some(mut data) => {
+                    data[0] |= u8::from(kind == Kind::Teap);
+                    talk.handle_response(&response(&talk, kind.number(), &data), &mut random)
+                }
                 None => talk.handle_verdict(&Verdict::Wrong, &mut random),
             };
             prop_assert!(!matches!(step, Step::Success(_)), "{step:?}");

@@ -32,13 +32,13 @@ pub(super) enum Heard {
 impl Talk {
     /// One that asks who the peer is.
     pub(super) fn greet(outer: Kind, settings: &Settings, identifier: u8) -> Box<Self> {
-        let conversation = Conversation::greet(within(settings), identifier);
+        let conversation = Conversation::greet(within(outer, settings), identifier);
         Box::new(Self { outer, conversation })
     }
 
     /// One with a peer that says unasked who it is.
     pub(super) fn begin(outer: Kind, settings: &Settings, packet: &[u8], random: &mut dyn Rng) -> Heard {
-        match Conversation::begin(within(settings), packet, random) {
+        match Conversation::begin(within(outer, settings), packet, random) {
             Some((conversation, step)) => Box::new(Self { outer, conversation }).follow(step),
             None => Heard::Fail(Reason::Malformed),
         }
@@ -81,9 +81,10 @@ impl Talk {
 }
 
 /// What is offered within.
-fn within(settings: &Settings) -> Arc<Settings> {
+fn within(outer: Kind, settings: &Settings) -> Arc<Settings> {
     let methods = settings.inner.iter().filter_map(|inner| match inner {
-        Within::Eap(kind) => Some(*kind),
+        // RFC 9930 section 3.6.4: TEAP has nothing that can't be bound.
+        Within::Eap(kind) => (outer != Kind::Teap || kind.has_keys()).then_some(*kind),
         Within::Pap | Within::Chap | Within::MsChap => None,
     });
     let fragment = settings.fragment.max(FRAGMENT_MIN);
@@ -92,7 +93,7 @@ fn within(settings: &Settings) -> Arc<Settings> {
 
 /// What policies and records call a method within another.
 fn name(outer: Kind, inner: &'static str) -> &'static str {
-    const NAMES: [(Kind, &str, &str); 8] = [
+    const NAMES: [(Kind, &str, &str); 10] = [
         (Kind::Peap, "eap-mschapv2", "eap-peap-mschapv2"),
         (Kind::Peap, "eap-gtc", "eap-peap-gtc"),
         (Kind::Peap, "eap-md5", "eap-peap-md5"),
@@ -101,6 +102,8 @@ fn name(outer: Kind, inner: &'static str) -> &'static str {
         (Kind::Ttls, "eap-gtc", "eap-ttls-gtc"),
         (Kind::Ttls, "eap-md5", "eap-ttls-md5"),
         (Kind::Ttls, "eap-tls", "eap-ttls-tls"),
+        (Kind::Teap, "eap-mschapv2", "eap-teap-mschapv2"),
+        (Kind::Teap, "eap-tls", "eap-teap-tls"),
     ];
     let found = NAMES.iter().find(|(of, is, _)| (*of, *is) == (outer, inner));
     found.map_or(inner, |(_, _, name)| name)

@@ -61,7 +61,7 @@ pub(super) fn keys(kind: Kind, outer: &Outer<'_>) -> Option<Keys> {
 }
 
 /// The number of the method, and what names the session within it (RFC 5216 section 2.3, RFC 9190 section 2.3).
-fn session_id(kind: Kind, outer: &Outer<'_>) -> Option<Vec<u8>> {
+pub(super) fn session_id(kind: Kind, outer: &Outer<'_>) -> Option<Vec<u8>> {
     let mut method_id = vec![0; 2 * RANDOM];
     match outer.channel.is_13() {
         true => {

@@ -1,4 +1,4 @@
-//! What EAP-TLS (RFC 5216, RFC 9190), PEAP and EAP-TTLS (RFC 5281) have in common: TLS's octets in fragments, and after
+//! What EAP-TLS (RFC 5216, RFC 9190), PEAP, EAP-TTLS (RFC 5281) and TEAP (RFC 9930) have in common: TLS's octets in fragments, and after
 //! the handshake something that goes on within.
 
 mod avp;
@@ -7,6 +7,7 @@ mod certificate;
 mod inner;
 mod keys;
 mod peap;
+mod teap;
 mod ttls;
 
 use std::sync::Arc;
@@ -22,6 +23,9 @@ use keys::Randoms;
 const LENGTH: u8 = 0x80;
 const MORE: u8 = 0x40;
 const START: u8 = 0x20;
+/// Of TEAP (RFC 9930 section 4.1): a preamble is behind TLS's octets, and the length of it before them.
+const PREAMBLE: u8 = 0x10;
+const VERSION: u8 = 0x07;
 
 /// Octets of one TLS message, put together: a handshake with a chain of certificates fits, and nobody fills memory.
 const MESSAGE_MAX: usize = 65_536;
@@ -47,6 +51,8 @@ trait Inner: Send {
 struct Outer<'a> {
     channel: &'a dyn Channel,
     randoms: &'a Randoms,
+    /// Of TEAP: what both sides said in the clear, the server first.
+    preamble: &'a [u8],
 }
 
 /// What follows within.
@@ -73,6 +79,12 @@ enum Then {
 struct Tunnel {
     channel: Box<dyn Channel>,
     randoms: Randoms,
+    /// Of TEAP; others take any and say 0.
+    version: u8,
+    /// Of TEAP: what both sides said in the clear, the server first.
+    preamble: Vec<u8>,
+    /// Whether the peer has said anything yet.
+    is_open: bool,
     inner: Box<dyn Inner>,
     /// Whether `inner` has begun.
     begun: bool,
@@ -90,7 +102,7 @@ struct Tunnel {
 /// With a claim that is being looked at.
 struct Judging(Tunnel);
 
-/// Begins one of the methods over TLS. Its first request has the S flag and nothing else.
+/// Begins one of the methods over TLS.
 pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
     let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind));
     let Some(channel) = channel else {
@@ -99,11 +111,20 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
     let inner: Box<dyn Inner> = match kind {
         Kind::Peap => Box::new(peap::Peap::new(settings)),
         Kind::Ttls => Box::new(ttls::Ttls::new(settings)),
+        Kind::Teap => Box::new(teap::Teap::new(settings)),
         _ => Box::new(certificate::Certificate),
     };
+    let (version, preamble) = match kind {
+        Kind::Teap => (teap::VERSION, teap::preamble(settings)),
+        _ => (0, Vec::new()),
+    };
+    let start = start(version, &preamble);
     let tunnel = Tunnel {
         channel,
         randoms: Randoms::default(),
+        version,
+        preamble,
+        is_open: false,
         inner,
         begun: false,
         claimed: None,
@@ -113,7 +134,18 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         fragment: settings.fragment,
         then: Then::Listen,
     };
-    Next::Ask(Box::new(tunnel), vec![START])
+    Next::Ask(Box::new(tunnel), start)
+}
+
+/// The first request: flags, and TEAP's preamble behind its length.
+fn start(version: u8, preamble: &[u8]) -> Vec<u8> {
+    let mut start = vec![START | version];
+    if !preamble.is_empty() {
+        start[0] |= PREAMBLE;
+        start.extend((preamble.len() as u32).to_be_bytes());
+        start.extend(preamble);
+    }
+    start
 }
 
 impl Method for Tunnel {
@@ -129,6 +161,7 @@ impl Method for Tunnel {
             (true, Some((length, rest))) => (Some(u32::from_be_bytes(*length) as usize), rest),
             (true, None) => return Next::Fail(Reason::Malformed),
         };
+        let Some(rest) = self.without_preamble(flags, rest) else { return Next::Fail(Reason::Malformed) };
         if self.sent < self.outgoing.len() {
             // The peer has the fragment before, and nothing to say yet.
             return match rest.is_empty() && flags & MORE == 0 {
@@ -150,7 +183,7 @@ impl Method for Tunnel {
         self.incoming.extend(rest);
         if flags & MORE != 0 {
             // A fragment of nothing would go on for ever.
-            return if rest.is_empty() { Next::Fail(Reason::Malformed) } else { Next::Ask(self, vec![0]) };
+            return if rest.is_empty() { Next::Fail(Reason::Malformed) } else { self.acknowledge() };
         }
         let message = std::mem::take(&mut self.incoming);
         // Whatever it has to say to that.
@@ -170,6 +203,25 @@ impl Method for Tunnel {
 }
 
 impl Tunnel {
+    /// The octets of TLS: the version is right, and the preamble taken or, after the first response, left out (RFC 9930
+    /// sections 3.1 and 4.3.1).
+    fn without_preamble<'r>(&mut self, flags: u8, rest: &'r [u8]) -> Option<&'r [u8]> {
+        let was_open = std::mem::replace(&mut self.is_open, true);
+        if self.version == 0 {
+            return Some(rest);
+        }
+        (flags & VERSION == self.version).then_some(())?;
+        if flags & PREAMBLE == 0 {
+            return Some(rest);
+        }
+        let (length, rest) = rest.split_first_chunk()?;
+        let (rest, preamble) = rest.split_at(rest.len().checked_sub(u32::from_be_bytes(*length) as usize)?);
+        if !was_open {
+            self.preamble.extend(preamble);
+        }
+        Some(rest)
+    }
+
     /// The peer is told by an alert, if there is one.
     fn fail(mut self: Box<Self>, reason: Reason) -> Next {
         let mut alert = Vec::new();
@@ -200,13 +252,14 @@ impl Tunnel {
             return Next::Fail(Reason::TooLong);
         }
         let mut inside = Inside::Listen;
-        let outer = Outer { channel: &*self.channel, randoms: &self.randoms };
-        let begins = !std::mem::replace(&mut self.begun, true);
+        let Self { channel, randoms, preamble, inner, begun, .. } = &mut *self;
+        let outer = Outer { channel: &**channel, randoms, preamble };
+        let begins = !std::mem::replace(begun, true);
         if begins {
-            inside = self.inner.begin(&outer, context);
+            inside = inner.begin(&outer, context);
         }
         if !begins || (matches!(inside, Inside::Listen) && !message.is_empty()) {
-            inside = self.inner.handle_message(&message, &outer, context);
+            inside = inner.handle_message(&message, &outer, context);
         }
         self.follow(inside)
     }
@@ -243,6 +296,11 @@ impl Tunnel {
         Next::Succeed(Some(keys))
     }
 
+    fn acknowledge(self: Box<Self>) -> Next {
+        let flags = self.version;
+        Next::Ask(self, vec![flags])
+    }
+
     fn put(&mut self, out: Vec<u8>) {
         (self.outgoing, self.sent) = (out, 0);
     }
@@ -252,7 +310,7 @@ impl Tunnel {
         let left = self.outgoing.len() - self.sent;
         let is_first = self.sent == 0;
         let octets = left.min(self.fragment);
-        let mut flags = if octets < left { MORE } else { 0 };
+        let mut flags = self.version | if octets < left { MORE } else { 0 };
         let mut request = Vec::with_capacity(5 + octets);
         if is_first && octets < left {
             flags |= LENGTH;
@@ -274,8 +332,12 @@ impl Tunnel {
 impl Judged for Judging {
     fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next {
         let Judging(mut tunnel) = *self;
-        let outer = Outer { channel: &*tunnel.channel, randoms: &tunnel.randoms };
-        let inside = tunnel.inner.handle_verdict(verdict, &outer, context);
+        let Tunnel { channel, randoms, preamble, inner, .. } = &mut tunnel;
+        let outer = Outer { channel: &**channel, randoms, preamble };
+        let inside = inner.handle_verdict(verdict, &outer, context);
         Box::new(tunnel).follow(inside)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,13 +167,13 @@ fn succeeded(message: &[u8], keys: Keys, binding: Option<Binding>) -> Inside {
 }
 
 #[derive(Default)]
-struct Answer<'a> {
+pub(super) struct Answer<'a> {
     result: Option<u16>,
-    binding: Option<&'a [u8]>,
+    pub(super) binding: Option<&'a [u8]>,
 }
 
 /// A response of extensions, with its header.
-fn answer(message: &[u8]) -> Option<Answer<'_>> {
+pub(super) fn answer(message: &[u8]) -> Option<Answer<'_>> {
     let response = Eap::parse(message)?;
     (response.method == Some(EXTENSIONS)).then_some(())?;
     let mut rest = response.data;
