@@ -1,6 +1,6 @@
 //! TLS that is none, so that the fuzzer is within the tunnel at once.
 
-use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
+use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Session, Tls};
 
 /// The peer's first octets are the handshake, and all that follows is said within, as it stands.
 #[derive(Debug)]
@@ -73,7 +73,7 @@ impl Channel for Talk {
         Hash::Sha256
     }
 
-    fn names(&self) -> Vec<String> {
-        vec!["alice".into()]
+    fn certificate(&self) -> Option<Certificate> {
+        Some(Certificate { users: vec!["alice".into()], ..Certificate::default() })
     }
 }

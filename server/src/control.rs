@@ -3,12 +3,13 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
-use forewarn_shell::control::{ClientStatus, Counts, PoolStatus, StoreStatus};
+use forewarn_shell::control::{CertificateStatus, ClientStatus, Counts, PoolStatus, StoreStatus};
 use forewarn_shell::{clock, log};
 use forewarn_wire::MessageAuthenticatorRule;
 
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
+use crate::process::eap::expiry::Expiry;
 use crate::process::eap::sessions::{Handshake, SESSIONS};
 use crate::process::failures::Hold;
 use crate::process::tables::Client;
@@ -86,6 +87,26 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
     }
     let accounting = shared.accounting().figures().gauges(clock::utc().as_millis());
     gauges.into_iter().chain(accounting).collect()
+}
+
+/// What of `[eap.tls]` runs out, and when.
+pub fn certificates(shared: &Shared) -> Vec<CertificateStatus> {
+    let tables = shared.tables();
+    let expiries = tables.eap().map(|eap| eap.expiries.as_slice()).unwrap_or_default();
+    let status = |expiry: &Expiry| CertificateStatus {
+        kind: expiry.kind.name().to_owned(),
+        subject: expiry.subject.clone(),
+        expires_at: expiry.at,
+    };
+    expiries.iter().map(status).collect()
+}
+
+/// What the operator should hear of those that run out soon.
+pub fn expiring(shared: &Shared) -> Vec<String> {
+    let now = clock::utc().as_millis() / 1000;
+    let tables = shared.tables();
+    let expiries = tables.eap().map(|eap| eap.expiries.as_slice()).unwrap_or_default();
+    expiries.iter().filter_map(|expiry| expiry.complaint(now)).collect()
 }
 
 /// Of users that are kept elsewhere; nothing where all are in the configuration.

@@ -126,6 +126,7 @@ impl Shared {
         let directory = sources.directory(&config, &stores, None).unwrap_or_default();
         let admissions = Admissions::new(asked, stores.handle().clone()).map_err(StoreError::Tls)?;
         let accounting = Accounting::open(Settings::of(&config, state.path()), Arc::clone(&vitals))?;
+        let conversations = Rooms::new(cores, &config.server.name);
         let shared = Arc::new(Self {
             tables: Arc::new(ArcSwap::from_pointee(tables)),
             config: ArcSwap::new(config),
@@ -151,7 +152,7 @@ impl Shared {
             failures: Failures::default(),
             verifier: Arc::new(Verifier::new(waiting_max)),
             factors: Factors::default(),
-            conversations: Arc::new(Rooms::new(cores)),
+            conversations: Arc::new(conversations),
             learnt,
             dynauth: dynauth::Counters::default(),
         });

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use forewarn_eap::Settings;
 
+use crate::process::eap::expiry::Expiry;
+
 /// `[eap]`
 #[derive(Debug, Clone)]
 pub struct Eap {
@@ -14,4 +16,8 @@ pub struct Eap {
     pub timeout: Duration,
     /// How many there may be at one time, over all cores.
     pub conversations: usize,
+    /// Whether who has a certificate needs an account too.
+    pub needs_account: bool,
+    /// What of its certificates runs out, and when.
+    pub expiries: Vec<Expiry>,
 }

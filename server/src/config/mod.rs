@@ -73,6 +73,8 @@ pub struct Config {
     pub second_factor: limits::SecondFactor,
     /// EAP; `None`: not offered.
     pub eap: Option<eap::Eap>,
+    /// What Chargeable-User-Identity is made with; `None`: nobody gets one.
+    pub cui: Option<Secret>,
     /// When this server is well, and when it is not.
     pub health: Health,
     /// What this server needs to do its job.

@@ -107,7 +107,13 @@ impl Scrape {
                 (labels, f64::from(u8::from(store.state == state)))
             })
         });
-        page.gauges("store_state", "1 for the state each database or directory is in.", states)
+        page.gauges("store_state", "1 for the state each database or directory is in.", states)?;
+        let certificates = control::certificates(&self.shared);
+        let ends = certificates
+            .iter()
+            .map(|it| ([("kind", it.kind.as_str()), ("subject", it.subject.as_str())], it.expires_at as f64));
+        let help = "When what EAP needs of certificates runs out, seconds since 1970.";
+        page.gauges("eap_certificate_expiry_seconds", help, ends)
     }
 
     fn health(&self, page: &mut Page<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use forewarn_eap::Certificate;
 use forewarn_wire::Packet;
 
 use super::clock::{Moment, Times, WEEKDAYS};
@@ -36,6 +37,18 @@ pub enum Fact {
     RequestRealm,
     /// `request.nas_ip_address`, text: NAS-IP-Address, else NAS-IPv6-Address.
     NasIpAddress,
+    /// `user.kind`, text: whether a user or a machine asks.
+    UserKind,
+    /// `request.certificate.subject`, text.
+    CertificateSubject,
+    /// `request.certificate.issuer`, text.
+    CertificateIssuer,
+    /// `request.certificate.serial`, text, hexadecimal.
+    CertificateSerial,
+    /// `request.certificate.san`, a list of texts: each behind its kind.
+    CertificateNames,
+    /// `request.certificate.not_after`, number: seconds since 1970.
+    CertificateEnd,
     /// `session.count`, number: how many sessions the user has open.
     Sessions,
     /// `time.now`, number: seconds since 1970.
@@ -103,7 +116,7 @@ pub(super) enum Kind {
 
 impl Fact {
     /// All of them, by name.
-    pub const ALL: [(&str, Fact); 22] = [
+    pub const ALL: [(&str, Fact); 28] = [
         ("client.name", Fact::ClientName),
         ("client.group", Fact::ClientGroup),
         ("client.address", Fact::ClientAddress),
@@ -111,7 +124,13 @@ impl Fact {
         ("user.realm", Fact::UserRealm),
         ("user.groups", Fact::UserGroups),
         ("user.source", Fact::UserSource),
+        ("user.kind", Fact::UserKind),
         ("request.method", Fact::Method),
+        ("request.certificate.subject", Fact::CertificateSubject),
+        ("request.certificate.issuer", Fact::CertificateIssuer),
+        ("request.certificate.serial", Fact::CertificateSerial),
+        ("request.certificate.san", Fact::CertificateNames),
+        ("request.certificate.not_after", Fact::CertificateEnd),
         ("request.realm", Fact::RequestRealm),
         ("request.nas_ip_address", Fact::NasIpAddress),
         ("session.count", Fact::Sessions),
@@ -153,11 +172,14 @@ impl Fact {
 
     pub(super) fn kind(self) -> Kind {
         match self {
-            Fact::UserGroups => Kind::Texts,
-            Fact::Sessions | Fact::Now | Fact::Hour(_) | Fact::Minute(_) => Kind::Number,
+            Fact::UserGroups | Fact::CertificateNames => Kind::Texts,
+            Fact::CertificateEnd | Fact::Sessions | Fact::Now | Fact::Hour(_) | Fact::Minute(_) => {
+                Kind::Number
+            }
             Fact::Weekday(_) => Kind::Named(&WEEKDAYS),
             Fact::Method => Kind::OneOf(&METHODS),
-            Fact::UserSource => Kind::OneOf(&["file", "sql", "ldap"]),
+            Fact::UserSource => Kind::OneOf(&["file", "sql", "ldap", "certificate"]),
+            Fact::UserKind => Kind::OneOf(&["user", "machine"]),
             _ => Kind::Text,
         }
     }
@@ -207,6 +229,10 @@ pub struct Facts<'a> {
     pub user_groups: &'a Groups,
     /// Who knows the user.
     pub user_source: Source,
+    /// Whether a machine asks.
+    pub is_machine: bool,
+    /// The certificate that proves it.
+    pub certificate: Option<&'a Certificate>,
     /// The request.
     pub request: &'a Packet<'a>,
     /// How the user is proven: one of [`METHODS`].
@@ -229,6 +255,17 @@ impl<'a> Facts<'a> {
             Fact::UserRealm => octets(realm(self.user_name.as_bytes())),
             Fact::UserGroups => Value::List(List::Groups(self.user_groups)),
             Fact::UserSource => text(self.user_source.name()),
+            Fact::UserKind => text(if self.is_machine { "machine" } else { "user" }),
+            Fact::CertificateSubject => text(self.certificate.map_or("", |it| &it.subject)),
+            Fact::CertificateIssuer => text(self.certificate.map_or("", |it| &it.issuer)),
+            Fact::CertificateSerial => text(self.certificate.map_or("", |it| &it.serial)),
+            Fact::CertificateNames => {
+                Value::List(List::Texts(self.certificate.map_or(&[], |it| &it.alternatives)))
+            }
+            Fact::CertificateEnd => {
+                let end = self.certificate.and_then(|it| i64::try_from(it.not_after).ok());
+                Value::Number(end.unwrap_or(NUMBER_ABSENT))
+            }
             Fact::Method => text(self.method),
             Fact::RequestRealm => {
                 octets(realm(self.request.find(forewarn_wire::number::USER_NAME).unwrap_or_default()))

@@ -85,24 +85,28 @@ impl fmt::Display for Value<'_> {
 #[derive(Debug, Clone)]
 pub(super) enum List<'a> {
     Groups(&'a Groups),
+    Texts(&'a [String]),
     Attribute(Values<'a>),
     Made(Vec<Value<'a>>),
 }
 
 impl<'a> List<'a> {
     pub(super) fn iter(&self) -> impl Iterator<Item = Value<'a>> {
-        let (groups, attribute, made) = match self {
-            List::Groups(groups) => (Some(*groups), None, None),
-            List::Attribute(values) => (None, Some(values.clone()), None),
-            List::Made(items) => (None, None, Some(items)),
+        let (groups, texts, attribute, made) = match self {
+            List::Groups(groups) => (Some(*groups), &[][..], None, None),
+            List::Texts(texts) => (None, *texts, None, None),
+            List::Attribute(values) => (None, &[][..], Some(values.clone()), None),
+            List::Made(items) => (None, &[][..], None, Some(items)),
         };
+        let texts = texts.iter().map(|text| Value::Text(Text::Borrowed(text)));
         let groups = groups.into_iter().flat_map(Groups::iter).map(|name| Value::Text(Text::Borrowed(name)));
-        groups.chain(attribute.into_iter().flatten()).chain(made.into_iter().flatten().cloned())
+        groups.chain(texts).chain(attribute.into_iter().flatten()).chain(made.into_iter().flatten().cloned())
     }
 
     pub(super) fn len(&self) -> usize {
         match self {
             List::Groups(groups) => groups.iter().len(),
+            List::Texts(texts) => texts.len(),
             List::Attribute(values) => values.clone().count(),
             List::Made(items) => items.len(),
         }

@@ -33,6 +33,8 @@ impl Desk {
             // Takes no memory.
             let nobodys = Groups::default();
             let facts = Facts {
+                is_machine: false,
+                certificate: None,
                 client_name: &client.name,
                 client_group: &client.group,
                 client_address: case.route.to.ip().to_canonical(),

@@ -28,6 +28,8 @@ use crate::store::directory::Directory;
 const DRAIN_WORD: Duration = Duration::from_secs(1);
 /// Requests of operators that may wait.
 const ASKED_MAX: usize = 16;
+/// How often certificates that run out soon are spoken of.
+const EXPIRY_WORD: Duration = Duration::from_secs(86_400);
 
 /// What the main thread keeps.
 pub(super) struct Director {
@@ -51,6 +53,8 @@ pub(super) struct Director {
     /// Microseconds since 1970, told once: the clocks drift apart.
     started_at: u64,
     ending: bool,
+    /// When certificates that run out are spoken of next; the configuration's check has done so first.
+    expiry_at: Instant,
 }
 
 struct Signals {
@@ -68,6 +72,8 @@ enum Wake {
     /// The new configuration was read.
     Read(Box<Result<Loaded, Diagnostics>>),
     End,
+    /// A day has gone by.
+    Expiry,
     /// Something for the announcer, or time for a word to those who wait.
     Else,
 }
@@ -100,6 +106,7 @@ impl Director {
             refused_reloads: 0,
             started_at: clock::micros_since_1970(now),
             ending: false,
+            expiry_at: now + EXPIRY_WORD,
         })
     }
 
@@ -120,6 +127,7 @@ impl Director {
                 read = finished(&mut self.checking) => Wake::Read(Box::new(read)),
                 () = self.announcer.wait() => Wake::Else,
                 () = clock::sleep_until(word.unwrap_or(Instant::FAR)), if word.is_some() => Wake::Else,
+                () = clock::sleep_until(self.expiry_at) => Wake::Expiry,
                 () = &mut serve => Wake::Else,
             };
             match wake {
@@ -138,6 +146,10 @@ impl Director {
                         // Whoever doesn't wait any more loses it.
                         drop(scrape.send(figures));
                     });
+                }
+                Wake::Expiry => {
+                    self.expiry_at = clock::now() + EXPIRY_WORD;
+                    control::expiring(&self.running.shared).iter().for_each(|word| tracing::warn!("{word}"));
                 }
                 Wake::Else => {}
             }
@@ -328,12 +340,14 @@ impl Director {
             requests: shared.requests().collect(),
             counters: control::counters(shared, cores),
             stores: control::stores(shared),
+            certificates: control::certificates(shared),
             clients: control::clients(shared),
             held: control::held(shared),
             strangers: shared.strangers().latest().iter().map(ToString::to_string).collect(),
             ..ServerStatus::default()
         };
         status.counters.insert("reloads.refused".to_owned(), self.refused_reloads);
+        status.program.complaints.extend(control::expiring(shared));
         if let Some(why) = shared.accounting().figures().away() {
             let waiting = shared.accounting().figures().spool_records();
             let complaint =

@@ -105,6 +105,7 @@ impl Sources {
             match source {
                 // The cores look there by themselves.
                 users::Source::File if number == 0 => {}
+                users::Source::Certificate => {}
                 users::Source::File => sources.push(Arc::new(File::new(config))),
                 users::Source::Sql => sources.extend(self.sql.clone().map(|sql| sql as Arc<dyn Source>)),
                 users::Source::Ldap => sources.extend(self.ldap.clone().map(|directory| {

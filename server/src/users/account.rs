@@ -55,6 +55,12 @@ impl Account {
         account
     }
 
+    /// Of somebody no source knows, whose certificate is enough: nothing but the name.
+    pub fn of_certificate(name: &str) -> Self {
+        let rows = Rows { check: Vec::new(), reply: Vec::new(), groups: Vec::new() };
+        Self::from_rows(name, Source::Certificate, &rows, Dictionary::embedded())
+    }
+
     /// Rows that aren't understood, to be said once to the operator when the account is read.
     pub fn faults(&self) -> &[RowError] {
         &self.faults

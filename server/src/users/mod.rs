@@ -47,6 +47,8 @@ pub enum Source {
     Sql,
     /// `[ldap]`
     Ldap,
+    /// None: a certificate alone is enough.
+    Certificate,
 }
 
 impl Source {
@@ -56,6 +58,7 @@ impl Source {
             Source::File => "file",
             Source::Sql => "sql",
             Source::Ldap => "ldap",
+            Source::Certificate => "certificate",
         }
     }
 }

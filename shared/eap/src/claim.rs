@@ -1,7 +1,11 @@
 //! What a peer claims, and what becomes of it.
 
+use std::sync::Arc;
+
 use forewarn_wire::mschap::{self, ErrorCode};
 use zeroize::Zeroizing;
+
+use crate::tls::Certificate;
 
 /// What a peer says of itself, to be verified by whoever knows accounts.
 #[derive(Clone)]
@@ -44,7 +48,7 @@ pub enum Proof {
         response: Option<[u8; mschap::RESPONSE]>,
     },
     /// A certificate that was verified: the name is out of it.
-    Certificate,
+    Certificate(Arc<Certificate>),
     /// A session of TLS that was resumed: whoever began it has proven the name.
     Resumed,
     /// Nothing yet. The method has to know the password itself ([`Verdict::Secret`]), and says later by

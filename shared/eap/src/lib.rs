@@ -12,6 +12,7 @@
 mod claim;
 mod conversation;
 mod gtc;
+mod hello;
 mod keys;
 mod md5;
 mod method;
@@ -26,7 +27,7 @@ pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
 pub use settings::{IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Within};
-pub use tls::{Broken, Channel, Hash, Session, Tls};
+pub use tls::{Broken, Certificate, Channel, Hash, Session, Tls};
 
 #[cfg(test)]
 mod tests;

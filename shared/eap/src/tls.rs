@@ -24,6 +24,23 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// What a peer's certificate says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Certificate {
+    /// The names it may be a user's by; the most telling first.
+    pub users: Vec<String>,
+    /// Whom it is for (RFC 4514).
+    pub subject: String,
+    /// Who signed it (RFC 4514).
+    pub issuer: String,
+    /// Its serial number, in hexadecimal.
+    pub serial: String,
+    /// Its alternative names, each behind its kind: `dns:`, `email:`, `upn:`, `uri:`.
+    pub alternatives: Vec<String>,
+    /// Until when it is good, seconds since 1970.
+    pub not_after: u64,
+}
+
 /// The server's side of one connection: octets in, octets out.
 pub trait Channel: Send {
     /// Takes octets of the peer; the handshake goes on by them.
@@ -59,8 +76,8 @@ pub trait Channel: Send {
     /// The hash of the cipher suite, once the handshake is over.
     fn hash(&self) -> Hash;
 
-    /// The names in the peer's certificate, which was verified; the most telling first.
-    fn names(&self) -> Vec<String>;
+    /// The peer's certificate, which was verified.
+    fn certificate(&self) -> Option<Certificate>;
 }
 
 /// A hash of TLS's cipher suites.

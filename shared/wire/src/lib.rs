@@ -36,6 +36,7 @@ pub mod mschap;
 pub mod notice;
 pub mod number;
 pub mod packet;
+pub mod state;
 pub mod verified;
 pub mod write;
 

@@ -1,5 +1,6 @@
 //! EAP, as wpa_supplicant speaks it.
 
+mod certificates;
 mod openssl;
 mod passwords;
 mod pki;

@@ -11,7 +11,7 @@ use forewarn_tests::eapol::{Authenticated, eapol_test_twice};
 use forewarn_tests::{Hosts, Server};
 use forewarn_wire::{Attributes, number};
 
-use super::tunnels::{METHODS, Site};
+use super::tunnels::{self, METHODS, Site};
 
 /// Octets of a packet before its attributes.
 const HEADER: usize = 20;
@@ -97,6 +97,22 @@ fn a_session_is_resumed() {
             so_far = expected(so_far, method);
             assert_eq!(handshakes(&server), so_far, "{method:?} {is_13}: {}", said.text);
         }
+    }
+}
+
+#[test]
+fn who_takes_no_tickets_resumes_by_the_session_s_id() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let site = Site::new(Key::Ecdsa);
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &site.eap("", "")));
+    for (number, method) in [METHODS[0], METHODS[3], METHODS[9]].into_iter().enumerate() {
+        let lines = format!("identity=\"alice\"\n{}", tunnels::version(false));
+        let peer = site.peer(method, &site.alice, &lines);
+        let said = eapol_test_twice(SocketAddr::new(host, 1812), SECRET, &peer);
+        assert!(said.success, "{method:?}: {peer}\n{}", said.text);
+        let so_far = number as u64 + 1;
+        assert_eq!(handshakes(&server), (so_far, so_far), "{method:?}: {}", said.text);
     }
 }
 

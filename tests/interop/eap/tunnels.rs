@@ -73,7 +73,7 @@ impl Site {
     }
 }
 
-fn version(is_13: bool) -> &'static str {
+pub(super) fn version(is_13: bool) -> &'static str {
     if is_13 { "phase1=\"tls_disable_tlsv1_3=0\"\n" } else { "phase1=\"tls_disable_tlsv1_3=1\"\n" }
 }
 

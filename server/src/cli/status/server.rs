@@ -1,7 +1,7 @@
 //! A server's page.
 
 use forewarn_shell::control::{
-    ClientStatus, PeerStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus,
+    CertificateStatus, ClientStatus, PeerStatus, ServerStatus, ServiceStatus, StoreStatus, ToldStatus,
 };
 
 use super::layout::{Page, Tone, or_dash, percent};
@@ -30,6 +30,7 @@ pub(super) fn write(page: &mut Page, status: &ServerStatus) {
     services(page, status);
     peers(page, status);
     stores(page, status);
+    certificates(page, status);
     for pool in &status.pools {
         agent::pool(page, pool);
     }
@@ -144,6 +145,16 @@ fn stores(page: &mut Page, status: &ServerStatus) {
     };
     let rows: Vec<Vec<String>> = status.stores.iter().map(row).collect();
     page.table("databases", &["database", "state", "for", "cause"], &rows);
+}
+
+fn certificates(page: &mut Page, status: &ServerStatus) {
+    let row = |it: &CertificateStatus| {
+        let at = jiff::Timestamp::from_second(i64::try_from(it.expires_at).unwrap_or(i64::MAX));
+        let until = at.map_or_else(|_| "never".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+        vec![it.kind.clone(), it.subject.clone(), until]
+    };
+    let rows: Vec<Vec<String>> = status.certificates.iter().map(row).collect();
+    page.table("certificates", &["certificate", "of", "good until"], &rows);
 }
 
 fn clients(page: &mut Page, status: &ServerStatus) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use forewarn_eap::{IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Tls, Within};
 use forewarn_shell::config::{Secret, Table, Value, Wrong};
-use forewarn_shell::random;
+use forewarn_shell::{clock, random};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
@@ -15,11 +15,16 @@ use zeroize::Zeroizing;
 use super::super::Server;
 use super::super::eap::Eap;
 use super::each;
+use crate::process::eap::expiry::{self, Expiry};
+use crate::process::eap::names::{Field, Naming};
 use crate::process::eap::tickets::Tickets;
 use crate::process::eap::tls::{Connections, Identity, IdentityError};
 
 /// Octets of a name in EAP.
 const NAME_MAX: usize = 253;
+
+/// Octets of the key of Chargeable-User-Identity, at least.
+const CUI_KEY: usize = 32;
 
 /// Octets of a key of tickets, at least.
 const TICKET_KEY: usize = 32;
@@ -55,6 +60,8 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let conversations = table.integer("conversations").within(16, 1_000_000).or(20_000);
     let tls = table.optional_table("tls");
     let inner = inner(&table, tls.as_ref().is_some_and(|tls| tls.has("client_ca")));
+    let choices = [("required", true), ("optional", false)];
+    let needs_account = tls.as_ref().is_none_or(|tls| tls.choice("account", &choices, &[]).or(true));
     let tls = tls.map(|tls| connections(&tls, methods.as_deref()));
     let pwd_table = table.table("pwd");
     let pwd = pwd(&pwd_table, server);
@@ -65,9 +72,9 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         return None;
     }
     table.finish();
-    let tls = match tls {
-        Some(tls) => Some(tls?),
-        None => None,
+    let (tls, expiries) = match tls {
+        Some(tls) => tls.map(|(tls, expiries)| (Some(tls), expiries))?,
+        None => (None, Vec::new()),
     };
     let server_name = server?.name.clone();
     let settings = Settings {
@@ -81,7 +88,15 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         pwd: pwd?,
         limits,
     };
-    Some(Eap { settings: Arc::new(settings), timeout, conversations })
+    Some(Eap { settings: Arc::new(settings), timeout, conversations, needs_account, expiries })
+}
+
+/// `[cui]`
+pub(super) fn cui(root: &Table<'_>) -> Option<Secret> {
+    let table = root.optional_table("cui")?;
+    let key = table.hex_key("key", CUI_KEY).required();
+    table.finish();
+    key
 }
 
 /// What is allowed within tunnels: by default all but what proves least, and certificates where an authority is named.
@@ -175,7 +190,7 @@ fn tickets(table: &Table<'_>) -> Option<Option<Tickets>> {
 }
 
 /// `[eap.tls]`, its files read. `None`: something was reported.
-fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tls>> {
+fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<(Arc<dyn Tls>, Vec<Expiry>)> {
     let chain = table.path("certificate").then(|path| certificates(&path)).required();
     let key = table.path("key").then(|path| pem(&path, PrivateKeyDer::from_pem_file(&path))).required();
     let authorities = table.path("client_ca").then(|path| certificates(&path)).optional();
@@ -185,6 +200,8 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
     });
     let revoked = revoked.or(Vec::new());
     let tickets = tickets(table);
+    let fields = table.list("user", |value| value.choice(&Field::ALL, &[])).or(Naming::default().fields);
+    let strips_realm = table.choice("user_realm", &[("keep", false), ("strip", true)], &[]).or(false);
     let versions = [("1.0", 0_u8), ("1.1", 1), ("1.2", 2), ("1.3", 3)];
     let library = library(table)?;
     let least = table.choice("min_version", &versions, &[]).or(2);
@@ -214,9 +231,11 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<Arc<dyn Tl
         revoked,
         versions: (least == 2, most == 3),
         tickets: tickets?,
+        naming: Naming { fields, strips_realm },
     };
+    let expiries = expiries(table, &identity);
     match connections_by(library, identity, least, most) {
-        Ok(connections) => Some(connections),
+        Ok(connections) => Some((connections, expiries)),
         Err(error) => {
             let (key, hint) = match error {
                 IdentityError::Own(_) | IdentityError::OpenSsl(_) => {
@@ -268,6 +287,23 @@ fn connections_by(
 #[cfg(not(feature = "openssl"))]
 fn connections_by(_: Library, identity: Identity, _: u8, _: u8) -> Result<Arc<dyn Tls>, IdentityError> {
     Ok(Arc::new(Connections::new(identity)?))
+}
+
+/// What runs out; of what does so soon the operator hears.
+fn expiries(table: &Table<'_>, identity: &Identity) -> Vec<Expiry> {
+    let read = |kind, list: &[CertificateDer<'_>]| {
+        list.iter().filter_map(|der| Expiry::of_certificate(kind, der)).collect::<Vec<_>>()
+    };
+    let mut all = read(expiry::Kind::Server, &identity.chain);
+    all.extend(read(expiry::Kind::ClientAuthority, &identity.authorities));
+    all.extend(identity.revoked.iter().filter_map(|list| Expiry::of_list(list)));
+    let now = clock::utc().as_millis() / 1000;
+    for expiry in &all {
+        if let Some(complaint) = expiry.complaint(now) {
+            table.warning(expiry.kind.name(), Wrong::new(complaint, "it is shown by `forewarn status` too"));
+        }
+    }
+    all
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Wrong> {

@@ -73,6 +73,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
     let limits = limits::limits(&root);
     let second_factor = limits::second_factor(&root);
     let eap = eap::eap(&root, server.as_ref());
+    let cui = eap::cui(&root);
     let topology = notice::topology(&root);
     let peers = peer::peers(&root, server.as_ref());
     let known = notice::Known::of(&clients, &topology, &peers);
@@ -103,6 +104,7 @@ fn walk(document: &Document) -> (Option<Config>, Diagnostics) {
         limits,
         second_factor,
         eap,
+        cui,
         health,
         services,
         topology,

@@ -94,6 +94,7 @@ pub(super) fn sources(
         Source::File => true,
         Source::Sql => sql.is_some_and(|sql| sql.users),
         Source::Ldap => has_ldap,
+        Source::Certificate => false,
     };
     let Some((sources, place)) = given else {
         return [Source::File, Source::Sql, Source::Ldap].into_iter().filter(is_configured).collect();

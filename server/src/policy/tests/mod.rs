@@ -5,6 +5,7 @@ mod checked;
 mod oracle;
 mod ordered;
 
+use forewarn_eap::Certificate;
 use std::net::Ipv4Addr;
 
 use forewarn_dict::Dictionary;
@@ -39,7 +40,17 @@ fn with_facts<T>(ask: &Ask<'_>, groups: &[&str], group: &str, look: impl FnOnce(
     let packet = Packet::parse(&octets).unwrap();
     let packet = packet.verify_request(&testing::key(), MessageAuthenticatorRule::Optional).unwrap();
     let groups = Groups::new(groups.iter().copied());
+    let certificate = Certificate {
+        users: Vec::new(),
+        subject: "CN=alice,O=Example".into(),
+        issuer: "CN=Example CA".into(),
+        serial: "0a1b".into(),
+        alternatives: vec!["email:alice@example.org".into(), "dns:laptop.example.org".into()],
+        not_after: 1_800_000_000,
+    };
     look(&Facts {
+        is_machine: false,
+        certificate: Some(&certificate),
         client_name: "ap-17",
         client_group: group,
         client_address: Ipv4Addr::new(127, 0, 0, 21).into(),

@@ -11,6 +11,7 @@ use rand_core::Rng;
 use zeroize::Zeroizing;
 
 use super::credentials::{Credentials, Microsoft, fitting_hash};
+use super::cui;
 use crate::process::core::{Case, Desk, Turn};
 use crate::process::eap::write_success;
 use crate::process::outcome::Cause;
@@ -27,6 +28,12 @@ const ENCRYPTION_40_OR_128: u32 = 6;
 /// Reply-Message of a reject by Simultaneous-Use.
 const TOO_MANY_SESSIONS: &[u8] = b"This account has as many sessions as it may have";
 
+/// Who is let in, and with which address of a pool.
+pub(super) struct Granted<'a> {
+    pub(super) user: &'a [u8],
+    pub(super) address: Option<IpAddr>,
+}
+
 impl Desk {
     /// The Access-Accept: what the user gets, what the policies that matched make of it, and MS-CHAP's proof and keys.
     /// Without credentials it is Auth-Type that lets the user in.
@@ -36,7 +43,7 @@ impl Desk {
         case: Case<'_>,
         authorization: &Authorization<'_>,
         credentials: Option<&Credentials<'_>>,
-        address: Option<IpAddr>,
+        granted: Granted<'_>,
         out: &mut [u8],
     ) -> Turn {
         self.tell_edits(tables.policies());
@@ -50,7 +57,8 @@ impl Desk {
             .message_authenticator()
             .map(|_| ())
             .and_then(|()| authorization.reply.write(&mut writer, &mut hiding, &edits, authorization.longest))
-            .and_then(|()| write_address(&mut writer, address))
+            .and_then(|()| write_address(&mut writer, granted.address))
+            .and_then(|()| cui::write(&mut writer, tables.cui(), granted.user, case.request))
             .and_then(|()| match self.eap.as_deref() {
                 Some(underway) => write_success(&mut writer, &mut hiding, underway),
                 None => write_proof(&mut writer, &mut hiding, authorization, credentials),

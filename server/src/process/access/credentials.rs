@@ -85,7 +85,7 @@ impl<'a> Credentials<'a> {
                 challenge,
                 response: response.as_ref(),
             }),
-            Proof::Certificate => Credentials::Certificate,
+            Proof::Certificate(_) => Credentials::Certificate,
             Proof::Resumed => Credentials::Resumed,
             Proof::Secret => Credentials::Secret,
             Proof::Shown { right } => Credentials::Shown { right: *right },

@@ -2,13 +2,14 @@
 
 mod answer;
 mod credentials;
+mod cui;
 mod factor;
 mod sessions;
 mod verify;
 
 use std::sync::Arc;
 
-use forewarn_eap::Proof as Proven;
+use forewarn_eap::{Claim, Proof as Proven};
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
 use forewarn_wire::{mschap, number};
@@ -25,6 +26,7 @@ use crate::users::{
     Account, Asker, AuthType, Authorization, Lookup, Refusal, Room, authorize, authorize_seen,
 };
 
+use answer::Granted;
 pub(super) use answer::has_attribute;
 use credentials::{Credentials, fitting_hash};
 use factor::Proof;
@@ -136,6 +138,10 @@ impl Desk {
                 Some(Lookup::Known(account)) => {
                     progress.account = Some(Lookup::Known(Arc::clone(&account)));
                     elsewhere = account;
+                    &*elsewhere
+                }
+                Some(Lookup::Unknown) if self.is_enough(tables, claim.as_deref()) => {
+                    elsewhere = Arc::new(Account::of_certificate(&String::from_utf8_lossy(name)));
                     &*elsewhere
                 }
                 Some(Lookup::Unknown) => {
@@ -251,6 +257,12 @@ impl Desk {
         self.admit(tables, case, account, &authorization, Some(&proof), progress, out)
     }
 
+    /// Whether a claim is enough without an account.
+    fn is_enough(&self, tables: &Tables, claim: Option<&Claim>) -> bool {
+        let has_certificate = claim.is_some_and(|claim| matches!(claim.proof, Proven::Certificate(_)));
+        has_certificate && tables.eap().is_some_and(|eap| !eap.needs_account)
+    }
+
     /// The sources behind the configuration are asked who this is.
     fn ask_sources(&mut self, tables: &Arc<Tables>, case: Case<'_>, name: &[u8], progress: Progress) -> Turn {
         let Some(ticket) = self.wait(tables, case, WaitsFor::Others, progress) else {
@@ -297,7 +309,18 @@ impl Desk {
         }
         self.matched.clear();
         if !policies.is_empty() {
+            let claim = self.eap.as_ref().and_then(|loan| loan.claim().cloned());
+            let said = match &claim {
+                Some(claim) => &claim.user,
+                None => case.request.find(number::USER_NAME).unwrap_or_default(),
+            };
+            let certificate = match claim.as_deref().map(|claim| &claim.proof) {
+                Some(Proven::Certificate(certificate)) => Some(&**certificate),
+                _ => None,
+            };
             let facts = Facts {
+                is_machine: is_machine(said),
+                certificate,
                 client_name: &client.name,
                 client_group: &client.group,
                 client_address: case.route.to.ip().to_canonical(),
@@ -344,8 +367,14 @@ impl Desk {
             (_, Some(_)) => return Turn::Silence(Cause::PoolAway),
         };
         self.succeed(tables, case, account.name.as_bytes());
-        self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), address, out)
+        let granted = Granted { user: account.name.as_bytes(), address };
+        self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), granted, out)
     }
+}
+
+/// Whether a name is a machine's, as those of Windows call themselves.
+fn is_machine(name: &[u8]) -> bool {
+    name.starts_with(b"host/") || name.ends_with(b"$")
 }
 
 /// Why an account is of no use to this request, before its credentials are looked at.

@@ -3,7 +3,8 @@
 //! What a method claims is looked at as any credentials are; the conversation at hand stands on the desk meanwhile, and
 //! waits with its request where that has to wait.
 
-mod names;
+pub mod expiry;
+pub mod names;
 #[cfg(feature = "openssl")]
 pub mod openssl;
 pub mod rooms;

@@ -4,8 +4,9 @@
 //! It resumes no session.
 
 use std::io::{self, Read, Write};
+use std::sync::Arc;
 
-use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
+use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Session, Tls};
 use openssl::error::ErrorStack;
 use openssl::nid::Nid;
 use openssl::pkey::PKey;
@@ -17,7 +18,7 @@ use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref, X509StoreContextRef, X509VerifyResult};
 
-use super::names::names;
+use super::names::{self, Naming};
 use super::sessions::{Handshake, SESSIONS};
 use super::tls::{Identity, IdentityError};
 
@@ -29,6 +30,7 @@ const CIPHERS: &str = "DEFAULT:@SECLEVEL=0";
 pub struct Connections {
     plain: SslContext,
     mutual: Option<SslContext>,
+    naming: Arc<Naming>,
 }
 
 impl Connections {
@@ -38,8 +40,9 @@ impl Connections {
     /// [`IdentityError::OpenSsl`], of certificate, key, authorities or lists.
     pub fn new(identity: &Identity, least: u8, most: u8) -> Result<Self, IdentityError> {
         let plain = context(identity, least, most)?.build();
+        let naming = Arc::new(identity.naming.clone());
         if identity.authorities.is_empty() {
-            return Ok(Self { plain, mutual: None });
+            return Ok(Self { plain, mutual: None, naming });
         }
         let authorities = identity
             .authorities
@@ -60,7 +63,7 @@ impl Connections {
         }
         let mode = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
         mutual.set_verify_callback(mode, move |is_good, chain| is_good && is_in_force(chain, &lists));
-        Ok(Self { plain, mutual: Some(mutual.build()) })
+        Ok(Self { plain, mutual: Some(mutual.build()), naming })
     }
 }
 
@@ -141,7 +144,12 @@ impl Tls for Connections {
     fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>> {
         let context = if kind == Kind::Tls { self.mutual.as_ref()? } else { &self.plain };
         let stream = SslStream::new(Ssl::new(context).ok()?, Octets::default()).ok()?;
-        Some(Box::new(Connection { stream, is_established: false, said: Vec::new() }))
+        Some(Box::new(Connection {
+            stream,
+            naming: Arc::clone(&self.naming),
+            is_established: false,
+            said: Vec::new(),
+        }))
     }
 }
 
@@ -182,6 +190,7 @@ impl Write for Octets {
 
 struct Connection {
     stream: SslStream<Octets>,
+    naming: Arc<Naming>,
     is_established: bool,
     /// Said within, and not read yet.
     said: Vec<u8>,
@@ -261,8 +270,8 @@ impl Channel for Connection {
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        let leaf = self.stream.ssl().peer_certificate();
-        leaf.and_then(|leaf| leaf.to_der().ok()).map(|der| names(&der)).unwrap_or_default()
+    fn certificate(&self) -> Option<Certificate> {
+        let leaf = self.stream.ssl().peer_certificate()?.to_der().ok()?;
+        names::read(&leaf, &self.naming)
     }
 }

@@ -1,6 +1,6 @@
 //! Where conversations live between two packets: a room for each core, bounded in number and time.
 //!
-//! A State names the process, the room, the place in it, and a secret that nobody can guess; so it is all that a packet
+//! A State names the server, the process, the room, the place in it, and a secret that nobody can guess; so it is all that a packet
 //! has to bring, from whichever address it comes. Whoever works on a conversation has it on loan: another packet of it
 //! meanwhile finds it busy.
 
@@ -10,16 +10,16 @@ use std::time::Duration;
 
 use forewarn_proto::time::Instant;
 use forewarn_shell::random;
+use forewarn_wire::state;
 use rand_core::Rng;
 use subtle::ConstantTimeEq;
 
 use super::Underway;
 use crate::process::pending::Pending;
 
-/// Octets of a State.
-pub const STATE: usize = 38;
+/// Octets of a State, at most.
+const STATE_MAX: usize = state::BEFORE_NAME + state::NAME_MAX;
 
-const MAGIC: &[u8; 4] = b"FWEP";
 const PROCESS: usize = 8;
 const SECRET: usize = 16;
 
@@ -28,6 +28,8 @@ const SECRET: usize = 16;
 pub struct Rooms {
     /// Tells this process's States from those of any other.
     process: [u8; PROCESS],
+    /// The server's name; empty where it is too long.
+    name: Box<[u8]>,
     rooms: Box<[Room]>,
     begun: AtomicU64,
     expired: AtomicU64,
@@ -83,13 +85,15 @@ pub struct Counts {
 }
 
 impl Rooms {
-    /// Empty, for so many cores.
-    pub fn new(cores: usize) -> Self {
+    /// Empty, for so many cores of the server of this name.
+    pub fn new(cores: usize, name: &str) -> Self {
+        let name = if name.len() <= state::NAME_MAX { name.as_bytes() } else { &[] };
         let mut process = [0; PROCESS];
         random::fill(&mut process);
         let room = |_| Room { places: Mutex::new(Pending::new(0)), open: AtomicUsize::new(0) };
         Self {
             process,
+            name: name.into(),
             rooms: (0..cores).map(room).collect(),
             begun: AtomicU64::new(0),
             expired: AtomicU64::new(0),
@@ -137,22 +141,23 @@ impl Rooms {
     }
 
     fn find(self: &Arc<Self>, state: &[u8], now: Instant, timeout: Duration) -> Option<Opened> {
-        let rest = state.strip_prefix(MAGIC)?.strip_prefix(&self.process)?;
+        let rest = state.strip_prefix(&state::MAGIC)?.strip_prefix(&self.process)?;
         let (core, rest) = rest.split_first_chunk()?;
         let (slot, rest) = rest.split_first_chunk()?;
-        let (generation, secret) = rest.split_first_chunk()?;
-        let secret: [u8; SECRET] = secret.try_into().ok()?;
+        let (generation, rest) = rest.split_first_chunk()?;
+        let (secret, name) = rest.split_first_chunk::<SECRET>()?;
+        (*name == *self.name).then_some(())?;
         let core = u16::from_be_bytes(*core);
         let place =
             Place { core, slot: u32::from_be_bytes(*slot), generation: u32::from_be_bytes(*generation) };
         let mut places = self.rooms.get(usize::from(core))?.lock();
         let (since, entry) = places.get_mut(place.slot, place.generation)?;
-        if since + timeout <= now || !bool::from(entry.secret.ct_eq(&secret)) {
+        if since + timeout <= now || !bool::from(entry.secret.ct_eq(secret)) {
             return None;
         }
         Some(match entry.underway.take() {
             None => Opened::Busy,
-            underway => Opened::Loan(Loan { rooms: Arc::clone(self), place, secret, underway }),
+            underway => Opened::Loan(Loan { rooms: Arc::clone(self), place, secret: *secret, underway }),
         })
     }
 
@@ -205,6 +210,20 @@ struct Place {
     generation: u32,
 }
 
+/// What a packet brings to find its conversation.
+pub struct State {
+    octets: [u8; STATE_MAX],
+    length: usize,
+}
+
+impl std::ops::Deref for State {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.octets[..self.length]
+    }
+}
+
 /// A conversation in somebody's hands. Dropped, it goes back to its place, if that is still its.
 pub struct Loan {
     rooms: Arc<Rooms>,
@@ -235,18 +254,20 @@ impl std::ops::DerefMut for Loan {
 
 impl Loan {
     /// What a packet has to bring to find it again.
-    pub fn state(&self) -> [u8; STATE] {
-        let mut state = [0; STATE];
+    pub fn state(&self) -> State {
+        let mut octets = [0; STATE_MAX];
         let Place { core, slot, generation } = self.place;
         let (core, slot, generation) = (core.to_be_bytes(), slot.to_be_bytes(), generation.to_be_bytes());
-        let parts: [&[u8]; 6] = [MAGIC, &self.rooms.process, &core, &slot, &generation, &self.secret];
-        let mut rest = &mut state[..];
+        let process = &self.rooms.process;
+        let parts: [&[u8]; 7] =
+            [&state::MAGIC, process, &core, &slot, &generation, &self.secret, &self.rooms.name];
+        let mut rest = &mut octets[..];
         for part in parts {
             let (place, behind) = rest.split_at_mut(part.len());
             place.copy_from_slice(part);
             rest = behind;
         }
-        state
+        State { octets, length: state::BEFORE_NAME + self.rooms.name.len() }
     }
 
     /// It is over: its place is free.

@@ -7,14 +7,19 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use forewarn_eap::Session;
+use forewarn_eap::{Kind, Session};
+use quick_cache::sync::Cache;
+use zeroize::Zeroizing;
 
 use super::tickets::NAME;
 
 /// Sessions that are remembered; beyond, the oldest goes, and costs its peer a whole handshake.
 const MOST: usize = 100_000;
+
+/// Whole sessions of TLS 1.2 that are kept for those who take no tickets, a kilobyte or two each.
+const MOST_STORED: usize = 20_000;
 
 /// Of this process, over reloads of its configuration.
 pub static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| Sessions::new(MOST));
@@ -23,6 +28,7 @@ pub static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| Sessions::new(MOST));
 #[derive(Debug)]
 pub struct Sessions {
     proven: Mutex<Proven>,
+    stored: Cache<Vec<u8>, Arc<Stored>>,
     most: usize,
     full: AtomicU64,
     resumed: AtomicU64,
@@ -45,6 +51,19 @@ pub(super) struct Entry {
     pub(super) since: u64,
 }
 
+/// A session of TLS 1.2, by its ID.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Its method: no other resumes it.
+    pub(super) kind: Kind,
+    /// What its connection's tickets are called.
+    pub(super) name: [u8; NAME],
+    /// The session, as rustls has it.
+    pub(super) session: Zeroizing<Vec<u8>>,
+    /// When its handshake was, seconds since 1970.
+    pub(super) since: u64,
+}
+
 /// How handshakes ended, since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Handshake {
@@ -59,7 +78,14 @@ pub enum Handshake {
 impl Sessions {
     fn new(most: usize) -> Self {
         let (full, resumed, failed) = Default::default();
-        Self { proven: Mutex::default(), most, full, resumed, failed }
+        Self {
+            proven: Mutex::default(),
+            stored: Cache::new(most.min(MOST_STORED)),
+            most,
+            full,
+            resumed,
+            failed,
+        }
     }
 
     /// Remembers what was proven.
@@ -78,6 +104,16 @@ impl Sessions {
     /// What was proven by whom a ticket of this name was given to.
     pub(super) fn of(&self, name: &[u8; NAME]) -> Option<Entry> {
         self.lock().by_name.get(name).cloned()
+    }
+
+    /// Keeps a session of TLS 1.2.
+    pub(super) fn store(&self, id: Vec<u8>, session: Stored) {
+        self.stored.insert(id, Arc::new(session));
+    }
+
+    /// The session of this ID.
+    pub(super) fn stored(&self, id: &[u8]) -> Option<Arc<Stored>> {
+        self.stored.get(id)
     }
 
     /// Counts a handshake.

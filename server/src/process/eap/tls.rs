@@ -3,20 +3,20 @@
 use std::io::{Read as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use forewarn_eap::{Broken, Channel, Hash, Kind, Session, Tls};
+use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Session, Tls};
 use forewarn_shell::random;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, StoresServerSessions, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CipherSuite, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
     SupportedProtocolVersion,
 };
 
-use super::names::names;
-use super::sessions::{Entry, Handshake, SESSIONS};
+use super::names::{self, Naming};
+use super::sessions::{Entry, Handshake, SESSIONS, Stored};
 use super::tickets::{NAME, Tickets};
 
 /// What peers are shown, and by whom theirs have to be signed.
@@ -33,6 +33,8 @@ pub struct Identity {
     pub versions: (bool, bool),
     /// What tickets are sealed with; `None`: there are none.
     pub tickets: Option<Tickets>,
+    /// How a peer's certificate names its user.
+    pub naming: Naming,
 }
 
 /// Why they can't be used.
@@ -58,6 +60,7 @@ pub struct Connections {
     plain: Arc<ServerConfig>,
     mutual: Option<(Arc<ServerConfig>, Arc<dyn ClientCertVerifier>)>,
     tickets: Option<Arc<Tickets>>,
+    naming: Arc<Naming>,
 }
 
 impl Connections {
@@ -66,7 +69,8 @@ impl Connections {
     /// # Errors
     /// See [`IdentityError`].
     pub fn new(identity: Identity) -> Result<Self, IdentityError> {
-        let Identity { chain, key, authorities, revoked, versions, tickets } = identity;
+        let Identity { chain, key, authorities, revoked, versions, tickets, naming } = identity;
+        let naming = Arc::new(naming);
         let tickets = tickets.map(Arc::new);
         let provider = Arc::new(aws_lc_rs::default_provider());
         let versions: &[&SupportedProtocolVersion] = match versions {
@@ -85,7 +89,7 @@ impl Connections {
             .map_err(IdentityError::Own)?;
         without_resumption(&mut plain);
         if authorities.is_empty() {
-            return Ok(Self { plain: Arc::new(plain), mutual: None, tickets });
+            return Ok(Self { plain: Arc::new(plain), mutual: None, tickets, naming });
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities);
@@ -103,7 +107,7 @@ impl Connections {
             .with_single_cert(chain, key)
             .map_err(IdentityError::Own)?;
         without_resumption(&mut mutual);
-        Ok(Self { plain: Arc::new(plain), mutual: Some((Arc::new(mutual), verifier)), tickets })
+        Ok(Self { plain: Arc::new(plain), mutual: Some((Arc::new(mutual), verifier)), tickets, naming })
     }
 }
 
@@ -127,12 +131,14 @@ impl Tls for Connections {
             Some(ticketer) => {
                 let mut own = ServerConfig::clone(config);
                 own.ticketer = Arc::<Ticketer>::clone(ticketer);
+                own.session_storage = Arc::<Ticketer>::clone(ticketer);
                 own.send_tls13_tickets = 1;
                 Arc::new(own)
             }
         };
         let tls = ServerConnection::new(config).ok()?;
-        Some(Box::new(Connection { tls, ticketer, verifier: verifier.cloned(), is_refused: false }))
+        let (verifier, naming) = (verifier.cloned(), Arc::clone(&self.naming));
+        Some(Box::new(Connection { tls, ticketer, verifier, naming, is_refused: false }))
     }
 }
 
@@ -151,6 +157,16 @@ impl Ticketer {
         let mut name = [0; NAME];
         random::fill(&mut name);
         Self { tickets, kind, name, opened: Mutex::default() }
+    }
+
+    /// Whether a session of this name proves somebody; who, is kept.
+    fn is_proven(&self, now: u64, name: &[u8; NAME]) -> bool {
+        let entry = SESSIONS.of(name);
+        let entry = entry.filter(|entry| now.saturating_sub(entry.since) < self.tickets.lifetime());
+        // A certificate in it is looked at anew; all else was said within the tunnel.
+        let is_proven = entry.is_some() || self.kind == Kind::Tls;
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        is_proven
     }
 
     fn opened(&self) -> Option<Entry> {
@@ -175,14 +191,33 @@ impl ProducesTickets for Ticketer {
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let now = UnixTime::now().as_secs();
         let ticket = self.tickets.open(now, self.kind.number(), ticket)?;
-        let entry = SESSIONS.of(&ticket.name);
-        let entry = entry.filter(|entry| now.saturating_sub(entry.since) < self.tickets.lifetime());
-        // A certificate in it is looked at anew; all else was said within the tunnel.
-        if entry.is_none() && self.kind != Kind::Tls {
-            return None;
-        }
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = entry;
-        Some(ticket.session)
+        self.is_proven(now, &ticket.name).then_some(ticket.session)
+    }
+}
+
+/// Sessions by their ID, as TLS 1.2 resumes them for who takes no tickets (wpa_supplicant doesn't unless told to).
+impl StoresServerSessions for Ticketer {
+    fn put(&self, id: Vec<u8>, session: Vec<u8>) -> bool {
+        let since = UnixTime::now().as_secs();
+        let session = session.into();
+        SESSIONS.store(id, Stored { kind: self.kind, name: self.name, session, since });
+        true
+    }
+
+    fn get(&self, id: &[u8]) -> Option<Vec<u8>> {
+        let now = UnixTime::now().as_secs();
+        let stored = SESSIONS.stored(id).filter(|stored| stored.kind == self.kind)?;
+        let is_young = now.saturating_sub(stored.since) < self.tickets.lifetime();
+        (is_young && self.is_proven(now, &stored.name)).then(|| stored.session.to_vec())
+    }
+
+    /// TLS 1.3 has tickets only.
+    fn take(&self, _: &[u8]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn can_cache(&self) -> bool {
+        true
     }
 }
 
@@ -191,6 +226,7 @@ struct Connection {
     ticketer: Option<Arc<Ticketer>>,
     /// Who judges the peer's certificate.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    naming: Arc<Naming>,
     /// It resumes what isn't good any more: nothing leaves, a ticket least of all.
     is_refused: bool,
 }
@@ -308,7 +344,7 @@ impl Channel for Connection {
         }
     }
 
-    fn names(&self) -> Vec<String> {
-        self.tls.peer_certificates().and_then(<[_]>::first).map(|leaf| names(leaf)).unwrap_or_default()
+    fn certificate(&self) -> Option<Certificate> {
+        self.tls.peer_certificates().and_then(<[_]>::first).and_then(|leaf| names::read(leaf, &self.naming))
     }
 }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use forewarn_shell::config::Secret;
 use forewarn_wire::{MessageAuthenticatorRule, RadiusKey};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use prefix_trie::PrefixMap;
@@ -30,6 +31,7 @@ pub struct Tables {
     limits: Limits,
     second_factor: SecondFactor,
     eap: Option<Eap>,
+    cui: Option<Secret>,
     realms: Realms,
     cores: usize,
 }
@@ -109,6 +111,7 @@ impl Tables {
             limits: config.limits,
             second_factor: config.second_factor.clone(),
             eap: config.eap.clone(),
+            cui: config.cui.clone(),
             realms: Realms::new(&config.realms),
             cores,
         };
@@ -217,6 +220,11 @@ impl Tables {
     /// What guessing is met with.
     pub fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// What Chargeable-User-Identity is made with.
+    pub fn cui(&self) -> Option<&[u8]> {
+        self.cui.as_ref().map(Secret::octets)
     }
 
     /// How second factors are asked for.

@@ -50,9 +50,10 @@ fn a_conversation_ends_in_an_accept_that_names_the_user_and_its_state_is_used_up
     assert_eq!(code, Code::ACCESS_CHALLENGE);
     assert!(find(&challenge, number::SESSION_TIMEOUT).is_some());
     let (state, password) = (find(&challenge, number::STATE).expect("a State"), answer(&challenge));
+    assert_eq!(forewarn_wire::state::server(&state), Some(bench.shared.config().server.name.as_bytes()));
     bench.wait(20_000);
     let mut forged = state.clone();
-    *forged.last_mut().unwrap() ^= 1;
+    forged[forewarn_wire::state::BEFORE_NAME - 1] ^= 1;
     let second = ask(2, &password, Some(&forged));
     assert_eq!(reply(bench.auth(&second), &second).0, Code::ACCESS_REJECT, "its secret is wrong");
     bench.wait(20_000);

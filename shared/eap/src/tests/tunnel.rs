@@ -4,7 +4,7 @@ use forewarn_wire::eap::method;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Broken, Channel, Hash, Proof, Reason, Session, Tls, Verdict};
+use crate::{Broken, Certificate, Channel, Hash, Proof, Reason, Session, Tls, Verdict};
 
 /// TLS that is none: the peer's first octets are the handshake, and all that follows is said within, as it stands.
 #[derive(Debug)]
@@ -83,8 +83,8 @@ impl Channel for Talk {
         Hash::Sha256
     }
 
-    fn names(&self) -> Vec<String> {
-        vec!["alice".into()]
+    fn certificate(&self) -> Option<Certificate> {
+        Some(Certificate { users: vec!["alice".into()], ..Certificate::default() })
     }
 }
 

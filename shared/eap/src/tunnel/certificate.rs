@@ -1,5 +1,7 @@
 //! EAP-TLS (RFC 5216, RFC 9190): the peer's certificate is all there is.
 
+use std::sync::Arc;
+
 use crate::claim::{Claim, Proof, Verdict};
 use crate::method::{Context, Reason};
 use crate::settings::Kind;
@@ -15,13 +17,14 @@ pub(super) struct Certificate;
 impl Inner for Certificate {
     /// The user is who the peer says it is where the certificate says so too, else who the certificate says.
     fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
-        let names = outer.channel.names();
+        let certificate = outer.channel.certificate().unwrap_or_default();
+        let names = &certificate.users;
         let said = names.iter().find(|name| name.as_bytes() == context.identity);
         let Some(user) = said.or(names.first()) else {
-            return Inside::Fail(Reason::Tls("the certificate has no name".into()));
+            return Inside::Fail(Reason::Tls("the certificate has no name that may be a user's".into()));
         };
         let user = user.clone().into_bytes();
-        Inside::Verify(Claim { method: "eap-tls", user, proof: Proof::Certificate })
+        Inside::Verify(Claim { method: "eap-tls", user, proof: Proof::Certificate(Arc::new(certificate)) })
     }
 
     fn handle_message(&mut self, _: &[u8], _: &Outer<'_>, _: &mut Context<'_>) -> Inside {

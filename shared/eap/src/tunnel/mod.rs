@@ -13,6 +13,7 @@ mod ttls;
 use std::sync::Arc;
 
 use crate::claim::{Claim, Proof, Verdict};
+use crate::hello::Hello;
 use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
@@ -192,7 +193,11 @@ impl Method for Tunnel {
         }
         self.randoms.hear(&message);
         if let Err(broken) = self.channel.feed(&message) {
-            return self.fail(Reason::Tls(broken.why));
+            let why = match Hello::parse(&message) {
+                Some(hello) => format!("{}; {hello}", broken.why),
+                None => broken.why,
+            };
+            return self.fail(Reason::Tls(why));
         }
         // Where the end was said already, only an acknowledgement brings it about: this is an alert, or nonsense.
         if let Then::Succeed(_) = self.then {
@@ -271,7 +276,7 @@ impl Tunnel {
             Inside::Listen => (Vec::new(), Then::Listen),
             Inside::Verify(claim) => {
                 // A certificate may run out and be revoked, and one that was shown within isn't in the ticket.
-                let lasts = !matches!(claim.proof, Proof::Certificate);
+                let lasts = !matches!(claim.proof, Proof::Certificate(_));
                 self.claimed = lasts.then(|| Session { method: claim.method, user: claim.user.clone() });
                 return Next::Verify(Box::new(Judging(*self)), claim);
             }

@@ -385,12 +385,18 @@ impl Upstream {
     /// Where a request goes: a conversation to its server, as long as that keeps its conversations; all else
     /// where the switch says.
     fn route(&mut self, now: Instant, request: &Verified<Packet<'_>>, hash: u64) -> ServerId {
-        let conversation =
-            request.find(number::STATE).and_then(|state| self.conversations.server(now, state));
+        // Who has just started, or stands beside whoever saw it, goes by the name in it.
+        let conversation = request.find(number::STATE).and_then(|state| {
+            self.conversations.server(now, state).or_else(|| self.named(forewarn_wire::state::server(state)?))
+        });
         match conversation {
             Some(server) if self.switch.keeps_conversations(now, server) => server,
             _ => self.switch.choose(now, hash).server,
         }
+    }
+
+    fn named(&self, name: &[u8]) -> Option<ServerId> {
+        self.pool.iter().find(|(_, server)| server.name.as_bytes() == name).map(|(id, _)| id)
     }
 
     fn push(&mut self, event: Event) {

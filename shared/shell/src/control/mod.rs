@@ -16,9 +16,9 @@ use serde::{Deserialize, Serialize};
 pub use client::{ask, discover};
 pub use server::{Asked, Listener};
 pub use status::{
-    AgentStatus, ClientStatus, Counts, ForeseenStatus, LoadStatus, ParameterStatus, PeerStatus, PoolStatus,
-    Program, ServerStatus, ServiceStatus, Status, StoreStatus, SwitchStatus, ToldStatus, UpstreamStatus,
-    WatchStatus,
+    AgentStatus, CertificateStatus, ClientStatus, Counts, ForeseenStatus, LoadStatus, ParameterStatus,
+    PeerStatus, PoolStatus, Program, ServerStatus, ServiceStatus, Status, StoreStatus, SwitchStatus,
+    ToldStatus, UpstreamStatus, WatchStatus,
 };
 
 /// The longest request, in octets: anything longer is refused.

@@ -56,6 +56,9 @@ pub struct ServerStatus {
     /// The databases and directories it asks.
     #[serde(default)]
     pub stores: Vec<StoreStatus>,
+    /// The certificates of `[eap.tls]`, and what revokes peers'.
+    #[serde(default)]
+    pub certificates: Vec<CertificateStatus>,
     /// The servers that tell it their load.
     #[serde(default)]
     pub peers: Vec<PeerStatus>,
@@ -187,6 +190,17 @@ pub struct StoreStatus {
     pub cause: String,
     /// Since when it is in this state; absent: it hasn't been tried yet.
     pub since: Option<u64>,
+}
+
+/// Something of certificates that runs out.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// What it is: `certificate`, `client_ca`, `crl`.
+    pub kind: String,
+    /// Whose: the subject, or who issued the list.
+    pub subject: String,
+    /// When it runs out, seconds since 1970.
+    pub expires_at: u64,
 }
 
 /// A server that tells its load.
