@@ -29,6 +29,7 @@ const ENCRYPTION_40_OR_128: u32 = 6;
 const TOO_MANY_SESSIONS: &[u8] = b"This account has as many sessions as it may have";
 
 /// Who is let in, and with which address of a pool.
+#[derive(Clone, Copy)]
 pub(super) struct Granted<'a> {
     pub(super) user: &'a [u8],
     pub(super) address: Option<IpAddr>,
