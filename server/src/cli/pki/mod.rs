@@ -74,7 +74,7 @@ struct Kind {
     #[arg(long, value_enum, default_value = "ecdsa-p256")]
     key: Key,
     /// How long the certificates are good for
-    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=825))]
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=825))]
     days: u16,
 }
 
