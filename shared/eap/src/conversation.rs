@@ -99,6 +99,12 @@ impl Conversation {
         &self.request
     }
 
+    /// The request that is out counts by another identifier: that of the packet it travelled in, where it has no header of
+    /// its own (PEAP).
+    pub(crate) fn renumber(&mut self, identifier: u8) {
+        self.identifier = identifier;
+    }
+
     /// Who the peer said it is, in the clear.
     pub fn identity(&self) -> &[u8] {
         &self.identity

@@ -54,6 +54,11 @@ impl Talk {
         self.conversation.method() == Kind::Tls.record()
     }
 
+    /// See [`Conversation::renumber`].
+    pub(super) fn renumber(&mut self, identifier: u8) {
+        self.conversation.renumber(identifier);
+    }
+
     pub(super) fn handle_response(mut self: Box<Self>, packet: &[u8], random: &mut dyn Rng) -> Heard {
         let step = self.conversation.handle_response(packet, random);
         self.follow(step)

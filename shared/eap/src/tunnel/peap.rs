@@ -62,18 +62,18 @@ impl Inner for Peap {
             self.stage = Stage::Resuming;
             return Inside::Verify(Claim { method, user, proof: Proof::Resumed });
         }
-        // Packets without headers have their identifiers from those they travel in.
-        let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier.wrapping_add(1));
+        let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier);
         self.ask(talk)
     }
 
     fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         match std::mem::replace(&mut self.stage, Stage::Waiting) {
             Stage::Waiting | Stage::Resuming => Inside::Fail(Reason::Malformed),
-            Stage::Talking(talk) => {
-                // Its header again.
+            Stage::Talking(mut talk) => {
+                // Its header again, with the identifier of what it travels in.
+                talk.renumber(context.identifier);
                 let length = u16::try_from(HEADER + message.len()).unwrap_or(u16::MAX);
-                let mut packet = vec![2, talk.request()[1]];
+                let mut packet = vec![2, context.identifier];
                 packet.extend(length.to_be_bytes());
                 packet.extend(message);
                 let heard = talk.handle_response(&packet, context.random);
