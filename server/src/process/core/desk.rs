@@ -187,7 +187,8 @@ impl Desk {
     ) -> Option<usize> {
         let Waiting { tables, client, request, slot, route, arrived, progress, .. } = waiting;
         let progress = std::mem::take(progress);
-        self.eap = waiting.eap.take();
+        // What an earlier request left is not this one's.
+        self.eap = None;
         if let Some(story) = &mut self.story {
             story.resume();
         }
@@ -200,6 +201,8 @@ impl Desk {
             self.count(Cause::Replaced);
             return None;
         }
+        // Until here whoever waits keeps its conversation, which goes back to its place with it.
+        self.eap = waiting.eap.take();
         let case = Case { client: *client, request: &request, slot: *slot, route: *route, arrived: *arrived };
         let turn = match finding {
             Finding::Account(lookup) => {

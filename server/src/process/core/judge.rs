@@ -34,6 +34,7 @@ impl Desk {
         arrival: &Arrival<'_>,
         out: &mut [u8],
     ) -> Option<usize> {
+        self.eap = None;
         if !self.shared.vitals().taking() {
             self.count(Cause::Drained);
             return None;

@@ -98,3 +98,28 @@ fn half_open_conversations_are_bounded_and_end_by_themselves() {
     let counts = bench.shared.conversations().counts();
     assert_eq!((counts.open, counts.expired), (0, share as u64));
 }
+
+#[test]
+fn a_conversation_whose_request_is_replaced_is_nobody_else_s() {
+    let mut bench = Bench::new(testing::config(EAP));
+    let identity = [2, 9, 0, 8, method::IDENTITY, b'b', b'o', b'b'];
+    let first = Ask { identifier: 1, ..ask(1, &identity, None) };
+    let (_, challenge) = reply(bench.auth(&first), &first);
+    let request = find(&challenge, number::EAP_MESSAGE).expect("a request");
+    let (state, password) = (
+        find(&challenge, number::STATE).expect("a State"),
+        [&[2, request[1], 0, 11, method::GTC][..], b"rabbit"].concat(),
+    );
+    let second = Ask { identifier: 2, ..ask(2, &password, Some(&state)) };
+    assert_eq!(bench.auth(&second), None, "a slow hash is verified");
+    let instead = Ask { identifier: 2, authenticator: [9; 16], ..Ask::chap("alice", "wonderland") };
+    assert_eq!(code(bench.auth(&instead), &instead), Code::ACCESS_ACCEPT);
+    assert_eq!(bench.settle(), None);
+    assert_eq!(bench.counted(Cause::Replaced), 1);
+    let wrong = Ask { identifier: 3, ..Ask::pap("alice", "wrong") };
+    assert_eq!(bench.auth(&wrong), None);
+    assert_eq!(code(bench.rejected(), &wrong), Code::ACCESS_REJECT);
+    // It goes on where it was.
+    let again = Ask { identifier: 4, ..ask(2, &password, Some(&state)) };
+    assert_eq!(code(bench.auth(&again), &again), Code::ACCESS_ACCEPT);
+}
