@@ -33,6 +33,8 @@ pub struct Authorization<'a> {
     pub simultaneous_use: Option<u32>,
     /// The pool of the session's address.
     pub pool: Option<&'a str>,
+    /// Whether a condition of the user's own section doesn't hold, so that nothing of the section counts.
+    pub is_unmet: bool,
     pub(super) deciding: Deciding<'a>,
 }
 
@@ -63,6 +65,7 @@ impl<'a> Authorization<'a> {
             longest: None,
             simultaneous_use: None,
             pool: None,
+            is_unmet: false,
             deciding: Deciding::default(),
         }
     }
@@ -143,6 +146,7 @@ pub fn authorize_seen<'a>(
             (authorization.auth_type, authorization.deciding.auth_type) = (found, item);
         }
     }
+    authorization.is_unmet = room.unmet.is_some_and(|place| place.section == 0);
     authorization.deciding.unmet = room.unmet.and_then(|place| account.check_item(place));
     match refused {
         Some(number) => authorization.refusal = account.faults.get(number).map(Refusal::Row),

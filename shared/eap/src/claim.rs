@@ -81,6 +81,9 @@ pub enum Verdict {
     Right {
         /// Of MS-CHAP, the hash of the password's hash: the authenticator's own proof and the keys follow from it.
         hash_of_hash: Option<Zeroizing<[u8; mschap::HASH]>>,
+        /// Whether that may be taken for so later, when a session is resumed: something was shown that only they know, and
+        /// nothing of it is to be shown each time.
+        lasts: bool,
     },
     /// The password in clear text, for the method that asked for it ([`Proof::Secret`]).
     Secret(Zeroizing<Vec<u8>>),

@@ -85,10 +85,10 @@ impl Method for Asked {
 impl Judged for Answered {
     fn handle_verdict(self: Box<Self>, verdict: &Verdict, context: &mut Context<'_>) -> Next {
         match verdict {
-            Verdict::Right { hash_of_hash: Some(hash) } => self.succeed(hash),
+            Verdict::Right { hash_of_hash: Some(hash), .. } => self.succeed(hash),
             // Nothing to prove the server by: somebody let them in without a look at the password, and a peer would
             // not believe it.
-            Verdict::Right { hash_of_hash: None } | Verdict::Secret(_) => {
+            Verdict::Right { hash_of_hash: None, .. } | Verdict::Secret(_) => {
                 self.fail(ErrorCode::NoDialIn, context)
             }
             Verdict::Wrong => self.fail(ErrorCode::Wrong, context),

@@ -172,6 +172,14 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+impl Settings {
+    /// Whether what goes on within this method, as policies and records name it, is allowed.
+    pub(crate) fn allows_within(&self, method: &str) -> bool {
+        let within = method.rsplit('-').next();
+        self.inner.iter().any(|allowed| Some(allowed.name()) == within)
+    }
+}
+
 /// What EAP-PWD goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pwd {

@@ -70,6 +70,9 @@ pub trait Channel: Send {
     /// The conversation has come to a good end: from now on this connection's session may be resumed as this.
     fn keep(&mut self, session: Session);
 
+    /// The session that this connection resumes isn't to be resumed again.
+    fn forget(&mut self) {}
+
     /// Keying material (RFC 5705, RFC 8446 section 7.5). False: there is none.
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool;
 

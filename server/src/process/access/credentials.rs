@@ -146,7 +146,7 @@ impl<'a> Credentials<'a> {
 
     /// Whether they fit one of the stored passwords; PAP's, one of those that are quick to verify. `name` is User-Name.
     pub(super) fn fit(&self, passwords: &Passwords<'_>, name: &[u8]) -> Result<bool, Cause> {
-        if passwords.is_empty() && !matches!(self, Credentials::Certificate | Credentials::Resumed) {
+        if passwords.is_empty() && !matches!(self, Credentials::Certificate) {
             return Err(Cause::NoPassword);
         }
         match self {

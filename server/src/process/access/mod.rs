@@ -56,6 +56,11 @@ impl Progress {
         Self { password: Some(true), ..Self::default() }
     }
 
+    /// Whether a directory has verified the password.
+    fn was_bound(&self) -> bool {
+        self.tried == verify::BOUND
+    }
+
     /// Whether nothing is known yet.
     fn is_beginning(&self) -> bool {
         self.account.is_none() && self.password.is_none()
@@ -128,7 +133,8 @@ impl Desk {
         self.trail.method = method;
         // What is shown now was a guess when the secret was asked for, and counted then.
         let was_counted = matches!(credentials, Some(Credentials::Shown { .. }));
-        if progress.is_beginning() && !was_counted && self.is_held(tables, case, name) {
+        let was_beginning = progress.is_beginning();
+        if was_beginning && !was_counted && self.is_held(tables, case, name) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
         let elsewhere;
@@ -157,7 +163,9 @@ impl Desk {
         };
         // However it was spelled: a directory knows one user by many names.
         let user = account.name.as_bytes();
-        if user != name && progress.is_unproven() && !was_counted && self.is_held(tables, case, user) {
+        // Others may have failed while this one waited.
+        let is_other = user != name || !was_beginning;
+        if is_other && progress.is_unproven() && !was_counted && self.is_held(tables, case, user) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
         let asker = Asker {
@@ -185,7 +193,7 @@ impl Desk {
         }
         let credentials = match (credentials, authorization.auth_type) {
             (credentials, Some(AuthType::Accept)) if !matches!(credentials, Some(Credentials::Secret)) => {
-                if let Some(turn) = self.eap_is_right(tables, case, None, false, out) {
+                if let Some(turn) = self.eap_is_right(tables, case, None, (false, false), out) {
                     return turn;
                 }
                 return self.admit(tables, case, account, &authorization, None, progress, out);
@@ -251,7 +259,9 @@ impl Desk {
             }
             _ => None,
         };
-        if let Some(turn) = self.eap_is_right(tables, case, hash_of_hash, progress.factor, out) {
+        // A directory's bind looks at more than the password, and a code counts once: both are wanted each time.
+        let lasts = !progress.was_bound() && !progress.factor;
+        if let Some(turn) = self.eap_is_right(tables, case, hash_of_hash, (progress.factor, lasts), out) {
             return turn;
         }
         self.admit(tables, case, account, &authorization, Some(&proof), progress, out)
@@ -389,6 +399,11 @@ fn refused(
         Some(Refusal::OutsideHours) => return Some(Cause::OutsideLoginTime),
         Some(Refusal::Closed) => return Some(Cause::AccountDisabled),
         None => {}
+    }
+    // They are no password that a condition could be put before.
+    if matches!(credentials, Some(Credentials::Certificate | Credentials::Resumed)) && authorization.is_unmet
+    {
+        return Some(Cause::NoPassword);
     }
     match authorization.auth_type {
         None | Some(AuthType::Accept) => None,

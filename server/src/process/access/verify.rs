@@ -18,7 +18,7 @@ use crate::process::verifier::{Attempt, Digest, Refusal, Waiter};
 use crate::users::{Account, Authorization, Passwords};
 
 /// In the place of how many hashes were tried: the directory was asked, too.
-const BOUND: u8 = u8::MAX;
+pub(super) const BOUND: u8 = u8::MAX;
 
 /// What shows next whether a password is right.
 pub(super) enum Next<'a> {
@@ -174,9 +174,13 @@ impl Desk {
         let client = tables.client(case.client);
         let cause = match (authorization.passwords.clear_texts().next(), self.eap.take()) {
             (Some(secret), Some(loan)) => {
-                self.count_failure(tables, case, user);
                 let verdict = Verdict::Secret(Zeroizing::new(secret.to_vec()));
-                return self.eap_verdict_elsewhere(tables, case, loan, verdict);
+                let turn = self.eap_verdict_elsewhere(tables, case, loan, verdict);
+                // Where there is nobody to work on it, the password stays here.
+                if let Turn::Waits = turn {
+                    self.count_failure(tables, case, user);
+                }
+                return turn;
             }
             (_, loan) => {
                 self.eap = loan;

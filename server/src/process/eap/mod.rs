@@ -260,13 +260,13 @@ impl Desk {
         tables: &Tables,
         case: Case<'_>,
         hash_of_hash: Option<Zeroizing<[u8; HASH]>>,
-        factor: bool,
+        (factor, lasts): (bool, bool),
         out: &mut [u8],
     ) -> Option<Turn> {
         let client = tables.client(case.client);
         let loan = self.eap.as_mut().filter(|loan| loan.ended.is_none())?;
         (loan.is_right, loan.factor) = (true, factor);
-        let verdict = Verdict::Right { hash_of_hash };
+        let verdict = Verdict::Right { hash_of_hash, lasts };
         match loan.conversation.handle_verdict(&verdict, &mut self.random) {
             Step::Success(keys) => {
                 loan.ended = Some(keys);
@@ -334,6 +334,9 @@ fn verdict_of(cause: Cause) -> Verdict {
     match cause {
         // Who isn't known isn't told so.
         Cause::WrongPassword | Cause::UnknownUser | Cause::WrongCode => Verdict::Wrong,
+        // Nor what is known of who is.
+        Cause::NoPassword | Cause::MsChapNeedsNtHash | Cause::ChapNeedsClearText => Verdict::Wrong,
+        Cause::FactorNeedsPap | Cause::TooManyFailures => Verdict::Wrong,
         Cause::Expired | Cause::AccountDisabled => Verdict::Refused(ErrorCode::AccountDisabled),
         Cause::OutsideLoginTime => Verdict::Refused(ErrorCode::RestrictedHours),
         _ => Verdict::Refused(ErrorCode::NoDialIn),

@@ -106,6 +106,14 @@ impl Sessions {
         self.lock().by_name.get(name).cloned()
     }
 
+    /// What was proven counts no more.
+    pub(super) fn forget(&self, name: &[u8; NAME]) {
+        let mut proven = self.lock();
+        if proven.by_name.remove(name).is_some() {
+            proven.order.retain(|other| other != name);
+        }
+    }
+
     /// Keeps a session of TLS 1.2.
     pub(super) fn store(&self, id: Vec<u8>, session: Stored) {
         self.stored.insert(id, Arc::new(session));

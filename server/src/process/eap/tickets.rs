@@ -10,6 +10,7 @@ use std::time::Duration;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use forewarn_shell::random;
+use zeroize::Zeroizing;
 
 /// Octets of a ticket's own name, by which a server remembers what was proven.
 pub(super) const NAME: usize = 16;
@@ -32,12 +33,20 @@ struct Shared {
 }
 
 /// An opened ticket.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Ticket {
     /// Its name.
     pub(super) name: [u8; NAME],
+    /// When there was a whole handshake, seconds since 1970: a session that is resumed isn't younger for it.
+    pub(super) since: u64,
     /// The session.
-    pub(super) session: Vec<u8>,
+    pub(super) session: Zeroizing<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("name", &self.name).field("since", &self.since).finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Tickets {
@@ -64,7 +73,8 @@ impl Tickets {
     }
 
     /// A ticket, at so many seconds since 1970. `purpose`: only who has the same opens it. `None`: it can't be sealed.
-    pub(super) fn seal(&self, now: u64, purpose: u8, name: [u8; NAME], session: &[u8]) -> Option<Vec<u8>> {
+    pub(super) fn seal(&self, now: u64, purpose: u8, opened: &Ticket) -> Option<Vec<u8>> {
+        let Ticket { name, since, session } = opened;
         let secret = self.secrets.first()?;
         let period = now / self.lifetime;
         let mut ticket = vec![FORMAT];
@@ -72,7 +82,7 @@ impl Tickets {
         ticket.extend(secret.identifier);
         let mut nonce = [0; NONCE_LEN];
         random::fill(&mut nonce);
-        let mut sealed = [&name[..], &now.to_be_bytes(), session].concat();
+        let mut sealed = [&name[..], &since.to_be_bytes(), session].concat();
         let about = about(&ticket, purpose);
         let key = secret.key_of(period)?;
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(about), &mut sealed)
@@ -89,20 +99,21 @@ impl Tickets {
         let period = u64::from_be_bytes(*head[1..].first_chunk()?);
         let secret = self.secrets.iter().find(|secret| head[1 + 8..] == secret.identifier)?;
         (head[0] == FORMAT && (now / self.lifetime).abs_diff(period) <= 1).then_some(())?;
-        let mut sealed = sealed.to_vec();
+        let mut sealed = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let opened =
             secret.key_of(period)?.open_in_place(nonce, Aad::from(about(head, purpose)), &mut sealed);
         let (name, rest) = opened.ok()?.split_first_chunk::<NAME>()?;
-        let (made, session) = rest.split_first_chunk::<TIME>()?;
-        let is_young = now.saturating_sub(u64::from_be_bytes(*made)) < self.lifetime;
-        is_young.then(|| Ticket { name: *name, session: session.to_vec() })
+        let (since, session) = rest.split_first_chunk::<TIME>()?;
+        let since = u64::from_be_bytes(*since);
+        let is_young = now.saturating_sub(since) < self.lifetime;
+        is_young.then(|| Ticket { name: *name, since, session: session.to_vec().into() })
     }
 }
 
 impl Shared {
     fn key_of(&self, period: u64) -> Option<LessSafeKey> {
-        let mut key = zeroize::Zeroizing::new([0; 32]);
+        let mut key = Zeroizing::new([0; 32]);
         derive(&self.key, &[b"period", &period.to_be_bytes()], key.as_mut_slice());
         UnboundKey::new(&AES_256_GCM, key.as_slice()).ok().map(LessSafeKey::new)
     }
@@ -139,11 +150,24 @@ mod tests {
         Tickets::new(secrets.iter().copied(), Duration::from_secs(HOUR))
     }
 
+    fn session() -> Ticket {
+        Ticket { name: [7; NAME], since: NOW, session: b"the session".to_vec().into() }
+    }
+
+    #[test]
+    fn a_session_isn_t_younger_for_a_new_ticket() {
+        let tickets = tickets(&[b"a secret"]);
+        let opened = tickets.open(NOW + HOUR - 1, 13, &tickets.seal(NOW, 13, &session()).unwrap()).unwrap();
+        let again = tickets.seal(NOW + HOUR - 1, 13, &opened).unwrap();
+        assert_eq!(tickets.open(NOW + HOUR - 1, 13, &again), Some(session()));
+        assert_eq!(tickets.open(NOW + HOUR, 13, &again), None);
+    }
+
     #[test]
     fn any_server_with_the_secret_opens_a_ticket_as_long_as_it_lives() {
         let (one, other) = (tickets(&[b"a secret"]), tickets(&[b"a secret"]));
-        let ticket = one.seal(NOW, 13, [7; NAME], b"the session").unwrap();
-        let opened = Some(Ticket { name: [7; NAME], session: b"the session".to_vec() });
+        let ticket = one.seal(NOW, 13, &session()).unwrap();
+        let opened = Some(session());
         assert_eq!(other.open(NOW, 13, &ticket), opened);
         assert_eq!(other.open(NOW - 120, 13, &ticket), opened, "its clock is behind");
         assert_eq!(other.open(NOW + HOUR - 1, 13, &ticket), opened, "the next period");
@@ -158,7 +182,7 @@ mod tests {
             [tickets(&[b"old"]), tickets(&[b"old", b"new"]), tickets(&[b"new", b"old"]), tickets(&[b"new"])];
         for pair in steps.windows(2) {
             for (seals, opens) in [(&pair[0], &pair[1]), (&pair[1], &pair[0])] {
-                let ticket = seals.seal(NOW, 13, [0; NAME], b"x").unwrap();
+                let ticket = seals.seal(NOW, 13, &session()).unwrap();
                 // The last step waits until the old secret's tickets are over.
                 let is_last = opens.secrets.len() + seals.secrets.len() == 3 && opens.secrets.len() == 1;
                 let is_opened = opens.open(NOW, 13, &ticket).is_some();
@@ -170,7 +194,7 @@ mod tests {
     #[test]
     fn an_altered_ticket_is_none() {
         let tickets = tickets(&[b"a secret"]);
-        let ticket = tickets.seal(NOW, 13, [7; NAME], b"the session").unwrap();
+        let ticket = tickets.seal(NOW, 13, &session()).unwrap();
         for place in 0..ticket.len() {
             let mut altered = ticket.clone();
             altered[place] ^= 1;

@@ -14,10 +14,11 @@ use rustls::{
     CipherSuite, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
     SupportedProtocolVersion,
 };
+use zeroize::Zeroizing;
 
 use super::names::{self, Naming};
 use super::sessions::{Entry, Handshake, SESSIONS, Stored};
-use super::tickets::{NAME, Tickets};
+use super::tickets::{NAME, Ticket, Tickets};
 
 /// What peers are shown, and by whom theirs have to be signed.
 pub struct Identity {
@@ -142,14 +143,27 @@ impl Tls for Connections {
     }
 }
 
+/// Octets of a session of TLS 1.2 that is kept for who takes no tickets.
+const STORED_MAX: usize = 4096;
+
 /// The tickets of one connection: they have its name, and so what is proven within it is theirs.
 #[derive(Debug)]
 struct Ticketer {
     tickets: Arc<Tickets>,
     kind: Kind,
     name: [u8; NAME],
-    /// What was proven in the session of the ticket that was opened last.
-    opened: Mutex<Option<Entry>>,
+    /// The session that was opened last.
+    opened: Mutex<Option<Opened>>,
+}
+
+/// A session that may be resumed.
+#[derive(Debug, Clone)]
+struct Opened {
+    name: [u8; NAME],
+    /// When there was a whole handshake, seconds since 1970.
+    since: u64,
+    /// What was proven in it.
+    entry: Option<Entry>,
 }
 
 impl Ticketer {
@@ -160,16 +174,22 @@ impl Ticketer {
     }
 
     /// Whether a session of this name proves somebody; who, is kept.
-    fn is_proven(&self, now: u64, name: &[u8; NAME]) -> bool {
-        let entry = SESSIONS.of(name);
+    fn is_proven(&self, now: u64, name: [u8; NAME], since: u64) -> bool {
+        let entry = SESSIONS.of(&name);
         let entry = entry.filter(|entry| now.saturating_sub(entry.since) < self.tickets.lifetime());
         // A certificate in it is looked at anew; all else was said within the tunnel.
         let is_proven = entry.is_some() || self.kind == Kind::Tls;
-        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = entry;
+        let opened = is_proven.then_some(Opened { name, since, entry });
+        *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
         is_proven
     }
 
-    fn opened(&self) -> Option<Entry> {
+    /// When the whole handshake was of what is sealed now.
+    fn since(&self) -> u64 {
+        self.opened().map_or_else(|| UnixTime::now().as_secs(), |opened| opened.since)
+    }
+
+    fn opened(&self) -> Option<Opened> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -184,22 +204,27 @@ impl ProducesTickets for Ticketer {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.tickets.seal(UnixTime::now().as_secs(), self.kind.number(), self.name, plain)
+        let session = plain.to_vec().into();
+        let ticket = Ticket { name: self.name, since: self.since(), session };
+        self.tickets.seal(UnixTime::now().as_secs(), self.kind.number(), &ticket)
     }
 
     /// `None` makes it a whole handshake: the ticket isn't ours, or proves nothing.
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let now = UnixTime::now().as_secs();
-        let ticket = self.tickets.open(now, self.kind.number(), ticket)?;
-        self.is_proven(now, &ticket.name).then_some(ticket.session)
+        let Ticket { name, since, session } = self.tickets.open(now, self.kind.number(), ticket)?;
+        self.is_proven(now, name, since).then(|| session.to_vec())
     }
 }
 
 /// Sessions by their ID, as TLS 1.2 resumes them for who takes no tickets (wpa_supplicant doesn't unless told to).
 impl StoresServerSessions for Ticketer {
     fn put(&self, id: Vec<u8>, session: Vec<u8>) -> bool {
-        let since = UnixTime::now().as_secs();
-        let session = session.into();
+        let (since, session) = (self.since(), Zeroizing::new(session));
+        // A chain of certificates is in it, as long as its owner likes.
+        if session.len() > STORED_MAX {
+            return false;
+        }
         SESSIONS.store(id, Stored { kind: self.kind, name: self.name, session, since });
         true
     }
@@ -208,7 +233,7 @@ impl StoresServerSessions for Ticketer {
         let now = UnixTime::now().as_secs();
         let stored = SESSIONS.stored(id).filter(|stored| stored.kind == self.kind)?;
         let is_young = now.saturating_sub(stored.since) < self.tickets.lifetime();
-        (is_young && self.is_proven(now, &stored.name)).then(|| stored.session.to_vec())
+        (is_young && self.is_proven(now, stored.name, stored.since)).then(|| stored.session.to_vec())
     }
 
     /// TLS 1.3 has tickets only.
@@ -319,17 +344,24 @@ impl Channel for Connection {
     }
 
     fn resumed(&self) -> Option<Session> {
-        let entry = self.ticketer.as_ref().filter(|_| self.is_resumed())?.opened()?;
-        Some(entry.session)
+        let opened = self.ticketer.as_ref().filter(|_| self.is_resumed())?.opened()?;
+        Some(opened.entry?.session)
     }
 
     fn keep(&mut self, session: Session) {
         let Some(ticketer) = &self.ticketer else { return };
         // Resuming is no proof: it makes no session last longer.
-        let earlier = ticketer.opened().filter(|_| self.is_resumed());
+        let earlier = ticketer.opened().filter(|_| self.is_resumed()).and_then(|opened| opened.entry);
         let since = earlier.map_or_else(|| UnixTime::now().as_secs(), |entry| entry.since);
         if ticketer.kind != Kind::Tls {
             SESSIONS.keep(ticketer.name, Entry { session, since });
+        }
+    }
+
+    fn forget(&mut self) {
+        let resumed = self.ticketer.as_ref().filter(|_| self.is_resumed());
+        if let Some(opened) = resumed.and_then(|ticketer| ticketer.opened()) {
+            SESSIONS.forget(&opened.name);
         }
     }
 

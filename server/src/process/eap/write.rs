@@ -74,7 +74,10 @@ pub(in crate::process) fn write_success(
     if let Some([_, identifier, ..]) = hiding.request.find(number::EAP_MESSAGE) {
         writer.eap_message(&[EAP_SUCCESS, *identifier, 0, 4])?;
     }
+    // Who asks for a name that doesn't tell who it is isn't told.
+    let is_veiled = has_attribute(writer.written(), number::CHARGEABLE_USER_IDENTITY);
     if let Some(claim) = underway.claim()
+        && !is_veiled
         && !has_attribute(writer.written(), number::USER_NAME)
     {
         // A name that no User-Name can carry is left to the request's.

@@ -142,3 +142,16 @@ fn a_reject_names_the_row_that_decided() {
         });
     }
 }
+
+#[test]
+fn what_needs_no_password_needs_the_conditions_of_its_own_section() {
+    let conditional = account(&[PASSWORD, ("NAS-Port", "==", "7")], &[], &[]);
+    let is_unmet = |pairs: &[(&str, &str)], account: &Account| {
+        Request::new(pairs).weigh(account, |authorization| authorization.is_unmet)
+    };
+    assert!(is_unmet(&[], &conditional));
+    assert!(is_unmet(&[("NAS-Port", "8")], &conditional));
+    assert!(!is_unmet(&[("NAS-Port", "7")], &conditional));
+    let in_group = account(&[PASSWORD], &[], &[group("night", &[("NAS-Port", "==", "7")], &[])]);
+    assert!(!is_unmet(&[], &in_group), "a group's are no condition of the user's");
+}

@@ -185,21 +185,33 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
         }
         assert!(matches!(step, Step::Failure(Reason::Refused)), "{kind:?}: {step:?}");
         assert_eq!(*kept.lock().unwrap(), [], "who was refused isn't kept");
-        let mut here = begin();
-        let mut step = here.handle_verdict(&Verdict::Right { hash_of_hash: None }, &mut random());
-        while matches!(step, Step::Request) && here.request()[5] & 0x40 != 0 {
-            step = say(&mut here, kind.number(), &[0]);
+        for lasts in [false, true] {
+            let mut here = begin();
+            let mut step = here.handle_verdict(&Verdict::Right { hash_of_hash: None, lasts }, &mut random());
+            while matches!(step, Step::Request) && here.request()[5] & 0x40 != 0 {
+                step = say(&mut here, kind.number(), &[0]);
+            }
+            if matches!(step, Step::Request) {
+                let answer: &[u8] = match kind {
+                    Kind::Peap => &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1],
+                    _ => &[0],
+                };
+                step = say(&mut here, kind.number(), answer);
+            }
+            assert!(matches!(step, Step::Success(Some(_))), "{kind:?}: {step:?}");
+            let expected: &[Session] = if lasts { &[alice()] } else { &[] };
+            assert_eq!(*kept.lock().unwrap(), expected, "who showed nothing of their own isn't kept");
         }
-        if matches!(step, Step::Request) {
-            let answer: &[u8] = match kind {
-                Kind::Peap => &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1],
-                _ => &[0],
-            };
-            step = say(&mut here, kind.number(), answer);
-        }
-        assert!(matches!(step, Step::Success(Some(_))), "{kind:?}: {step:?}");
-        assert_eq!(*kept.lock().unwrap(), [alice()]);
     }
+}
+
+#[test]
+fn the_last_fragment_of_a_handshake_is_costly_even_if_it_is_empty() {
+    let mut first = talk(Kind::Peap, false);
+    let costs = |talk: &Conversation, data: &[u8]| talk.is_costly(&response(talk, method::PEAP, data));
+    assert!(!costs(&first, &[0]), "an acknowledgement");
+    assert!(matches!(say(&mut first, method::PEAP, &[0x40, 1]), Step::Request));
+    assert_eq!((costs(&first, &[0]), costs(&first, &[0x40, 1]), costs(&first, &[])), (true, false, true));
 }
 
 proptest! {

@@ -12,6 +12,8 @@ mod ttls;
 
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
 use crate::claim::{Claim, Proof, Verdict};
 use crate::hello::Hello;
 use crate::keys::Keys;
@@ -29,7 +31,9 @@ const PREAMBLE: u8 = 0x10;
 const VERSION: u8 = 0x07;
 
 /// Octets of one TLS message, put together: a handshake with a chain of certificates fits, and nobody fills memory.
-const MESSAGE_MAX: usize = 65_536;
+const MESSAGE_MAX: usize = 32_768;
+/// The same for who has no certificate to show, before the handshake is over.
+const HELLO_MAX: usize = 8_192;
 
 /// What goes on within, once the handshake is over.
 trait Inner: Send {
@@ -93,6 +97,8 @@ struct Tunnel {
     claimed: Option<Session>,
     /// Of a message that comes in fragments.
     incoming: Vec<u8>,
+    /// Octets of one, before the handshake is over.
+    hello_max: usize,
     /// What leaves, and how much of it has left.
     outgoing: Vec<u8>,
     sent: usize,
@@ -130,6 +136,7 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         begun: false,
         claimed: None,
         incoming: Vec::new(),
+        hello_max: if kind == Kind::Tls { MESSAGE_MAX } else { HELLO_MAX },
         outgoing: Vec::new(),
         sent: 0,
         fragment: settings.fragment,
@@ -152,7 +159,9 @@ fn start(version: u8, preamble: &[u8]) -> Vec<u8> {
 impl Method for Tunnel {
     fn is_costly(&self, response: &[u8]) -> bool {
         // The last fragment of a message of a handshake.
-        (!self.begun || self.inner.is_costly()) && response.len() > 1 && response[0] & MORE == 0
+        let is_last = response.first().is_none_or(|flags| flags & MORE == 0);
+        let has_any = response.len() > 1 || !self.incoming.is_empty();
+        (!self.begun || self.inner.is_costly()) && has_any && is_last
     }
 
     fn handle_response(mut self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
@@ -178,7 +187,8 @@ impl Method for Tunnel {
             }
         }
         let octets = self.incoming.len() + rest.len();
-        if octets > MESSAGE_MAX || promised.is_some_and(|promised| promised > MESSAGE_MAX) {
+        let most = if self.begun { MESSAGE_MAX } else { self.hello_max };
+        if octets > most || promised.is_some_and(|promised| promised > most) {
             return Next::Fail(Reason::TooLong);
         }
         self.incoming.extend(rest);
@@ -251,7 +261,8 @@ impl Tunnel {
                 return self.send();
             }
         }
-        let mut message = Vec::new();
+        // There may be a password in it.
+        let mut message = Zeroizing::new(Vec::with_capacity(MESSAGE_MAX));
         self.channel.read(&mut message);
         if message.len() > MESSAGE_MAX {
             return Next::Fail(Reason::TooLong);
@@ -281,7 +292,11 @@ impl Tunnel {
                 return Next::Verify(Box::new(Judging(*self)), claim);
             }
             Inside::Succeed(keys) => return self.succeed(keys),
-            Inside::Fail(reason) => return Next::Fail(reason),
+            Inside::Fail(reason) => {
+                // Who was refused on resuming has to prove all of it again.
+                self.channel.forget();
+                return Next::Fail(reason);
+            }
         };
         let mut out = Vec::new();
         if !text.is_empty() {
@@ -340,6 +355,13 @@ impl Judged for Judging {
         let Tunnel { channel, randoms, preamble, inner, .. } = &mut tunnel;
         let outer = Outer { channel: &**channel, randoms, preamble };
         let inside = inner.handle_verdict(verdict, &outer, context);
+        match verdict {
+            Verdict::Right { lasts: true, .. } => {}
+            Verdict::Right { lasts: false, .. } => tunnel.claimed = None,
+            // Who is refused on resuming has to prove all of it again.
+            Verdict::Wrong | Verdict::Refused(_) => tunnel.channel.forget(),
+            Verdict::Secret(_) => {}
+        }
         Box::new(tunnel).follow(inside)
     }
 }

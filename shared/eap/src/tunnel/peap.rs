@@ -59,6 +59,9 @@ impl Inner for Peap {
 
     fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         if let Some(Session { method, user }) = outer.channel.resumed() {
+            if !self.settings.allows_within(method) {
+                return self.refuse(Reason::InnerNotAllowed, context);
+            }
             self.stage = Stage::Resuming;
             return Inside::Verify(Claim { method, user, proof: Proof::Resumed });
         }
@@ -185,6 +188,7 @@ pub(super) fn answer(message: &[u8]) -> Option<Answer<'_>> {
         match number & !MANDATORY {
             3 => answer.result = Some(u16::from_be_bytes(*value.first_chunk()?)),
             binding::NUMBER if length == binding::VALUE => answer.binding = Some(value),
+            binding::NUMBER => return None,
             _ => {}
         }
         rest = &behind[length..];

@@ -59,6 +59,9 @@ impl Inner for Ttls {
 
     fn begin(&mut self, outer: &Outer<'_>, _: &mut Context<'_>) -> Inside {
         let Some(Session { method, user }) = outer.channel.resumed() else { return Inside::Listen };
+        if !self.settings.allows_within(method) {
+            return Inside::Fail(Reason::InnerNotAllowed);
+        }
         self.stage = Stage::Resuming;
         Inside::Verify(Claim { method, user, proof: Proof::Resumed })
     }
@@ -94,7 +97,7 @@ impl Inner for Ttls {
                 }
             }
             (Stage::Resuming, Verdict::Right { .. }) => succeed(outer),
-            (Stage::Answered(proof), Verdict::Right { hash_of_hash }) => match (proof, hash_of_hash) {
+            (Stage::Answered(proof), Verdict::Right { hash_of_hash, .. }) => match (proof, hash_of_hash) {
                 (Proof::MsChap2 { identifier, challenge, peer, response, name }, Some(hash)) => {
                     self.stage = Stage::Proven;
                     let challenge = mschap::challenge_hash(&peer, &challenge, mschap::bare_name(&name));
