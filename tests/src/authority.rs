@@ -67,6 +67,15 @@ impl Authority {
         self.signed("openssl", &[], name, usage)
     }
 
+    /// One of a client with more names, as openssl writes them: `email:alice@example.org,DNS:desk.example.org`.
+    ///
+    /// # Panics
+    /// As [`Authority::make`].
+    pub fn named(&self, name: &str, alternatives: &str) -> Leaf {
+        let alternatives = format!("subjectAltName={alternatives}");
+        self.signed_with("openssl", &[], name, Usage::Client, &["-addext", &alternatives])
+    }
+
     /// One that was good until yesterday.
     ///
     /// # Panics
@@ -76,6 +85,10 @@ impl Authority {
     }
 
     fn signed(&self, program: &str, before: &[&str], name: &str, usage: Usage) -> Leaf {
+        self.signed_with(program, before, name, usage, &[])
+    }
+
+    fn signed_with(&self, program: &str, before: &[&str], name: &str, usage: Usage, more: &[&str]) -> Leaf {
         let file = format!("{name}-{}", fs::read_dir(&self.folder).expect("a folder").count());
         let (key, certificate) = (format!("{file}.key"), format!("{file}.pem"));
         let subject = format!("/CN={name}");
@@ -86,6 +99,7 @@ impl Authority {
         let mut arguments = before.to_vec();
         arguments.extend(["req", "-x509", "-days", "2", "-subj", &subject, "-addext", usage]);
         arguments.extend(["-addext", "basicConstraints=critical,CA:FALSE"]);
+        arguments.extend(more);
         arguments.extend(["-CA", "authority.pem", "-CAkey", "authority.key"]);
         arguments.extend(self.new_key());
         arguments.extend(["-keyout", &key, "-out", &certificate]);

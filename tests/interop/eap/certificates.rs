@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use forewarn_tests::authority::{Key, Usage};
+use forewarn_tests::authority::{Key, Leaf, Usage};
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::eapol::eapol_test;
 use forewarn_tests::{Hosts, Server};
@@ -56,4 +56,43 @@ fn a_certificate_is_enough_where_that_is_said_and_policies_see_it() {
         "{status}"
     );
     assert!(server.log().contains("runs out"), "{}", server.log());
+}
+
+const BARRED: &str = r#"
+[[user]]
+name = "dora"
+password = "unused"
+groups = ["barred"]
+
+[[policy]]
+name = "barred"
+when = '"barred" in user.groups'
+action = "reject"
+"#;
+
+#[test]
+fn a_name_that_has_no_account_is_no_way_round_one_that_has() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let site = Site::new(Key::Ecdsa);
+    let names = "user = [\"cn\", \"san-email\", \"san-dns\"]";
+    let eap = site.eap("", &format!("account = \"optional\"\n{names}")) + BARRED + POLICIES;
+    let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
+    let dora = site.authority.named("dora", "email:dora@example.org,DNS:dora.example.org");
+    let desk = site.authority.named("desk.example.org", "DNS:desk.example.org");
+    let ask = |leaf: &Leaf, identity: &str| {
+        let peer = site.peer(("TLS", ""), leaf, &format!("identity=\"{identity}\"\n"));
+        eapol_test(SocketAddr::new(host, 1812), SECRET, &peer, true)
+    };
+    let said = ["dora", "dora@example.org", "host/dora.example.org", "dora.example.org", "anonymous"];
+    for identity in said {
+        let ended = ask(&dora, identity);
+        assert!(ended.was_refused(), "{identity}: {}", ended.text);
+    }
+    assert_eq!(server.status()["requests"]["access-reject.policy"], said.len(), "{}", server.log());
+    // A machine is one, whatever it calls itself.
+    for identity in ["desk.example.org", "host/desk.example.org"] {
+        let ended = ask(&desk, identity);
+        assert!(ended.success && ended.text.contains("'kept apart'"), "{identity}: {}", ended.text);
+    }
 }

@@ -62,7 +62,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let inner = inner(&table, tls.as_ref().is_some_and(|tls| tls.has("client_ca")));
     let choices = [("required", true), ("optional", false)];
     let needs_account = tls.as_ref().is_none_or(|tls| tls.choice("account", &choices, &[]).or(true));
-    let tls = tls.map(|tls| connections(&tls, methods.as_deref()));
+    let tls = tls.map(|tls| connections(&tls, methods.as_deref(), needs_account));
     let pwd_table = table.table("pwd");
     let pwd = pwd(&pwd_table, server);
     pwd_table.finish();
@@ -190,7 +190,11 @@ fn tickets(table: &Table<'_>) -> Option<Option<Tickets>> {
 }
 
 /// `[eap.tls]`, its files read. `None`: something was reported.
-fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<(Arc<dyn Tls>, Vec<Expiry>)> {
+fn connections(
+    table: &Table<'_>,
+    methods: Option<&[Kind]>,
+    needs_account: bool,
+) -> Option<(Arc<dyn Tls>, Vec<Expiry>)> {
     let chain = table.path("certificate").then(|path| certificates(&path)).required();
     let key = table.path("key").then(|path| pem(&path, PrivateKeyDer::from_pem_file(&path))).required();
     let authorities = table.path("client_ca").then(|path| certificates(&path)).optional();
@@ -231,7 +235,8 @@ fn connections(table: &Table<'_>, methods: Option<&[Kind]>) -> Option<(Arc<dyn T
         revoked,
         versions: (least == 2, most == 3),
         tickets: tickets?,
-        naming: Naming { fields, strips_realm },
+        // Where accounts are optional, a peer could pick a name that has none.
+        naming: Naming { fields, strips_realm, is_chosen: needs_account },
     };
     let expiries = expiries(table, &identity);
     match connections_by(library, identity, least, most) {

@@ -19,7 +19,7 @@ pub enum Field {
     Email,
     /// The subject's common name.
     CommonName,
-    /// A host there, as machines call themselves (`host/NAME`), and bare.
+    /// A host there, as machines call themselves (`host/NAME`).
     Host,
 }
 
@@ -40,11 +40,13 @@ pub struct Naming {
     pub fields: Vec<Field>,
     /// Whether the realm of a principal name or an address (`@example.org`) is left out.
     pub strips_realm: bool,
+    /// Whether the peer says which of the names it is; otherwise the first is the user.
+    pub is_chosen: bool,
 }
 
 impl Default for Naming {
     fn default() -> Self {
-        Self { fields: Field::ALL.map(|(_, field)| field).to_vec(), strips_realm: false }
+        Self { fields: Field::ALL.map(|(_, field)| field).to_vec(), strips_realm: false, is_chosen: true }
     }
 }
 
@@ -65,6 +67,13 @@ pub(super) fn read(der: &[u8], naming: &Naming) -> Option<Certificate> {
         }
     }
     users.retain(|name| !name.is_empty());
+    // A host that is here as a machine isn't a user besides, if the common name says the same.
+    let machines = users.clone();
+    let hosts = || machines.iter().filter_map(|machine| machine.strip_prefix("host/"));
+    users.retain(|name| !hosts().any(|host| host.eq_ignore_ascii_case(name)));
+    if !naming.is_chosen {
+        users.truncate(1);
+    }
     let serial = certificate.serial_number.as_bytes().iter();
     Some(Certificate {
         users,
@@ -87,7 +96,7 @@ fn named(name: &GeneralName, field: Field, naming: &Naming) -> Vec<String> {
             text(&other.value).map(person).unwrap_or_default()
         }
         (Field::Email, GeneralName::Rfc822Name(address)) => person(address.to_string()),
-        (Field::Host, GeneralName::DnsName(host)) => vec![format!("host/{host}"), host.to_string()],
+        (Field::Host, GeneralName::DnsName(host)) => vec![format!("host/{host}")],
         _ => Vec::new(),
     }
 }
