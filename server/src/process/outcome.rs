@@ -188,6 +188,9 @@ causes! {
     /// What an EAP peer wants to do within its tunnel isn't allowed there.
     EapInnerNotAllowed, "eap-inner-not-allowed", Reject,
         "add the method within to [eap] inner, or configure another on the device";
+    /// TEAP: the peer proves a user where a machine was asked for, or a machine where a user was.
+    EapOtherIdentity, "eap-other-identity", Reject,
+        "give the device what [eap] teap_identities asks for: a machine's name is host/NAME or NAME$";
     /// An EAP packet of no conversation: it is over, was too slow, or another server's. Answered at once.
     EapStray, "eap-stray", Reject,
         "nothing after a restart or a switch: peers begin anew; otherwise raise [eap] timeout, or keep State with one server";

@@ -67,6 +67,8 @@ pub enum Reason {
     NoCommonMethod,
     /// What the peer wants to do within its tunnel isn't allowed there.
     InnerNotAllowed,
+    /// The peer proves, or says that it proves, a user where a machine was asked for, or a machine where a user was.
+    OtherIdentity,
     /// The peer's response isn't one of its method.
     Malformed,
     /// More rounds or octets than a conversation may have.

@@ -139,6 +139,13 @@ impl IdentityType {
         }
     }
 
+    /// Whose a name is: Windows's machines call themselves `host/NAME` or `NAME$`, with or without a realm.
+    pub fn of(name: &[u8]) -> Self {
+        let is_host = name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"host/"));
+        let bare = name.split(|octet| *octet == b'@').next().unwrap_or_default();
+        if is_host || bare.ends_with(b"$") { IdentityType::Machine } else { IdentityType::User }
+    }
+
     /// Its number.
     pub fn number(self) -> u16 {
         match self {

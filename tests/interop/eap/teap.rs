@@ -96,6 +96,10 @@ fn a_machine_and_its_user_are_proven_one_after_the_other() {
             (password("host/desk", "wood"), certificate(), true),
             (mschapv2("host/desk", "woof"), certificate(), false),
             (mschapv2("host/desk", "wood"), password("alice", "wonderlamp"), false),
+            // Nobody proves a machine by being a user, nor the other way round.
+            (mschapv2("alice", "wonderland"), certificate(), false),
+            (certificate(), password("alice", "wonderland"), false),
+            (mschapv2("host/desk", "wood"), password("host/desk", "wood"), false),
         ] {
             let teap = Teap::new(vec![(1, user), (2, machine)]);
             let heard = teap.heard();
@@ -106,7 +110,17 @@ fn a_machine_and_its_user_are_proven_one_after_the_other() {
             assert_eq!(heard.identities.first(), Some(&2), "the machine is asked for first");
             assert!(is_in || ended.end == End::Rejected, "{version}: {ended:?}");
         }
+        // Which is last, isn't the peer's choice.
+        let both = vec![(1, certificate()), (2, mschapv2("host/desk", "wood"))];
+        let teap = Teap::new(both).cheating(Trick::Other);
+        let heard = teap.heard();
+        let ended = authenticate(SocketAddr::new(host, 1812), SECRET, Supplicant::teap("desk", teap, &bare));
+        let heard = heard.lock().expect("nobody has panicked");
+        assert_eq!((&heard.identities[..], &heard.errors[..]), (&[2][..], &[2002][..]), "{version}");
+        assert_eq!(ended.end, End::Rejected, "{version}");
     }
+    let counted = server.status();
+    assert_eq!(counted["requests"]["access-reject.eap-other-identity"], 2 * 4, "{counted}");
 }
 
 #[test]
@@ -164,7 +178,7 @@ fn whoever_cheats_is_told_so_and_stays_out() {
     let counted = |cause: &str| counted["requests"][format!("access-reject.{cause}")].as_u64();
     assert_eq!(counted("eap-peer-refuses"), Some(2 * 5), "what isn't bound");
     assert_eq!(counted("eap-malformed"), Some(2 * 4), "what is out of turn");
-    assert_eq!(counted("eap-inner-not-allowed"), Some(2), "a machine");
+    assert_eq!(counted("eap-other-identity"), Some(2), "a machine");
 }
 
 #[test]

@@ -61,6 +61,8 @@ pub enum Trick {
     Preamble,
     /// It calls itself a machine, whatever it is asked for.
     Machine,
+    /// It proves a user where a machine is asked for, and a machine where a user is, and says so.
+    Other,
     /// It speaks half a TLV.
     Half,
 }
@@ -162,7 +164,8 @@ impl Teap {
         if let Some((_, value, _)) = find(IDENTITY_TYPE) {
             let asked = u16::from_be_bytes([value[0], value[1]]);
             self.note(|heard| heard.identities.push(asked));
-            self.at = self.credentials.iter().position(|(number, _)| *number == asked).unwrap_or(0);
+            let offered = if self.trick == Trick::Other { 3 - asked } else { asked };
+            self.at = self.credentials.iter().position(|(number, _)| *number == offered).unwrap_or(0);
             let number = if self.trick == Trick::Machine { 2 } else { self.credentials[self.at].0 };
             put(&mut out, IDENTITY_TYPE, &number.to_be_bytes());
         }

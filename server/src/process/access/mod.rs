@@ -9,7 +9,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use forewarn_eap::{Claim, Proof as Proven};
+use forewarn_eap::{Claim, IdentityType, Proof as Proven};
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
 use forewarn_wire::{mschap, number};
@@ -329,7 +329,7 @@ impl Desk {
                 _ => None,
             };
             let facts = Facts {
-                is_machine: is_machine(said),
+                is_machine: IdentityType::of(said) == IdentityType::Machine,
                 certificate,
                 client_name: &client.name,
                 client_group: &client.group,
@@ -380,11 +380,6 @@ impl Desk {
         let granted = Granted { user: account.name.as_bytes(), address };
         self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), granted, out)
     }
-}
-
-/// Whether a name is a machine's, as those of Windows call themselves.
-fn is_machine(name: &[u8]) -> bool {
-    name.starts_with(b"host/") || name.ends_with(b"$")
 }
 
 /// Why an account is of no use to this request, before its credentials are looked at.

@@ -348,6 +348,7 @@ fn cause_of(reason: &Reason) -> Cause {
         Reason::Refused => Cause::WrongPassword,
         Reason::NoCommonMethod => Cause::EapNoCommonMethod,
         Reason::InnerNotAllowed => Cause::EapInnerNotAllowed,
+        Reason::OtherIdentity => Cause::EapOtherIdentity,
         Reason::Malformed => Cause::EapMalformed,
         Reason::TooLong => Cause::EapTooLong,
         Reason::Tls(_) => Cause::EapTls,

@@ -93,13 +93,11 @@ fn talk(kind: Kind, is_13: bool) -> Conversation {
 }
 
 fn talk_by(kind: Kind, plain: Plain) -> Conversation {
-    let tls: Arc<dyn Tls> = Arc::new(plain);
-    let settings = Settings {
-        tls: Some(tls),
-        fragment: 100,
-        limits: Limits { rounds: 40, octets: 65_536 },
-        ..Settings::clone(&settings(&[kind]))
-    };
+    begin(kind, Settings { tls: Some(Arc::new(plain)), fragment: 100, ..Settings::clone(&settings(&[kind])) })
+}
+
+fn begin(kind: Kind, settings: Settings) -> Conversation {
+    let settings = Settings { limits: Limits { rounds: 40, octets: 65_536 }, ..settings };
     let identity = packet(9, method::IDENTITY, b"alice");
     let (talk, step) =
         Conversation::begin(Arc::new(settings), &identity, &mut random()).expect("an identity");
@@ -110,6 +108,48 @@ fn talk_by(kind: Kind, plain: Plain) -> Conversation {
 
 fn say(talk: &mut Conversation, number: u8, data: &[u8]) -> Step {
     talk.handle_response(&response(talk, number, data), &mut random())
+}
+
+/// A machine, then its user, by passwords; the machine's turn.
+fn teap() -> Conversation {
+    let plain = Plain { is_13: true, resumed: None, kept: Arc::default() };
+    let settings = Settings {
+        tls: Some(Arc::new(plain)),
+        inner: vec![Within::Pap],
+        identities: vec![IdentityType::Machine, IdentityType::User],
+        ..Settings::clone(&settings(&[Kind::Teap]))
+    };
+    let mut talk = begin(Kind::Teap, settings);
+    assert!(matches!(say(&mut talk, method::TEAP, &[1, 2]), Step::Request));
+    assert_eq!(talk.request()[6 + 300..][..6], [0x80, 2, 0, 2, 0, 2], "a machine is asked for");
+    talk
+}
+
+/// Within TEAP: a type, a name, and a password.
+fn proof(identity: u8, name: &str) -> Vec<u8> {
+    let length = name.len() as u8;
+    let head = [1, 0x80, 2, 0, 2, 0, identity, 0x80, 14, 0, length + 3, length];
+    [&head[..], name.as_bytes(), b"\x01x"].concat()
+}
+
+#[test]
+fn a_machine_proves_a_machine_whatever_it_calls_itself() {
+    for machine in ["host/desk.example.org", "HOST/desk", "DESK$", "DESK$@example.org"] {
+        let mut talk = teap();
+        let step = say(&mut talk, method::TEAP, &proof(2, machine));
+        let Step::Verify(claim) = step else { panic!("{machine}: {step:?}") };
+        assert_eq!(claim.user, machine.as_bytes());
+    }
+    for (identity, name, code) in
+        [(2, "alice", 1001_u32), (2, "alice@host/", 1001), (1, "alice", 2002), (1, "DESK$", 2002)]
+    {
+        let mut talk = teap();
+        let step = say(&mut talk, method::TEAP, &proof(identity, name));
+        assert!(matches!(step, Step::Request), "{identity} {name}: {step:?}");
+        assert!(talk.request().ends_with(&code.to_be_bytes()), "{identity} {name}: {:?}", talk.request());
+        let step = say(&mut talk, method::TEAP, &[1, 0x80, 3, 0, 2, 0, 2]);
+        assert!(matches!(step, Step::Failure(Reason::OtherIdentity)), "{identity} {name}: {step:?}");
+    }
 }
 
 #[test]

@@ -213,36 +213,42 @@ impl Teap {
                 self.offer(Vec::new(), context)
             }
             (Stage::Talking(talk), Said { eap: Some(packet), password: None, .. }) => {
-                if !self.is_identity_taken(said) {
-                    return self.refuse(UNEXPECTED, Reason::InnerNotAllowed);
+                if !self.is_identity_asked(said) {
+                    return self.refuse(UNEXPECTED, Reason::OtherIdentity);
                 }
                 let heard = talk.handle_response(packet, context.random);
                 self.follow(heard, outer, context)
             }
             (Stage::Asking, Said { password: Some((name, password)), eap: None, .. }) => {
-                if !self.is_identity_taken(said) {
-                    return self.refuse(UNEXPECTED, Reason::InnerNotAllowed);
+                if !self.is_identity_asked(said) {
+                    return self.refuse(UNEXPECTED, Reason::OtherIdentity);
                 }
                 if name.len() > NAME_MAX || password.len() > PASSWORD_MAX {
                     return self.refuse(INNER_METHOD, Reason::Malformed);
                 }
-                self.stage = Stage::Judging;
                 let proof = Proof::Password(Zeroizing::new(password.to_vec()));
-                Inside::Verify(Claim { method: "eap-teap-password", user: name.to_vec(), proof })
+                let claim = Claim { method: "eap-teap-password", user: name.to_vec(), proof };
+                self.verify(claim, Stage::Judging)
             }
             _ => self.refuse(UNEXPECTED, Reason::Malformed),
         }
     }
 
-    /// A peer that has no identity of the kind that was asked for may offer another one that is still to be proven
-    /// (section 4.2.3).
-    fn is_identity_taken(&mut self, said: &Said<'_>) -> bool {
-        let Some(number) = said.identity_type else { return true };
-        let found = self.left.iter().position(|identity| identity.number() == number);
-        if let Some(place) = found {
-            self.left[..=place].rotate_right(1);
+    /// A server may take another identity than it has asked for (section 4.2.3). Here the order is the configuration's:
+    /// the peer doesn't choose which is last.
+    fn is_identity_asked(&self, said: &Said<'_>) -> bool {
+        let asked = self.left.first().map(|identity| identity.number());
+        said.identity_type.is_none() || said.identity_type == asked
+    }
+
+    /// The claim is to be looked at, if its name is of the identity that was asked for: what the peer says of its type
+    /// proves nothing.
+    fn verify(&mut self, claim: Claim, stage: Stage) -> Inside {
+        if self.left.first() != Some(&IdentityType::of(&claim.user)) {
+            return self.refuse(INNER_METHOD, Reason::OtherIdentity);
         }
-        found.is_some()
+        self.stage = stage;
+        Inside::Verify(claim)
     }
 
     fn follow(&mut self, heard: Heard, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
@@ -253,10 +259,7 @@ impl Teap {
                 self.stage = Stage::Talking(talk);
                 Inside::Say(out)
             }
-            Heard::Verify(talk, claim) => {
-                self.stage = Stage::Talking(talk);
-                Inside::Verify(claim)
-            }
+            Heard::Verify(talk, claim) => self.verify(claim, Stage::Talking(talk)),
             Heard::Succeed(keys) => self.proven(keys.as_ref(), outer, context),
             // None of the methods of EAP: a password may do.
             Heard::Fail(Reason::InnerNotAllowed) if !self.ways.is_empty() => {
