@@ -16,7 +16,7 @@ struct Talk {
 }
 
 impl Tls for Plain {
-    fn accept(&self, _: Kind) -> Option<Box<dyn Channel>> {
+    fn accept(&self, _: Kind, _: bool) -> Option<Box<dyn Channel>> {
         Some(Box::new(Talk { is_13: self.is_13, established: false, said: Vec::new(), out: Vec::new() }))
     }
 }

@@ -171,6 +171,8 @@ pub struct Settings {
     pub server_name: String,
     /// What makes TLS connections, where a method needs them.
     pub tls: Option<Arc<dyn Tls>>,
+    /// Whether it may resume sessions. Within a tunnel none may be (RFC 9930 section 3.6.4).
+    pub resumes: bool,
     /// Octets of TLS, or of EAP-PWD, in one packet, at most.
     pub fragment: usize,
     /// What EAP-PWD goes by.

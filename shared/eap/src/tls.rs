@@ -5,8 +5,8 @@ use crate::settings::Kind;
 /// What makes connections.
 pub trait Tls: std::fmt::Debug + Send + Sync {
     /// The server's side of a new one, for this method: whether the peer has to show a certificate, and which sessions
-    /// may be resumed, follow from it. `None`: it can't be made.
-    fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>>;
+    /// may be resumed, follow from it. Unless it `resumes`, none is, and there are no tickets. `None`: it can't be made.
+    fn accept(&self, kind: Kind, resumes: bool) -> Option<Box<dyn Channel>>;
 }
 
 /// Who was proven within a connection, so that another that resumes its session needs no more proof.

@@ -84,6 +84,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         tries,
         server_name,
         tls,
+        resumes: true,
         fragment,
         pwd: pwd?,
         limits,

@@ -141,7 +141,7 @@ fn is_in_force(chain: &mut X509StoreContextRef, lists: &[X509Crl]) -> bool {
 }
 
 impl Tls for Connections {
-    fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>> {
+    fn accept(&self, kind: Kind, _: bool) -> Option<Box<dyn Channel>> {
         let context = if kind == Kind::Tls { self.mutual.as_ref()? } else { &self.plain };
         let stream = SslStream::new(Ssl::new(context).ok()?, Octets::default()).ok()?;
         Some(Box::new(Connection {

@@ -119,12 +119,12 @@ fn without_resumption(config: &mut ServerConfig) {
 }
 
 impl Tls for Connections {
-    fn accept(&self, kind: Kind) -> Option<Box<dyn Channel>> {
+    fn accept(&self, kind: Kind, resumes: bool) -> Option<Box<dyn Channel>> {
         let (config, verifier) = match kind {
             Kind::Tls => self.mutual.as_ref().map(|(config, verifier)| (config, Some(verifier)))?,
             _ => (&self.plain, None),
         };
-        let resumable = matches!(kind, Kind::Tls | Kind::Ttls | Kind::Peap);
+        let resumable = resumes && matches!(kind, Kind::Tls | Kind::Ttls | Kind::Peap);
         let tickets = self.tickets.as_ref().filter(|_| resumable);
         let ticketer = tickets.map(|tickets| Arc::new(Ticketer::new(Arc::clone(tickets), kind)));
         let config = match &ticketer {

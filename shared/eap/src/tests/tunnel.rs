@@ -24,7 +24,7 @@ struct Talk {
 }
 
 impl Tls for Plain {
-    fn accept(&self, _: Kind) -> Option<Box<dyn Channel>> {
+    fn accept(&self, _: Kind, _: bool) -> Option<Box<dyn Channel>> {
         let (is_13, resumed, kept) = (self.is_13, self.resumed.clone(), Arc::clone(&self.kept));
         Some(Box::new(Talk { is_13, resumed, kept, established: false, said: Vec::new(), out: Vec::new() }))
     }

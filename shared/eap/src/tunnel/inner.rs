@@ -93,7 +93,13 @@ fn within(outer: Kind, settings: &Settings) -> Arc<Settings> {
         Within::Pap | Within::Chap | Within::MsChap => None,
     });
     let fragment = settings.fragment.max(FRAGMENT_MIN);
-    Arc::new(Settings { methods: methods.collect(), inner: Vec::new(), fragment, ..settings.clone() })
+    Arc::new(Settings {
+        methods: methods.collect(),
+        inner: Vec::new(),
+        resumes: false,
+        fragment,
+        ..settings.clone()
+    })
 }
 
 /// What policies and records call a method within another.

@@ -111,7 +111,7 @@ struct Judging(Tunnel);
 
 /// Begins one of the methods over TLS.
 pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
-    let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind));
+    let channel = settings.tls.as_ref().and_then(|tls| tls.accept(kind, settings.resumes));
     let Some(channel) = channel else {
         return Next::Fail(Reason::Tls("a connection can't be made".into()));
     };
