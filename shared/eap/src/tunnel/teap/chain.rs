@@ -1,6 +1,6 @@
 //! Keys of TEAP (RFC 9930 section 5): one chain by the inner methods' MSKs, one by their EMSKs.
 //!
-//! TLS 1.2 has its PRF for them, TLS 1.3 its exporter, whose labels are RFC 9427's (section 2.2 there).
+//! TLS 1.2 has its PRF for them, TLS 1.3 its exporter, with labels by the pattern of RFC 9427 section 2.2.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Sha256, Sha384};
