@@ -5,10 +5,10 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, RngExt as _, SeedableRng as _};
 
 use crate::authority::Leaf;
-use crate::supplicant::{Supplicant, Trust, Version};
+use crate::supplicant::{Credential, Supplicant, Teap, Trust, Version};
 
 /// The methods there are.
-pub const METHODS: [(u8, &str); 7] = [
+pub const METHODS: [(u8, &str); 8] = [
     (method::MD5_CHALLENGE, "md5"),
     (method::GTC, "gtc"),
     (method::MSCHAPV2, "mschapv2"),
@@ -16,6 +16,7 @@ pub const METHODS: [(u8, &str); 7] = [
     (method::TLS, "tls"),
     (method::TTLS, "ttls"),
     (method::PEAP, "peap"),
+    (method::TEAP, "teap"),
 ];
 
 /// Who they say they are. The first has an account.
@@ -72,6 +73,13 @@ impl Peer {
             method::TLS => Some(Supplicant::tls(name, trust)),
             method::TTLS => Some(Supplicant::ttls_pap(name, name, "wonderlamp", trust)),
             method::PEAP => Some(Supplicant::peap_mschapv2(name, name, "wonderlamp", trust)),
+            method::TEAP => {
+                let credential = match random.random() {
+                    true => Credential::Password(name.into(), "wonderlamp".into()),
+                    false => Credential::Eap(Supplicant::mschapv2(name, "wonderlamp")),
+                };
+                Some(Supplicant::teap(name, Teap::user(credential), trust))
+            }
             _ => None,
         };
         let patience = random.random_range(0..7);
