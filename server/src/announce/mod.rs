@@ -187,7 +187,8 @@ impl Announcer {
             }
         }
         let lingering = self.lead_down(now);
-        self.campaign.handle_timeout(now, self.shared.vitals().in_flight() + lingering);
+        let talking = self.shared.conversations().going_on(now);
+        self.campaign.handle_timeout(now, self.shared.vitals().in_flight() + talking + lingering);
         self.tell().await;
     }
 

@@ -23,6 +23,9 @@ const STATE_MAX: usize = state::BEFORE_NAME + state::NAME_MAX;
 const PROCESS: usize = 8;
 const SECRET: usize = 16;
 
+/// A peer and its access point answer sooner, unless somebody has to type.
+const PAUSE: Duration = Duration::from_secs(3);
+
 /// The rooms of one process.
 #[derive(Debug)]
 pub struct Rooms {
@@ -31,6 +34,8 @@ pub struct Rooms {
     /// The server's name; empty where it is too long.
     name: Box<[u8]>,
     rooms: Box<[Room]>,
+    /// When a packet of one came last, nanoseconds.
+    stepped: AtomicU64,
     begun: AtomicU64,
     expired: AtomicU64,
     evicted: AtomicU64,
@@ -95,6 +100,7 @@ impl Rooms {
             process,
             name: name.into(),
             rooms: (0..cores).map(room).collect(),
+            stepped: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
@@ -126,6 +132,7 @@ impl Rooms {
         let (slot, generation) = places.insert(now, entry).unwrap_or((u32::MAX, 0));
         room.open.store(places.len(), Relaxed);
         self.begun.fetch_add(1, Relaxed);
+        self.stepped.store(now.as_nanos(), Relaxed);
         drop(places);
         let place = Place { core, slot, generation };
         Loan { rooms: Arc::clone(self), place, secret, underway: Some(Box::new(underway)) }
@@ -155,6 +162,7 @@ impl Rooms {
         if since + timeout <= now || !bool::from(entry.secret.ct_eq(secret)) {
             return None;
         }
+        self.stepped.store(now.as_nanos(), Relaxed);
         Some(match entry.underway.take() {
             None => Opened::Busy,
             underway => Opened::Loan(Loan { rooms: Arc::clone(self), place, secret: *secret, underway }),
@@ -176,6 +184,15 @@ impl Rooms {
         let room = &self.rooms[usize::from(core)];
         let oldest = (room.open.load(Relaxed) > 0).then(|| room.lock().oldest_of(|_| true));
         oldest.flatten().map(|since| since + timeout)
+    }
+
+    /// How many there are, as long as any of them goes on: who says nothing for [`PAUSE`] has gone, or won't be waited for.
+    pub fn going_on(&self, now: Instant) -> u64 {
+        let stepped = Instant::ZERO + Duration::from_nanos(self.stepped.load(Relaxed));
+        match now.since(stepped) < PAUSE {
+            true => self.rooms.iter().map(|room| room.open.load(Relaxed) as u64).sum(),
+            false => 0,
+        }
     }
 
     /// What was counted.

@@ -123,3 +123,19 @@ fn a_conversation_whose_request_is_replaced_is_nobody_else_s() {
     let again = Ask { identifier: 4, ..ask(2, &password, Some(&state)) };
     assert_eq!(code(bench.auth(&again), &again), Code::ACCESS_ACCEPT);
 }
+
+#[test]
+fn a_conversation_goes_on_until_its_peer_has_nothing_more_to_say() {
+    let mut bench = Bench::new(testing::config(EAP));
+    let going_on = |bench: &Bench| bench.shared.conversations().going_on(bench.now);
+    assert_eq!(going_on(&bench), 0);
+    let first = ask(1, &IDENTITY, None);
+    let (_, challenge) = reply(bench.auth(&first), &first);
+    assert_eq!(going_on(&bench), 1);
+    bench.wait(3000);
+    assert_eq!(going_on(&bench), 0, "nobody waits for who has gone");
+    let (state, password) = (find(&challenge, number::STATE).expect("a State"), answer(&challenge));
+    let second = Ask { identifier: 8, ..ask(2, &password, Some(&state)) };
+    assert_eq!(code(bench.auth(&second), &second), Code::ACCESS_ACCEPT);
+    assert_eq!(going_on(&bench), 0, "it is over");
+}
