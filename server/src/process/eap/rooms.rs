@@ -186,7 +186,7 @@ impl Rooms {
         oldest.flatten().map(|since| since + timeout)
     }
 
-    /// How many there are, as long as any of them goes on: who says nothing for [`PAUSE`] has gone, or won't be waited for.
+    /// How many there are, as long as any of them goes on: who says nothing for three seconds has gone.
     pub fn going_on(&self, now: Instant) -> u64 {
         let stepped = Instant::ZERO + Duration::from_nanos(self.stepped.load(Relaxed));
         match now.since(stepped) < PAUSE {
