@@ -37,6 +37,7 @@ away_min = "3s"
 cpu = "off"
 memory = "off"
 processes = "off"
+queue_delay = "1s"                 # nor is a machine that stalls for a moment what is shown
 
 [limits]                           # hashed each time, as if bob were somebody new each time
 verified = "0s"
