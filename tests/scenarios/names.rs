@@ -10,7 +10,7 @@ use base64ct::{Base64, Encoding as _};
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::names::{OCTETS, TEXTS, is_harmless, long};
 use forewarn_tests::program::forewarn;
-use forewarn_tests::{Folder, Hosts, Nas, Postgres, Server, Slapd, eventually};
+use forewarn_tests::{Folder, Hosts, Nas, Postgres, Server, Slapd, eventually, together};
 use forewarn_wire::{Code, number};
 use serde_json::Value;
 
@@ -24,16 +24,6 @@ fn names() -> (Vec<String>, Vec<Vec<u8>>) {
     let octets = OCTETS.into_iter().map(<[u8]>::to_vec);
     let all = texts.iter().map(|text| text.clone().into_bytes()).chain(octets).collect();
     (texts, all)
-}
-
-/// Does something for each of them at one time: rejects take their second.
-fn together<T: Sync>(all: &[T], each: impl Fn(usize, &T) + Sync) {
-    std::thread::scope(|scope| {
-        for (number, one) in all.iter().enumerate() {
-            let each = &each;
-            scope.spawn(move || each(number, one));
-        }
-    });
 }
 
 fn log_in(host: IpAddr, name: &[u8], password: &[u8]) -> Code {

@@ -28,6 +28,7 @@ pub mod slapd;
 pub mod stream;
 pub mod supplicant;
 pub mod teller;
+pub mod together;
 pub mod wait;
 pub mod wired;
 pub mod wiretap;
@@ -44,6 +45,7 @@ pub use postgres::Postgres;
 pub use program::{Agent, Server};
 pub use slapd::Slapd;
 pub use teller::Teller;
+pub use together::together;
 pub use wait::{eventually, within};
 pub use wiretap::Wiretap;
 

@@ -5,11 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
 use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
 use forewarn_tests::supplicant::{
-    Credential, End, Heard, Supplicant, Teap, Trick, Trust, Version, authenticate,
+    Credential, End, Ended, Heard, Supplicant, Teap, Trick, Trust, Version, authenticate,
 };
-use forewarn_tests::{Agent, Folder, Hosts, Server};
+use forewarn_tests::{Agent, Folder, Hosts, Server, together};
 
-const MACHINE: &str = "[[user]]\nname = \"host/desk\"\npassword = \"wood\"\n";
+/// Whose identity is proven (RFC 9930 section 4.2.3).
+const USER: u16 = 1;
+const MACHINE: u16 = 2;
 
 /// A server's files, and what its peers have.
 struct Site {
@@ -27,7 +29,7 @@ impl Site {
         let alice = authority.leaf("alice", Usage::Client);
         let eap = format!(
             "[limits]\nfailures = 0\n[eap]\nmethods = [\"teap\"]\n{lines}\n[eap.tls]\ncertificate = \"{}\"\nkey = \"{}\"\n\
-             client_ca = \"{}\"\n{MACHINE}",
+             client_ca = \"{}\"\n[[user]]\nname = \"host/desk\"\npassword = \"wood\"\n",
             server.certificate.display(),
             server.key.display(),
             authority.certificate().display()
@@ -36,12 +38,53 @@ impl Site {
     }
 }
 
-fn password(name: &str, password: &str) -> Credential {
-    Credential::Password(name.into(), password.into())
+/// How one identity is proven.
+#[derive(Debug, Clone, Copy)]
+enum By {
+    /// By alice's certificate.
+    Certificate,
+    /// By a name and its password, in EAP-MSCHAPv2.
+    MsChap2(&'static str, &'static str),
+    /// By both as they are.
+    Password(&'static str, &'static str),
 }
 
-fn mschapv2(name: &str, password: &str) -> Credential {
-    Credential::Eap(Supplicant::mschapv2(name, password))
+impl By {
+    /// For one conversation; the certificate is in `trust`.
+    fn credential(self, trust: &Trust) -> Credential {
+        match self {
+            By::Certificate => Credential::Eap(Supplicant::tls("alice", trust)),
+            By::MsChap2(name, password) => Credential::Eap(Supplicant::mschapv2(name, password)),
+            By::Password(name, password) => Credential::Password(name.into(), password.into()),
+        }
+    }
+}
+
+/// A peer's side of one version of TLS: the tunnel's, and that of a certificate within.
+struct Peers {
+    version: Version,
+    bare: Trust,
+    trust: Trust,
+}
+
+impl Peers {
+    fn of(site: &Site) -> [Peers; 2] {
+        [Version::Tls12, Version::Tls13].map(|version| {
+            let (bare, trust) = (Trust::new(version, None), Trust::new(version, Some(&site.alice)));
+            Peers { version, bare, trust }
+        })
+    }
+
+    /// Proves identities by their numbers, in one conversation; what it heard, too.
+    fn ask(&self, to: (IpAddr, &str), name: &str, proofs: &[(u16, By)], trick: Trick) -> (Ended, Heard) {
+        let credentials = proofs.iter().map(|(identity, by)| (*identity, by.credential(&self.trust)));
+        let teap = Teap::new(credentials.collect()).cheating(trick);
+        let heard = teap.heard();
+        let supplicant = Supplicant::teap(name, teap, &self.bare);
+        let ended = authenticate(SocketAddr::new(to.0, 1812), to.1, supplicant);
+        let heard = heard.lock().expect("nobody has panicked").clone();
+        (ended, heard)
+    }
 }
 
 /// Each way to prove a user x key x version of TLS x fragment x way there.
@@ -62,22 +105,14 @@ fn each_way_to_prove_a_user_gets_in_with_matching_keys() {
         let _agent = Agent::start(&config::agent(agent, &[("east", large)], ""));
         let ways: [(IpAddr, &str); 4] =
             [(large, SECRET), (small, SECRET), (proxy, SECRET), (agent, LOCAL_SECRET)];
-        for version in [Version::Tls12, Version::Tls13] {
-            let (bare, trust) = (Trust::new(version, None), Trust::new(version, Some(&site.alice)));
-            for (host, secret) in ways {
-                for (what, credential) in [
-                    ("EAP-MSCHAPv2", mschapv2("alice", "wonderland")),
-                    ("EAP-TLS", Credential::Eap(Supplicant::tls("alice", &trust))),
-                    ("a password", password("alice", "wonderland")),
-                ] {
-                    let teap = Teap::user(credential);
-                    let heard = teap.heard();
-                    let supplicant = Supplicant::teap("anonymous@example.org", teap, &bare);
-                    let ended = authenticate(SocketAddr::new(host, 1812), secret, supplicant);
-                    assert!(ended.is_in(), "{what}, {key:?}, {version}, by {host}: {ended:?} {heard:?}");
-                }
-            }
-        }
+        let proofs =
+            [By::MsChap2("alice", "wonderland"), By::Certificate, By::Password("alice", "wonderland")];
+        let peers = Peers::of(&site);
+        let cases = peers.iter().flat_map(|peers| ways.map(|way| proofs.map(|by| (peers, way, by))));
+        together(&cases.flatten().collect::<Vec<_>>(), |_, (peers, way, by)| {
+            let (ended, heard) = peers.ask(*way, "anonymous@example.org", &[(USER, *by)], Trick::None);
+            assert!(ended.is_in(), "{by:?}, {key:?}, {}, by {}: {ended:?} {heard:?}", peers.version, way.0);
+        });
     }
 }
 
@@ -87,38 +122,36 @@ fn a_machine_and_its_user_are_proven_one_after_the_other() {
     let host = hosts.host();
     let site = Site::new(Key::Ecdsa, "teap_identities = [\"machine\", \"user\"]");
     let server = Server::start(&config::server(&hosts, "east", host, &[], &site.eap));
-    for version in [Version::Tls12, Version::Tls13] {
-        let (bare, trust) = (Trust::new(version, None), Trust::new(version, Some(&site.alice)));
-        let certificate = || Credential::Eap(Supplicant::tls("alice", &trust));
-        for (machine, user, is_in) in [
-            (mschapv2("host/desk", "wood"), certificate(), true),
-            (mschapv2("host/desk", "wood"), password("alice", "wonderland"), true),
-            (password("host/desk", "wood"), certificate(), true),
-            (mschapv2("host/desk", "woof"), certificate(), false),
-            (mschapv2("host/desk", "wood"), password("alice", "wonderlamp"), false),
-            // Nobody proves a machine by being a user, nor the other way round.
-            (mschapv2("alice", "wonderland"), certificate(), false),
-            (certificate(), password("alice", "wonderland"), false),
-            (mschapv2("host/desk", "wood"), password("host/desk", "wood"), false),
-        ] {
-            let teap = Teap::new(vec![(1, user), (2, machine)]);
-            let heard = teap.heard();
-            let ended =
-                authenticate(SocketAddr::new(host, 1812), SECRET, Supplicant::teap("desk", teap, &bare));
-            let heard = heard.lock().expect("nobody has panicked");
-            assert_eq!(ended.is_in(), is_in, "{version}: {ended:?} {heard:?}\n{}", server.log());
-            assert_eq!(heard.identities.first(), Some(&2), "the machine is asked for first");
-            assert!(is_in || ended.end == End::Rejected, "{version}: {ended:?}");
-        }
-        // Which is last, isn't the peer's choice.
-        let both = vec![(1, certificate()), (2, mschapv2("host/desk", "wood"))];
-        let teap = Teap::new(both).cheating(Trick::Other);
-        let heard = teap.heard();
-        let ended = authenticate(SocketAddr::new(host, 1812), SECRET, Supplicant::teap("desk", teap, &bare));
-        let heard = heard.lock().expect("nobody has panicked");
-        assert_eq!((&heard.identities[..], &heard.errors[..]), (&[2][..], &[2002][..]), "{version}");
+    let desk = By::MsChap2("host/desk", "wood");
+    let proofs = [
+        (desk, By::Certificate, true),
+        (desk, By::Password("alice", "wonderland"), true),
+        (By::Password("host/desk", "wood"), By::Certificate, true),
+        (By::MsChap2("host/desk", "woof"), By::Certificate, false),
+        (desk, By::Password("alice", "wonderlamp"), false),
+        // Nobody proves a machine by being a user, nor the other way round.
+        (By::MsChap2("alice", "wonderland"), By::Certificate, false),
+        (By::Certificate, By::Password("alice", "wonderland"), false),
+        (desk, By::Password("host/desk", "wood"), false),
+    ];
+    let peers = Peers::of(&site);
+    let cases: Vec<_> = peers.iter().flat_map(|peers| proofs.map(|proof| (peers, proof))).collect();
+    together(&cases, |_, &(peers, (machine, user, is_in))| {
+        let both = [(USER, user), (MACHINE, machine)];
+        let (ended, heard) = peers.ask((host, SECRET), "desk", &both, Trick::None);
+        let what = format!("{machine:?}, {user:?}, {}: {ended:?} {heard:?}", peers.version);
+        assert_eq!(ended.is_in(), is_in, "{what}\n{}", server.log());
+        assert_eq!(heard.identities.first(), Some(&MACHINE), "the machine is asked for first");
+        assert!(is_in || ended.end == End::Rejected, "{what}");
+    });
+    // Which is last, isn't the peer's choice.
+    together(&peers, |_, peers| {
+        let both = [(USER, By::Certificate), (MACHINE, desk)];
+        let (ended, heard) = peers.ask((host, SECRET), "desk", &both, Trick::Other);
+        let version = peers.version;
+        assert_eq!((&heard.identities[..], &heard.errors[..]), (&[MACHINE][..], &[2002][..]), "{version}");
         assert_eq!(ended.end, End::Rejected, "{version}");
-    }
+    });
     let counted = server.status();
     assert_eq!(counted["requests"]["access-reject.eap-other-identity"], 2 * 4, "{counted}");
 }
@@ -129,51 +162,41 @@ fn whoever_cheats_is_told_so_and_stays_out() {
     let host = hosts.host();
     let site = Site::new(Key::Ecdsa, "");
     let server = Server::start(&config::server(&hosts, "east", host, &[], &site.eap));
-    for version in [Version::Tls12, Version::Tls13] {
-        let (bare, trust) = (Trust::new(version, None), Trust::new(version, Some(&site.alice)));
-        let ask = |credential, trick| -> (End, Heard) {
-            let teap = Teap::user(credential).cheating(trick);
-            let heard = teap.heard();
-            let supplicant = Supplicant::teap("anonymous", teap, &bare);
-            let ended = authenticate(SocketAddr::new(host, 1812), SECRET, supplicant);
-            let heard = heard.lock().expect("nobody has panicked").clone();
+    let peers = Peers::of(&site);
+    for peers in &peers {
+        let ask = |by, trick| -> (End, Heard) {
+            let (ended, heard) = peers.ask((host, SECRET), "anonymous", &[(USER, by)], trick);
             (ended.end, heard)
         };
-        let certificate = || Credential::Eap(Supplicant::tls("alice", &trust));
-        let right = End::Accepted { keys_match: true };
-        let (end, heard) = ask(certificate(), Trick::MskOnly);
+        let (right, version) = (End::Accepted { keys_match: true }, peers.version);
+        let (end, heard) = ask(By::Certificate, Trick::MskOnly);
         assert_eq!((&end, &heard.authority[..]), (&right, &b"east"[..]), "{version}: {heard:?}");
-        let (end, heard) = ask(mschapv2("alice", "wonderland"), Trick::Unknown);
+        let (end, heard) = ask(By::MsChap2("alice", "wonderland"), Trick::Unknown);
         assert_eq!((&end, &heard.naks[..]), (&right, &[100][..]), "{version}: {heard:?}");
-        for (trick, code) in [
-            (Trick::MskMac, 2005),
-            (Trick::EmskMac, 2007),
-            (Trick::Nonce, 2003),
-            (Trick::NoBinding, 2001),
-            (Trick::Preamble, 2005),
-            (Trick::Early, 2002),
-            (Trick::Long, 2002),
-            (Trick::Half, 2002),
-            (Trick::Twice, 2002),
-            (Trick::Machine, 2002),
-        ] {
-            let (end, heard) = ask(certificate(), trick);
-            assert_eq!(
-                (&end, &heard.errors[..]),
-                (&End::Rejected, &[code][..]),
-                "{trick:?}, {version}: {heard:?}"
-            );
-        }
-        for credential in [
-            mschapv2("alice", "wonderlamp"),
-            mschapv2("nobody", "wonderland"),
-            password("alice", "wonderlamp"),
-            password("nobody", "wonderland"),
-        ] {
-            let (end, heard) = ask(credential, Trick::None);
-            assert_eq!((&end, heard.errors.last()), (&End::Rejected, Some(&1001)), "{version}: {heard:?}");
-        }
     }
+    let wrong = [
+        (By::Certificate, Trick::MskMac, 2005),
+        (By::Certificate, Trick::EmskMac, 2007),
+        (By::Certificate, Trick::Nonce, 2003),
+        (By::Certificate, Trick::NoBinding, 2001),
+        (By::Certificate, Trick::Preamble, 2005),
+        (By::Certificate, Trick::Early, 2002),
+        (By::Certificate, Trick::Long, 2002),
+        (By::Certificate, Trick::Half, 2002),
+        (By::Certificate, Trick::Twice, 2002),
+        (By::Certificate, Trick::Machine, 2002),
+        (By::MsChap2("alice", "wonderlamp"), Trick::None, 1001),
+        (By::MsChap2("nobody", "wonderland"), Trick::None, 1001),
+        (By::Password("alice", "wonderlamp"), Trick::None, 1001),
+        (By::Password("nobody", "wonderland"), Trick::None, 1001),
+    ];
+    let cases: Vec<_> = peers.iter().flat_map(|peers| wrong.map(|wrong| (peers, wrong))).collect();
+    together(&cases, |_, &(peers, (by, trick, code))| {
+        let (ended, heard) = peers.ask((host, SECRET), "anonymous", &[(USER, by)], trick);
+        let told = heard.errors.last();
+        assert_eq!((&ended.end, told), (&End::Rejected, Some(&code)), "{by:?}, {trick:?}: {heard:?}");
+        assert!(trick == Trick::None || heard.errors.len() == 1, "{trick:?}: {heard:?}");
+    });
     let counted = server.status();
     let counted = |cause: &str| counted["requests"][format!("access-reject.{cause}")].as_u64();
     assert_eq!(counted("eap-peer-refuses"), Some(2 * 5), "what isn't bound");
@@ -184,24 +207,25 @@ fn whoever_cheats_is_told_so_and_stays_out() {
 #[test]
 fn what_isnt_allowed_within_is_refused() {
     let mut hosts = Hosts::claim();
-    let host = hosts.host();
-    let bare = Trust::new(Version::Tls13, None);
-    for (inner, credential, is_in) in [
-        ("[\"mschapv2\"]", password("alice", "wonderland"), false),
-        ("[\"pap\"]", mschapv2("alice", "wonderland"), false),
-        ("[\"pap\"]", password("alice", "wonderland"), true),
-        ("[\"pap\", \"mschapv2\"]", mschapv2("alice", "wonderland"), true),
-        ("[\"tls\"]", mschapv2("alice", "wonderland"), false),
+    let (password, mschapv2) = (By::Password("alice", "wonderland"), By::MsChap2("alice", "wonderland"));
+    let cases = [
+        ("[\"mschapv2\"]", password, false),
+        ("[\"pap\"]", mschapv2, false),
+        ("[\"pap\"]", password, true),
+        ("[\"pap\", \"mschapv2\"]", mschapv2, true),
+        ("[\"tls\"]", mschapv2, false),
         // Nothing of them could be bound.
-        ("[\"gtc\", \"md5\"]", mschapv2("alice", "wonderland"), false),
-    ] {
+        ("[\"gtc\", \"md5\"]", mschapv2, false),
+    ]
+    .map(|case| (hosts.host(), case));
+    together(&cases, |_, &(host, (inner, by, is_in))| {
         let site = Site::new(Key::Ecdsa, &format!("inner = {inner}"));
         let server = Server::start(&config::server(&hosts, "east", host, &[], &site.eap));
-        let supplicant = Supplicant::teap("anonymous", Teap::user(credential), &bare);
-        let ended = authenticate(SocketAddr::new(host, 1812), SECRET, supplicant);
+        let [_, peers] = Peers::of(&site);
+        let (ended, _) = peers.ask((host, SECRET), "anonymous", &[(USER, by)], Trick::None);
         assert_eq!(ended.is_in(), is_in, "{inner}: {ended:?}");
         let counted = server.status();
         let refused = &counted["requests"]["access-reject.eap-inner-not-allowed"];
         assert_eq!(refused.as_u64().unwrap_or(0), u64::from(!is_in), "{inner}: {counted}");
-    }
+    });
 }

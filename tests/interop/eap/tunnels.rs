@@ -5,8 +5,8 @@ use std::path::Path;
 
 use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
 use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
-use forewarn_tests::eapol::{Authenticated, eapol_test};
-use forewarn_tests::{Agent, Folder, Hosts, Server};
+use forewarn_tests::eapol::eapol_test;
+use forewarn_tests::{Agent, Folder, Hosts, Server, together};
 
 /// Outer and inner method, as wpa_supplicant names them.
 pub(super) const METHODS: [(&str, &str); 13] = [
@@ -91,24 +91,25 @@ fn all_of_it(key: Key, fragment: usize) {
     let _proxy = Server::start(&config::server(&hosts, "proxy", proxy, &[], &pool));
     let _agent = Agent::start(&config::agent(agent, &[("east", server)], ""));
     let ways: [(IpAddr, &str); 3] = [(server, SECRET), (proxy, SECRET), (agent, LOCAL_SECRET)];
+    let mut cases = Vec::new();
     for method in METHODS {
         for is_13 in [false, true] {
             for identity in
                 ["identity=\"alice\"\n", "identity=\"alice\"\nanonymous_identity=\"@example.org\"\n"]
             {
-                for (host, secret) in ways {
-                    let lines = format!("fragment_size={fragment}\n{identity}{}", version(is_13));
-                    let peer = site.peer(method, &site.alice, &lines);
-                    let said = eapol_test(SocketAddr::new(host, 1812), secret, &peer, true);
-                    assert!(said.success, "{method:?} by {host}: {peer}\n{}", said.text);
-                    assert!(said.has_key_name(), "{method:?} by {host}: {peer}\n{}", said.text);
-                    let spoken = if is_13 { "TLSv1.3" } else { "TLSv1.2" };
-                    assert!(said.text.contains(&format!("Using TLS version {spoken}")), "{}", said.text);
-                }
+                cases.extend(ways.map(|way| (method, is_13, identity, way)));
             }
         }
     }
-    drop(site.folder);
+    together(&cases, |_, &(method, is_13, identity, (host, secret))| {
+        let lines = format!("fragment_size={fragment}\n{identity}{}", version(is_13));
+        let peer = site.peer(method, &site.alice, &lines);
+        let said = eapol_test(SocketAddr::new(host, 1812), secret, &peer, true);
+        assert!(said.success, "{method:?} by {host}: {peer}\n{}", said.text);
+        assert!(said.has_key_name(), "{method:?} by {host}: {peer}\n{}", said.text);
+        let spoken = if is_13 { "TLSv1.3" } else { "TLSv1.2" };
+        assert!(said.text.contains(&format!("Using TLS version {spoken}")), "{}", said.text);
+    });
 }
 
 #[test]
@@ -141,33 +142,35 @@ fn whoever_isnt_right_stays_out() {
     let guesses = "[limits]\nfailures = 0\n";
     let eap = site.eap("", &format!("crl = [\"{}\"]\n{guesses}", crl.display()));
     let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
-    let ask = |peer: &str| eapol_test(SocketAddr::new(host, 1812), SECRET, peer, true);
-    let refused = |said: &Authenticated, what: &str| assert!(said.was_refused(), "{what}: {}", said.text);
+    let foreign = Authority::make(&site.folder.path().join("foreign"), Key::Ecdsa);
+    let leaves = [
+        ("with a list of revoked ones", site.alice.clone()),
+        ("expired", site.authority.expired("alice", Usage::Client)),
+        ("revoked", revoked),
+        ("of another authority", foreign.leaf("alice", Usage::Client)),
+        ("not for client use", site.authority.leaf("alice", Usage::Server)),
+        ("of nobody", site.authority.leaf("nobody", Usage::Client)),
+    ];
+    let mut cases = Vec::new();
     for is_13 in [false, true] {
         let identity = format!("identity=\"alice\"\n{}", version(is_13));
-        for method in &METHODS[..3] {
-            let welcome = ask(&site.peer(*method, &site.alice, &identity));
-            assert!(welcome.success, "{method:?}, with a list of revoked ones: {}", welcome.text);
+        for (number, (what, leaf)) in leaves.iter().enumerate() {
+            cases.extend(METHODS[..3].iter().map(|method| {
+                (format!("{method:?}: {what}"), site.peer(*method, leaf, &identity), number == 0)
+            }));
         }
-        let foreign = Authority::make(&site.folder.path().join(format!("foreign-{is_13}")), Key::Ecdsa);
-        for (what, leaf) in [
-            ("expired", site.authority.expired("alice", Usage::Client)),
-            ("revoked", revoked.clone()),
-            ("of another authority", foreign.leaf("alice", Usage::Client)),
-            ("not for client use", site.authority.leaf("alice", Usage::Server)),
-            ("of nobody", site.authority.leaf("nobody", Usage::Client)),
-        ] {
-            for method in &METHODS[..3] {
-                refused(&ask(&site.peer(*method, &leaf, &identity)), &format!("{method:?}: {what}"));
-            }
-        }
-        for method in &METHODS[3..] {
-            let wrong = format!("{identity}password=\"wonderlamp\"\n");
-            refused(&ask(&site.peer(*method, &site.alice, &wrong)), "a wrong password");
-            let nobody = format!("identity=\"nobody\"\n{}", version(is_13));
-            refused(&ask(&site.peer(*method, &site.alice, &nobody)), "an unknown user");
+        let wrong = format!("{identity}password=\"wonderlamp\"\n");
+        let nobody = format!("identity=\"nobody\"\n{}", version(is_13));
+        for (what, lines) in [("a wrong password", &wrong), ("an unknown user", &nobody)] {
+            cases.extend(METHODS[3..].iter().map(|method| {
+                (format!("{method:?}: {what}"), site.peer(*method, &site.alice, lines), false)
+            }));
         }
     }
+    together(&cases, |_, (what, peer, is_welcome)| {
+        let said = eapol_test(SocketAddr::new(host, 1812), SECRET, peer, true);
+        assert_eq!((said.success, said.was_refused()), (*is_welcome, !is_welcome), "{what}: {}", said.text);
+    });
     let counted = server.status();
     assert_eq!(counted["requests"]["access-reject.eap-tls"], 3 * 8, "{counted}");
 }
@@ -183,15 +186,17 @@ fn what_isnt_allowed_within_is_refused() {
         let peer = site.peer(method, &site.alice, "identity=\"alice\"\n");
         eapol_test(SocketAddr::new(host, 1812), SECRET, &peer, true)
     };
-    for method in [("PEAP", "auth=GTC"), ("TTLS", "autheap=GTC")] {
-        let welcome = ask(method);
-        assert!(welcome.success, "{method:?}: {}", welcome.text);
-    }
-    let refused = METHODS[1..].iter().filter(|(_, inner)| !inner.ends_with("GTC"));
-    for method in refused.clone() {
-        let refused = ask(*method);
-        assert!(refused.was_refused(), "{method:?}: {}", refused.text);
-    }
+    let is_welcome = |(_, inner): &(_, &str)| inner.ends_with("GTC");
+    together(&METHODS[1..], |_, method| {
+        let (said, is_welcome) = (ask(*method), is_welcome(method));
+        assert_eq!(
+            (said.success, said.was_refused()),
+            (is_welcome, !is_welcome),
+            "{method:?}: {}",
+            said.text
+        );
+    });
+    let refused = METHODS[1..].iter().filter(|method| !is_welcome(method)).count();
     let counted = server.status();
-    assert_eq!(counted["requests"]["access-reject.eap-inner-not-allowed"], refused.count(), "{counted}");
+    assert_eq!(counted["requests"]["access-reject.eap-inner-not-allowed"], refused, "{counted}");
 }
