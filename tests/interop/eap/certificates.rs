@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use forewarn_tests::authority::{Key, Leaf, Usage};
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::eapol::eapol_test;
-use forewarn_tests::{Hosts, Server};
+use forewarn_tests::{Hosts, Server, together};
 
 use super::tunnels::Site;
 
@@ -58,6 +58,68 @@ fn a_certificate_is_enough_where_that_is_said_and_policies_see_it() {
     assert!(server.log().contains("runs out"), "{}", server.log());
 }
 
+const MAPPED: &str = r#"
+[[user]]
+name = "alice@example.org"
+password = "unused"
+reply = { Reply-Message = "Hello, whole name" }
+
+[[user]]
+name = "host/desk.example.org"
+password = "unused"
+reply = { Reply-Message = "Hello, desk" }
+"#;
+
+/// What openssl takes for a userPrincipalName, before it.
+const UPN: &str = "otherName:1.3.6.1.4.1.311.20.2.3;UTF8:";
+
+#[test]
+fn a_certificates_names_lead_to_an_account() {
+    let mut hosts = Hosts::claim();
+    let site = Site::new(Key::Ecdsa);
+    let [whole, bare, upn, machine] = [(); 4].map(|()| hosts.host());
+    let start = |host, tls: &str| {
+        Server::start(&config::server(&hosts, "east", host, &[], &(site.eap("", tls) + MAPPED)))
+    };
+    let _servers = [
+        start(whole, "user = [\"san-email\", \"cn\"]"),
+        start(bare, "user = [\"san-email\", \"san-upn\"]\nuser_realm = \"strip\""),
+        start(upn, "user = [\"san-upn\", \"san-email\"]"),
+        start(machine, "user = [\"san-dns\"]\nuser_realm = \"strip\""),
+    ];
+    let email = "email:alice@example.org";
+    let (by_upn, nobody) =
+        (format!("{UPN}alice@example.org,email:nobody@example.org"), "email:nobody@example.org");
+    let whole_name = Some("Hello, whole name");
+    // Server, CN and other names, who the device says it is, whose account it gets.
+    let cases = [
+        (whole, "4711", email, "anonymous@example.org", whole_name),
+        (whole, "4711", email, "alice@example.org", whole_name),
+        (whole, "alice", email, "alice", Some("Hello, alice")),
+        // What it says of itself is no way to an account that isn't its own.
+        (whole, "4711", email, "alice", whole_name),
+        (whole, "alice", nobody, "anonymous", None),
+        (bare, "4711", email, "anonymous@example.org", Some("Hello, alice")),
+        (bare, "4711", &by_upn, "alice", Some("Hello, alice")),
+        (bare, "alice", nobody, "nobody@example.org", None),
+        (upn, "4711", &by_upn, "anonymous", whole_name),
+        (upn, "alice", "DNS:alice", "alice", None),
+        (machine, "4711", "DNS:desk.example.org", "host/desk.example.org", Some("Hello, desk")),
+        (machine, "desk.example.org", email, "host/desk.example.org", None),
+    ];
+    let cases = cases.map(|(host, name, more, identity, account)| {
+        (host, site.authority.named(name, more), format!("identity=\"{identity}\"\n"), account)
+    });
+    together(&cases, |number, (host, leaf, identity, account)| {
+        let peer = site.peer(("TLS", ""), leaf, identity);
+        let said = eapol_test(SocketAddr::new(*host, 1812), SECRET, &peer, true);
+        let hello = account.is_some_and(|hello| said.text.contains(&format!("'{hello}'")));
+        let seen = (said.success, said.was_refused(), hello);
+        let expected = (account.is_some(), account.is_none(), account.is_some());
+        assert_eq!(seen, expected, "{number}: {identity}{account:?}: {}", said.text);
+    });
+}
+
 const BARRED: &str = r#"
 [[user]]
 name = "dora"
@@ -85,10 +147,10 @@ fn a_name_that_has_no_account_is_no_way_round_one_that_has() {
         eapol_test(SocketAddr::new(host, 1812), SECRET, &peer, true)
     };
     let said = ["dora", "dora@example.org", "host/dora.example.org", "dora.example.org", "anonymous"];
-    for identity in said {
+    together(&said, |_, identity| {
         let ended = ask(&dora, identity);
         assert!(ended.was_refused(), "{identity}: {}", ended.text);
-    }
+    });
     assert_eq!(server.status()["requests"]["access-reject.policy"], said.len(), "{}", server.log());
     // A machine is one, whatever it calls itself.
     for identity in ["desk.example.org", "host/desk.example.org"] {

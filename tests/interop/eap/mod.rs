@@ -1,6 +1,8 @@
 //! EAP, as wpa_supplicant speaks it.
 
 mod certificates;
+mod chargeable;
+mod moving;
 mod openssl;
 mod passwords;
 mod pki;

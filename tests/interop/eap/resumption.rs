@@ -1,24 +1,24 @@
 //! Sessions of TLS that are resumed: on any server with the same keys, and only by who would be let in anyway.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{self, Receiver};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::thread;
 use std::time::Duration;
 
-use forewarn_tests::authority::{Authority, Key};
+use forewarn_tests::authority::Key;
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::eapol::{Authenticated, eapol_test_twice};
-use forewarn_tests::{Hosts, Server};
+use forewarn_tests::{Hosts, Server, together};
 use forewarn_wire::{Attributes, number};
 
 use super::tunnels::{self, METHODS, Site};
 
 /// Octets of a packet before its attributes.
 const HEADER: usize = 20;
-const KEYS: &str = "ticket_key = \"5f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f2\"";
+pub(super) const KEYS: &str =
+    "ticket_key = \"5f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f2\"";
 
 /// A peer that takes tickets in TLS 1.2 too; unasked, wpa_supplicant doesn't.
-fn version(is_13: bool) -> &'static str {
+pub(super) fn version(is_13: bool) -> &'static str {
     match is_13 {
         true => "phase1=\"tls_disable_tlsv1_3=0 tls_disable_session_ticket=0\"\n",
         false => "phase1=\"tls_disable_tlsv1_3=1 tls_disable_session_ticket=0\"\n",
@@ -26,47 +26,51 @@ fn version(is_13: bool) -> &'static str {
 }
 
 /// Between a peer and its servers: the first conversation goes to the first, the second, after `between`, to the other.
-fn switch(at: SocketAddr, servers: [SocketAddr; 2], between: impl FnOnce() + Send + 'static) -> Receiver<()> {
-    let socket = UdpSocket::bind(at).expect("an address of the test");
-    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it has one");
-    let (ended, end) = mpsc::channel();
-    thread::spawn(move || {
-        let (mut begun, mut between, mut peer) = (0, Some(between), None);
-        let mut room = [0; 4096];
-        while let Ok((octets, from)) = socket.recv_from(&mut room) {
-            if servers.contains(&from) {
-                let _ = socket.send_to(&room[..octets], peer.expect("somebody asked"));
-                continue;
-            }
-            peer = Some(from);
-            let attributes = Attributes::parse(&room[HEADER..octets]).into_iter().flatten();
-            let has_state = attributes.into_iter().any(|attribute| attribute.number == number::STATE);
-            begun += usize::from(!has_state);
-            if begun > 1
-                && let Some(between) = between.take()
-            {
-                between();
-            }
-            let _ = socket.send_to(&room[..octets], servers[usize::from(begun > 1)]);
+fn switch(socket: &UdpSocket, servers: [SocketAddr; 2], between: impl FnOnce()) {
+    let (mut begun, mut between, mut peer) = (0, Some(between), None);
+    let mut room = [0; 4096];
+    while let Ok((octets, from)) = socket.recv_from(&mut room) {
+        if octets == 0 {
+            return;
         }
-        drop(ended);
-    });
-    end
+        if servers.contains(&from) {
+            let _ = socket.send_to(&room[..octets], peer.expect("somebody asked"));
+            continue;
+        }
+        peer = Some(from);
+        let attributes = Attributes::parse(&room[HEADER..octets]).into_iter().flatten();
+        let has_state = attributes.into_iter().any(|attribute| attribute.number == number::STATE);
+        begun += usize::from(!has_state);
+        if begun > 1
+            && let Some(between) = between.take()
+        {
+            between();
+        }
+        let _ = socket.send_to(&room[..octets], servers[usize::from(begun > 1)]);
+    }
 }
 
-/// Authenticates with one server, then with the other.
-fn both(
-    hosts: &mut Hosts,
-    servers: [SocketAddr; 2],
+/// Authenticates twice by way of `at`: with one server, then, after `between`, with the other.
+pub(super) fn both(
+    at: IpAddr,
+    servers: [IpAddr; 2],
+    secret: &str,
     peer: &str,
-    between: impl FnOnce() + Send + 'static,
+    between: impl FnOnce() + Send,
 ) -> Authenticated {
-    let at = SocketAddr::new(hosts.host(), 1812);
-    let _end = switch(at, servers, between);
-    eapol_test_twice(at, SECRET, peer)
+    let socket = UdpSocket::bind((at, 1812)).expect("an address of the test");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("it has one");
+    thread::scope(|scope| {
+        scope.spawn(|| switch(&socket, servers.map(|host| SocketAddr::new(host, 1812)), between));
+        let said = eapol_test_twice(SocketAddr::new(at, 1812), secret, peer);
+        // Nothing at all ends it.
+        let _ = socket.send_to(&[], (at, 1812));
+        said
+    })
 }
 
-fn handshakes(server: &Server) -> (u64, u64) {
+/// Whole ones that the server has seen, and resumed ones.
+pub(super) fn handshakes(server: &Server) -> (u64, u64) {
     let status = server.status();
     let of = |name: &str| status["counters"][name].as_u64().unwrap_or_default();
     (of("eap.handshakes.full"), of("eap.handshakes.resumed"))
@@ -123,12 +127,12 @@ fn another_server_of_the_same_keys_resumes_what_a_certificate_proves() {
     let site = Site::new(Key::Ecdsa);
     let start = |name, host| Server::start(&config::server(&hosts, name, host, &[], &site.eap("", KEYS)));
     let servers = [start("east", east), start("west", west)];
-    let addresses = [east, west].map(|host| SocketAddr::new(host, 1812));
+    let between = hosts.host();
     let mut resumed = 0;
     for method in METHODS {
         for is_13 in [false, true] {
             let peer = site.peer(method, &site.alice, &format!("identity=\"alice\"\n{}", version(is_13)));
-            let said = both(&mut hosts, addresses, &peer, || {});
+            let said = both(between, [east, west], SECRET, &peer, || {});
             assert!(said.success, "{method:?}: {peer}\n{}", said.text);
             // What was said within a tunnel is known where it was said only.
             resumed += u64::from(method.0 == "TLS");
@@ -140,36 +144,72 @@ fn another_server_of_the_same_keys_resumes_what_a_certificate_proves() {
 #[test]
 fn what_has_changed_since_counts() {
     let mut hosts = Hosts::claim();
-    let host = hosts.host();
-    let addresses = [SocketAddr::new(host, 1812); 2];
-    let site = Site::new(Key::Ecdsa);
-    for is_13 in [false, true] {
-        let folder = site.folder.path().join(format!("authority-{is_13}"));
-        let _ = Authority::make(&folder, Key::Ecdsa);
-        for (method, change) in
-            [(METHODS[0], "revoked"), (METHODS[0], "gone"), (METHODS[3], "gone"), (METHODS[3], "gone")]
-        {
-            let crl = |leaves: &[_]| format!("crl = [\"{}\"]", site.authority.revoke(leaves).display());
-            let first = config::server(&hosts, "east", host, &[], &site.eap("", &crl(&[])));
-            let server = std::sync::Arc::new(Server::start(&first));
-            let peer = site.peer(method, &site.alice, &format!("identity=\"alice\"\n{}", version(is_13)));
+    let changes = [(METHODS[0], "revoked"), (METHODS[0], "gone"), (METHODS[3], "gone"), (METHODS[9], "gone")];
+    let cases = [false, true].map(|is_13| changes.map(|change| (is_13, change, hosts.host(), hosts.host())));
+    together(cases.as_flattened(), |_, &(is_13, (method, change), host, between)| {
+        let site = Site::new(Key::Ecdsa);
+        let crl = |leaves: &[_]| format!("crl = [\"{}\"]", site.authority.revoke(leaves).display());
+        let first = config::server(&hosts, "east", host, &[], &site.eap("", &crl(&[])));
+        let server = Server::start(&first);
+        let peer = site.peer(method, &site.alice, &format!("identity=\"alice\"\n{}", version(is_13)));
+        let said = both(between, [host; 2], SECRET, &peer, || {
             let then = match change {
                 "revoked" => config::server(&hosts, "east", host, &[], &site.eap("", &crl(&[&site.alice]))),
                 _ => first.replace("name = \"alice\"", "name = \"carol\""),
             };
-            let changed = std::sync::Arc::clone(&server);
-            let said = both(&mut hosts, addresses, &peer, move || {
-                changed.rewrite(&then);
-                assert!(changed.forewarn(&["reload"]).status.success());
-            });
-            assert!(said.was_refused(), "{method:?} {change}: {}", said.text);
-            let (full, resumed) = handshakes(&server);
-            assert_eq!(
-                (full, resumed),
-                (1, u64::from(change != "revoked")),
-                "{method:?} {change}: {}",
-                said.text
-            );
+            server.rewrite(&then);
+            assert!(server.forewarn(&["reload"]).status.success());
+        });
+        assert!(said.was_refused(), "{method:?} {change}: {}", said.text);
+        let expected = (1, u64::from(change != "revoked"));
+        assert_eq!(handshakes(&server), expected, "{method:?} {change}: {}", said.text);
+    });
+}
+
+/// Secrets of tickets, before and after one takes the place of another.
+const OLD: &str = "6a1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f3";
+const NEW: &str = "7b1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f4";
+
+#[test]
+fn a_secret_is_replaced_while_sessions_go_on() {
+    let mut hosts = Hosts::claim();
+    let (east, west, between) = (hosts.host(), hosts.host(), hosts.host());
+    let site = Site::new(Key::Ecdsa);
+    let config = |name, host, secrets: &[&str]| {
+        let keys = secrets.iter().map(|secret| format!("{{ key = \"{secret}\" }}")).collect::<Vec<_>>();
+        let keys = format!("ticket_keys = [{}]", keys.join(", "));
+        config::server(&hosts, name, host, &[], &site.eap("", &keys))
+    };
+    let servers =
+        [("east", east), ("west", west)].map(|(name, host)| Server::start(&config(name, host, &[OLD])));
+    // First it is taken everywhere, then it seals here and there, then the old one goes.
+    let steps: [([&[&str]; 2], [bool; 2]); 6] = [
+        ([&[OLD], &[OLD, NEW]], [true, true]),
+        ([&[OLD, NEW], &[OLD, NEW]], [true, true]),
+        ([&[NEW, OLD], &[OLD, NEW]], [true, true]),
+        ([&[NEW, OLD], &[NEW]], [true, true]),
+        // In another order it isn't so: what seals has to be taken by the other.
+        ([&[NEW], &[OLD, NEW]], [true, false]),
+        ([&[NEW], &[OLD]], [false, false]),
+    ];
+    for (secrets, expected) in steps {
+        for (server, (name, host, secrets)) in
+            servers.iter().zip([("east", east, secrets[0]), ("west", west, secrets[1])])
+        {
+            server.rewrite(&config(name, host, secrets));
+            let reloaded = server.forewarn(&["reload"]);
+            assert!(reloaded.status.success(), "{reloaded:?}");
+        }
+        for (is_13, from) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+            let peer = site.peer(METHODS[0], &site.alice, &format!("identity=\"alice\"\n{}", version(is_13)));
+            let (to, order) = (&servers[1 - from], if from == 0 { [east, west] } else { [west, east] });
+            let before = handshakes(to);
+            let said = both(between, order, SECRET, &peer, || {});
+            let after = handshakes(to);
+            let seen = (after.0 - before.0, after.1 - before.1);
+            let resumed = u64::from(expected[from]);
+            assert!(said.success, "{secrets:?}: {}", said.text);
+            assert_eq!(seen, (1 - resumed, resumed), "{secrets:?} from {from}, {is_13}: {}", said.text);
         }
     }
 }
