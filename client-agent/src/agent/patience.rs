@@ -11,7 +11,7 @@ use forewarn_shell::udp;
 /// For each refused notice. From 25,000 a second on, each pause brings more of them than the one before.
 const PAUSE_EACH: Duration = Duration::from_micros(40);
 /// At most: nobody notices it in an answer. The inbox has room for what comes meanwhile.
-const PAUSE_MAX: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(4);
 
 /// What was refused in this round of reading, and how long the pause before it was.
 #[derive(Debug, Default)]
@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(round(&mut patience, 3, 1), Some(PAUSE_EACH));
         assert_eq!(round(&mut patience, 30, 10), Some(PAUSE_EACH * 10));
         assert_eq!(patience.paused(), PAUSE_EACH * 10);
-        assert_eq!(round(&mut patience, 63, 63), Some(PAUSE_MAX));
+        assert_eq!(round(&mut patience, 63, 63), Some(PAUSE_EACH * 63));
         assert_eq!(round(&mut patience, 1, 0), None);
         assert_eq!(patience.paused(), Duration::ZERO);
     }
@@ -78,6 +78,7 @@ mod tests {
     #[test]
     fn nobody_waits_before_everything_is_read() {
         let mut patience = Patience::default();
+        assert_eq!(round(&mut patience, udp::BATCH, udp::BATCH), None);
         assert_eq!(round(&mut patience, udp::BATCH, udp::BATCH), None);
         assert_eq!(round(&mut patience, 0, 0), Some(PAUSE_MAX));
     }

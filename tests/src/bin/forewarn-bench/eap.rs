@@ -33,8 +33,17 @@ struct Row {
     resumed: bool,
 }
 
-/// All of it: each key, method and version, full and resumed.
-pub(crate) fn measure(duration: Duration) -> Result<(), LoadError> {
+impl Row {
+    /// What the table calls it.
+    fn label(&self) -> String {
+        let key = if self.key == Key::Rsa { "RSA" } else { "ECDSA" };
+        let how = if self.resumed { "resumed" } else { "full" };
+        format!("{:<14} {key:<6} {:<8} {how:<8}", self.method, self.version.to_string())
+    }
+}
+
+/// All of it, or the rows with these words: each key, method and version, full and resumed.
+pub(crate) fn measure(duration: Duration, words: &str) -> Result<(), LoadError> {
     println!("EAP, {AT_ONCE} conversations at once, each server for {duration:.0?}");
     println!(
         "  {:<14} {:<6} {:<8} {:<8} {:>24} {:>24} {:>7} {:>15}",
@@ -62,6 +71,9 @@ pub(crate) fn measure(duration: Duration) -> Result<(), LoadError> {
             for version in [Version::Tls12, Version::Tls13] {
                 for resumed in [false, true] {
                     let row = Row { method, key, version, resumed };
+                    if !words.split_whitespace().all(|word| row.label().contains(word)) {
+                        continue;
+                    }
                     let mut reports = Vec::new();
                     for subject in &subjects {
                         reports.push(subject.measure(row, &alice, duration)?);
@@ -106,8 +118,7 @@ impl Subject {
 }
 
 fn show(row: Row, theirs: &Report, ours: &Report) {
-    let Row { method, key, version, resumed } = row;
-    let key = if key == Key::Rsa { "RSA" } else { "ECDSA" };
+    let resumed = row.resumed;
     // A server that doesn't resume has no figure for it.
     let counts =
         |report: &Report| report.accepted > 0 && (!resumed || report.resumed * 10 > report.accepted * 9);
@@ -121,9 +132,8 @@ fn show(row: Row, theirs: &Report, ours: &Report) {
     };
     let slow = |report: &Report| report.latencies.percentile(99.0).as_secs_f64() * 1e3;
     println!(
-        "  {method:<14} {key:<6} {:<8} {:<8} {} {} {ratio:>7} {:>7.1} {:>7.1}",
-        version.to_string(),
-        if resumed { "resumed" } else { "full" },
+        "  {} {} {} {ratio:>7} {:>7.1} {:>7.1}",
+        row.label(),
         figures(theirs),
         figures(ours),
         slow(theirs),

@@ -25,6 +25,9 @@ struct Arguments {
     /// Sections to run; all when absent.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Section>,
+    /// Rows of the section `eap` whose words are all in it, as in "EAP-TLS ECDSA resumed"; all when absent.
+    #[arg(long, default_value = "")]
+    row: String,
 }
 
 /// What is measured.
@@ -84,7 +87,7 @@ fn main() -> ExitCode {
             Section::Allocations => allocations::measure(),
             Section::Users => freeradius::users(duration),
             Section::Accounting => freeradius::accounting(duration),
-            Section::Eap => eap::measure(duration),
+            Section::Eap => eap::measure(duration, &arguments.row),
             Section::Size => {
                 daemons::sizes();
                 Ok(())
