@@ -1,7 +1,9 @@
-//! What a peer offers in its ClientHello (RFC 5246 section 7.4.1.2, RFC 8446 section 4.1.2), for whoever has to find out
-//! why it can't be served.
+//! What a peer offers in its ClientHello (RFC 5246 section 7.4.1.2, RFC 8446 section 4.1.2): for whoever has to find out
+//! why it can't be served, and for a guess at what serving it costs.
 
 use std::fmt;
+
+use crate::tls::Offer;
 
 /// The type of a record, and of a message within (RFC 8446 sections 4 and 5.1).
 const HANDSHAKE: u8 = 22;
@@ -9,9 +11,11 @@ const CLIENT_HELLO: u8 = 1;
 /// Extensions (IANA, "TLS ExtensionType Values").
 const GROUPS: u16 = 10;
 const SIGNATURES: u16 = 13;
+const TICKET: u16 = 35;
 const VERSIONS: u16 = 43;
 /// The least that is spoken here.
 const TLS_12: u16 = 0x0303;
+const TLS_13: u16 = 0x0304;
 /// Names that are put in to keep servers from minding (RFC 8701), and the one that means renegotiation (RFC 5746).
 const RENEGOTIATION: u16 = 0x00ff;
 /// How many of each are shown.
@@ -24,6 +28,8 @@ pub(crate) struct Hello {
     ciphers: Vec<u16>,
     groups: Vec<u16>,
     signatures: Vec<u16>,
+    session: Vec<u8>,
+    ticket: Vec<u8>,
 }
 
 impl Hello {
@@ -39,15 +45,16 @@ impl Hello {
         let mut body = Cut(body.get(..u32::from_be_bytes([0, *a, *b, *c]) as usize)?);
         let version = body.number()?;
         body.take(32)?;
-        body.short()?;
+        let session = body.short()?.to_vec();
         let ciphers = numbers(body.long()?);
         body.short()?;
-        let mut hello = Self { versions: vec![version], ciphers, ..Self::default() };
+        let mut hello = Self { versions: vec![version], ciphers, session, ..Self::default() };
         // Old ones have no extensions.
         let mut extensions = Cut(body.long().unwrap_or_default());
         while let (Some(kind), Some(data)) = (extensions.number(), extensions.long()) {
             let mut data = Cut(data);
             match kind {
+                TICKET => hello.ticket = data.0.to_vec(),
                 GROUPS => hello.groups = numbers(data.long()?),
                 SIGNATURES => hello.signatures = numbers(data.long()?),
                 VERSIONS => hello.versions = numbers(data.short()?),
@@ -55,6 +62,12 @@ impl Hello {
             }
         }
         Some(hello)
+    }
+
+    /// The session it would go on with.
+    pub(crate) fn offer(self) -> Offer {
+        let is_13 = self.versions.contains(&TLS_13);
+        Offer { is_13, session: self.session, ticket: self.ticket }
     }
 
     /// What to change.
@@ -155,6 +168,16 @@ mod tests {
 
     fn long(list: &[u8]) -> Vec<u8> {
         [&(list.len() as u16).to_be_bytes()[..], list].concat()
+    }
+
+    #[test]
+    fn a_session_or_a_ticket_is_an_offer_to_go_on() {
+        let ticket = [(TICKET, b"a ticket".to_vec()), (VERSIONS, vec![2, 3, 3])];
+        let offer = Hello::parse(&hello([3, 3], &[0xc0, 0x2f], &ticket)).unwrap().offer();
+        assert_eq!(offer, Offer { is_13: false, session: Vec::new(), ticket: b"a ticket".to_vec() });
+        let offer =
+            Hello::parse(&hello([3, 3], &[0xc0, 0x2f], &[(VERSIONS, vec![2, 3, 4])])).unwrap().offer();
+        assert!(offer.is_13);
     }
 
     fn hello(version: [u8; 2], ciphers: &[u8], extensions: &[(u16, Vec<u8>)]) -> Vec<u8> {

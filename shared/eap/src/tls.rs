@@ -24,6 +24,17 @@ impl std::fmt::Debug for Session {
     }
 }
 
+/// What a peer's ClientHello would go on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Whether it offers TLS 1.3.
+    pub is_13: bool,
+    /// The session's ID; empty: none.
+    pub session: Vec<u8>,
+    /// The ticket of TLS 1.2 (RFC 5077); empty: none.
+    pub ticket: Vec<u8>,
+}
+
 /// What a peer's certificate says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Certificate {
@@ -48,6 +59,16 @@ pub trait Channel: Send {
     /// # Errors
     /// The connection is broken. An alert may be in [`Channel::take`].
     fn feed(&mut self, octets: &[u8]) -> Result<(), Broken>;
+
+    /// Whether the next message of the handshake burns CPU: signatures, or a key agreed upon.
+    fn is_costly(&self) -> bool {
+        true
+    }
+
+    /// Whether a ClientHello with this offer burns none, since a session is gone on with.
+    fn goes_on(&self, _: &Offer) -> bool {
+        false
+    }
 
     /// Appends what the peer has to get.
     fn take(&mut self, out: &mut Vec<u8>);

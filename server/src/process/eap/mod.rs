@@ -11,6 +11,7 @@ pub mod rooms;
 pub mod sessions;
 pub mod tickets;
 pub mod tls;
+mod verified;
 mod write;
 
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use forewarn_eap::{Claim, Conversation, Keys, Reason, Step, Verdict};
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::{ErrorCode, HASH};
-use forewarn_wire::{MAX_PACKET, number};
+use forewarn_wire::number;
 use rand::rngs::StdRng;
 use rand_core::{Rng, SeedableRng};
 use zeroize::Zeroizing;
@@ -91,9 +92,13 @@ impl Desk {
         let Some(offered) = tables.eap() else {
             return self.reject(client, case, Cause::EapNotOffered, out);
         };
-        let mut buffer = Zeroizing::new([0; MAX_PACKET]);
-        let message = case.request.eap_message().and_then(|message| message.copy_to(buffer.as_mut_slice()));
-        let message = message.unwrap_or_default();
+        let mut message = Zeroizing::new(Vec::new());
+        if let Some(parts) = case.request.eap_message() {
+            // All at once: what grows leaves copies behind.
+            message.reserve_exact(parts.octets());
+            parts.chunks().for_each(|part| message.extend(part));
+        }
+        let message = message.as_slice();
         let (loan, step) = match case.request.find(number::STATE) {
             // A peer that says who it is begins anew, whatever its NAS remembers.
             Some(state) if !begins(message) => {

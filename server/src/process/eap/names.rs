@@ -85,6 +85,12 @@ pub(super) fn read(der: &[u8], naming: &Naming) -> Option<Certificate> {
     })
 }
 
+/// Until when a certificate is good, seconds since 1970. `None`: it can't be read.
+pub(super) fn not_after(der: &[u8]) -> Option<u64> {
+    let validity = x509_cert::Certificate::from_der(der).ok()?.tbs_certificate.validity;
+    Some(validity.not_after.to_unix_duration().as_secs())
+}
+
 /// The user's names in an alternative name, if it is of this field.
 fn named(name: &GeneralName, field: Field, naming: &Naming) -> Vec<String> {
     let person = |name: String| match name.split_once('@') {

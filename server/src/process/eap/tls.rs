@@ -1,9 +1,11 @@
 //! TLS for EAP: rustls, in memory.
 
+use std::cell::Cell;
 use std::io::{Read as _, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Session, Tls};
+use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Offer, Session, Tls};
 use forewarn_shell::random;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
@@ -16,9 +18,10 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::names::{self, Naming};
+use super::names::Naming;
 use super::sessions::{Entry, Handshake, SESSIONS, Stored};
 use super::tickets::{NAME, Ticket, Tickets};
+use super::verified::Verified;
 
 /// What peers are shown, and by whom theirs have to be signed.
 pub struct Identity {
@@ -59,9 +62,11 @@ pub enum IdentityError {
 #[derive(Debug)]
 pub struct Connections {
     plain: Arc<ServerConfig>,
-    mutual: Option<(Arc<ServerConfig>, Arc<dyn ClientCertVerifier>)>,
+    mutual: Option<(Arc<ServerConfig>, Arc<Verified>)>,
     tickets: Option<Arc<Tickets>>,
-    naming: Arc<Naming>,
+    /// Whether TLS 1.3 is spoken.
+    has_13: bool,
+    guesses: Arc<Guesses>,
 }
 
 impl Connections {
@@ -71,8 +76,8 @@ impl Connections {
     /// See [`IdentityError`].
     pub fn new(identity: Identity) -> Result<Self, IdentityError> {
         let Identity { chain, key, authorities, revoked, versions, tickets, naming } = identity;
-        let naming = Arc::new(naming);
         let tickets = tickets.map(Arc::new);
+        let (has_13, guesses) = (versions.1, Arc::default());
         let provider = Arc::new(aws_lc_rs::default_provider());
         let versions: &[&SupportedProtocolVersion] = match versions {
             (true, false) => &[&TLS12],
@@ -90,7 +95,7 @@ impl Connections {
             .map_err(IdentityError::Own)?;
         without_resumption(&mut plain);
         if authorities.is_empty() {
-            return Ok(Self { plain: Arc::new(plain), mutual: None, tickets, naming });
+            return Ok(Self { plain: Arc::new(plain), mutual: None, tickets, has_13, guesses });
         }
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(authorities);
@@ -103,12 +108,14 @@ impl Connections {
             false => verifier.with_crls(revoked).only_check_end_entity_revocation(),
         };
         let verifier = verifier.build().map_err(IdentityError::Verifier)?;
+        let verifier = Arc::new(Verified::new(verifier, naming));
         let mut mutual = builder()?
-            .with_client_cert_verifier(Arc::clone(&verifier))
+            .with_client_cert_verifier(Arc::<Verified>::clone(&verifier))
             .with_single_cert(chain, key)
             .map_err(IdentityError::Own)?;
         without_resumption(&mut mutual);
-        Ok(Self { plain: Arc::new(plain), mutual: Some((Arc::new(mutual), verifier)), tickets, naming })
+        let mutual = Some((Arc::new(mutual), verifier));
+        Ok(Self { plain: Arc::new(plain), mutual, tickets, has_13, guesses })
     }
 }
 
@@ -138,9 +145,26 @@ impl Tls for Connections {
             }
         };
         let tls = ServerConnection::new(config).ok()?;
-        let (verifier, naming) = (verifier.cloned(), Arc::clone(&self.naming));
-        Some(Box::new(Connection { tls, ticketer, verifier, naming, is_refused: false }))
+        let (verifier, guesses) = (verifier.cloned(), Arc::clone(&self.guesses));
+        let has_13 = self.has_13;
+        let connection = Connection {
+            tls,
+            ticketer,
+            verifier,
+            has_13,
+            guesses,
+            is_guessed: Cell::new(false),
+            is_refused: false,
+        };
+        Some(Box::new(connection))
     }
+}
+
+/// When a hello was last taken for one that goes on with a session, and wasn't: seconds since 1970. The whole handshake was
+/// a core's then, whose others waited for it; so that nobody makes it a habit, none is taken for one within a second of it.
+#[derive(Debug, Default)]
+struct Guesses {
+    wrong: AtomicU64,
 }
 
 /// Octets of a session of TLS 1.2 that is kept for who takes no tickets.
@@ -182,6 +206,14 @@ impl Ticketer {
         let opened = is_proven.then_some(Opened { name, since, entry });
         *self.opened.lock().unwrap_or_else(PoisonError::into_inner) = opened;
         is_proven
+    }
+
+    /// Whether an offer is of a session that is known, and not too old.
+    fn goes_on(&self, offer: &Offer) -> bool {
+        match offer.ticket.is_empty() {
+            true => self.get(&offer.session).is_some(),
+            false => self.decrypt(&offer.ticket).is_some(),
+        }
     }
 
     /// When the whole handshake was of what is sealed now.
@@ -250,8 +282,11 @@ struct Connection {
     tls: ServerConnection,
     ticketer: Option<Arc<Ticketer>>,
     /// Who judges the peer's certificate.
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
-    naming: Arc<Naming>,
+    verifier: Option<Arc<Verified>>,
+    has_13: bool,
+    guesses: Arc<Guesses>,
+    /// Whether the hello was taken for one that goes on with a session.
+    is_guessed: Cell<bool>,
     /// It resumes what isn't good any more: nothing leaves, a ticket least of all.
     is_refused: bool,
 }
@@ -300,9 +335,40 @@ impl Connection {
 }
 
 impl Channel for Connection {
+    fn is_costly(&self) -> bool {
+        match self.tls.handshake_kind() {
+            // Only the peer's certificate is left to look at.
+            Some(HandshakeKind::Resumed) => {
+                let chain = self.tls.peer_certificates().unwrap_or_default();
+                self.verifier.as_ref().is_some_and(|verifier| !verifier.knows(chain, UnixTime::now()))
+            }
+            // Nothing but the end of it is left (RFC 8446 section 2).
+            Some(HandshakeKind::Full) if self.is_13() => self.verifier.is_some(),
+            _ => true,
+        }
+    }
+
+    /// With TLS 1.2 (RFC 5246 section 7.3, RFC 5077 section 3.1): TLS 1.3 agrees upon a key in any case.
+    fn goes_on(&self, offer: &Offer) -> bool {
+        let now = UnixTime::now().as_secs();
+        let Some(ticketer) = &self.ticketer else { return false };
+        if self.tls.handshake_kind().is_some()
+            || offer.is_13 && self.has_13
+            || self.guesses.wrong.load(Relaxed) == now
+        {
+            return false;
+        }
+        self.is_guessed.set(ticketer.goes_on(offer));
+        self.is_guessed.get()
+    }
+
     fn feed(&mut self, octets: &[u8]) -> Result<(), Broken> {
         let was_established = self.is_established();
-        if let Err(error) = self.process(octets) {
+        let processed = self.process(octets);
+        if self.is_guessed.take() && self.tls.handshake_kind() != Some(HandshakeKind::Resumed) {
+            self.guesses.wrong.store(UnixTime::now().as_secs(), Relaxed);
+        }
+        if let Err(error) = processed {
             if !was_established {
                 SESSIONS.count(Handshake::Failed);
             }
@@ -377,6 +443,7 @@ impl Channel for Connection {
     }
 
     fn certificate(&self) -> Option<Certificate> {
-        self.tls.peer_certificates().and_then(<[_]>::first).and_then(|leaf| names::read(leaf, &self.naming))
+        let chain = self.tls.peer_certificates()?;
+        self.verifier.as_ref()?.certificate(chain, UnixTime::now())
     }
 }

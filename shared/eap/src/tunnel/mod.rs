@@ -99,6 +99,8 @@ struct Tunnel {
     incoming: Vec<u8>,
     /// Octets of one, before the handshake is over.
     hello_max: usize,
+    /// Octets that the channel was fed and that haven't been read out of it; TLS's own are among them.
+    unread: usize,
     /// What leaves, and how much of it has left.
     outgoing: Vec<u8>,
     sent: usize,
@@ -137,6 +139,7 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         claimed: None,
         incoming: Vec::new(),
         hello_max: if kind == Kind::Tls { MESSAGE_MAX } else { HELLO_MAX },
+        unread: 0,
         outgoing: Vec::new(),
         sent: 0,
         fragment: settings.fragment,
@@ -156,21 +159,31 @@ fn start(version: u8, preamble: &[u8]) -> Vec<u8> {
     start
 }
 
+/// A packet's flags, the length of the message it promises, and what is behind them. `None`: the length is cut off.
+fn parts(packet: &[u8]) -> Option<(u8, Option<usize>, &[u8])> {
+    let (flags, rest) = packet.split_first().map_or((0, packet), |(flags, rest)| (*flags, rest));
+    if flags & LENGTH == 0 {
+        return Some((flags, None, rest));
+    }
+    let (length, rest) = rest.split_first_chunk()?;
+    Some((flags, Some(u32::from_be_bytes(*length) as usize), rest))
+}
+
 impl Method for Tunnel {
     fn is_costly(&self, response: &[u8]) -> bool {
-        // The last fragment of a message of a handshake.
-        let is_last = response.first().is_none_or(|flags| flags & MORE == 0);
-        let has_any = response.len() > 1 || !self.incoming.is_empty();
-        (!self.begun || self.inner.is_costly()) && has_any && is_last
+        let Some((flags, _, rest)) = parts(response) else { return false };
+        // The last fragment of a message.
+        let ends_message = (!rest.is_empty() || !self.incoming.is_empty()) && flags & MORE == 0;
+        if self.begun || !ends_message {
+            return ends_message && self.inner.is_costly();
+        }
+        // A hello in one piece may go on with a session, and a preamble isn't one.
+        let hello = (self.incoming.is_empty() && self.version == 0).then(|| Hello::parse(rest)).flatten();
+        self.channel.is_costly() && !hello.is_some_and(|hello| self.channel.goes_on(&hello.offer()))
     }
 
     fn handle_response(mut self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
-        let (flags, rest) = response.split_first().map_or((0, response), |(flags, rest)| (*flags, rest));
-        let (promised, rest) = match (flags & LENGTH != 0, rest.split_first_chunk()) {
-            (false, _) => (None, rest),
-            (true, Some((length, rest))) => (Some(u32::from_be_bytes(*length) as usize), rest),
-            (true, None) => return Next::Fail(Reason::Malformed),
-        };
+        let Some((flags, promised, rest)) = parts(response) else { return Next::Fail(Reason::Malformed) };
         let Some(rest) = self.without_preamble(flags, rest) else { return Next::Fail(Reason::Malformed) };
         if self.sent < self.outgoing.len() {
             // The peer has the fragment before, and nothing to say yet.
@@ -202,6 +215,7 @@ impl Method for Tunnel {
             return Next::Fail(reason);
         }
         self.randoms.hear(&message);
+        self.unread += message.len();
         if let Err(broken) = self.channel.feed(&message) {
             let why = match Hello::parse(&message) {
                 Some(hello) => format!("{}; {hello}", broken.why),
@@ -261,9 +275,10 @@ impl Tunnel {
                 return self.send();
             }
         }
-        // There may be a password in it.
-        let mut message = Zeroizing::new(Vec::with_capacity(MESSAGE_MAX));
+        // There may be a password in it, so that it mustn't have to grow: there is never more than came.
+        let mut message = Zeroizing::new(Vec::with_capacity(self.unread));
         self.channel.read(&mut message);
+        self.unread -= message.len().min(self.unread);
         if message.len() > MESSAGE_MAX {
             return Next::Fail(Reason::TooLong);
         }
