@@ -104,8 +104,8 @@ fn verdict(kind: u8, claim: Option<&Claim>) -> Verdict {
         (0, _) => Verdict::Wrong,
         (1, _) => Verdict::Refused(ErrorCode::NoDialIn),
         (_, Some(Proof::Secret)) => Verdict::Secret(Zeroizing::new(b"wonderland".to_vec())),
-        (2, _) => Verdict::Right { hash_of_hash: None, lasts: true },
-        (_, _) => Verdict::Right { hash_of_hash: Some(Zeroizing::new([3; 16])), lasts: true },
+        (2, _) => Verdict::Right { hash_of_hash: None, lasts: Some([3; 32]) },
+        (_, _) => Verdict::Right { hash_of_hash: Some(Zeroizing::new([3; 16])), lasts: Some([3; 32]) },
     }
 }
 

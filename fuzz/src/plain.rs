@@ -58,11 +58,11 @@ impl Channel for Talk {
         self.out.extend(octets);
     }
 
-    fn resumed(&self) -> Option<Session> {
-        None
+    fn resumed(&self) -> Vec<Session> {
+        Vec::new()
     }
 
-    fn keep(&mut self, _: Session) {}
+    fn keep(&mut self, _: Vec<Session>) {}
 
     fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
         out.fill(label.len() as u8);

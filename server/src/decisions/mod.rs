@@ -61,6 +61,8 @@ pub struct Trail {
     pub decided_by: Option<Arc<str>>,
     /// What was claimed last in its EAP conversation.
     pub claim: Option<Arc<Claim>>,
+    /// Whether its conversation has left its record already.
+    pub is_recorded: bool,
 }
 
 impl Decisions {
@@ -100,7 +102,7 @@ impl Decisions {
             return false;
         }
         let refuses = matches!(cause.answer(), Answer::Reject | Answer::Silence);
-        wanted == Wanted::All as u8 || refuses || cause == Cause::EapWithheld
+        wanted == Wanted::All as u8 || refuses || matches!(cause, Cause::EapWithheld | Cause::EapTlsAlert)
     }
 
     /// Leaves a record. Called by the core of this number alone; [`Decisions::wake`] follows at the end of its turn.

@@ -140,6 +140,10 @@ causes! {
     /// An EAP peer is told that it isn't let in; it acknowledges that, or tries another password.
     EapRefused, "eap-refused", Challenge,
         "the record that ends the conversation says why";
+    /// A peer is told by an alert that TLS can't be agreed on within EAP, or that its certificate isn't taken: the one record
+    /// of it, since some peers say nothing more.
+    EapTlsAlert, "eap-tls-alert", Challenge,
+        "the record says why: a certificate to renew, an authority or a list of revoked ones to add, a version or cipher the device lacks";
     /// An EAP-PWD peer that isn't let in goes on with a password of nobody's, and finds out at the end.
     EapWithheld, "eap-withheld", Challenge,
         "decided_by in the record says why, as the cause of a reject would";
@@ -203,6 +207,9 @@ causes! {
     /// TLS could not be agreed on within EAP, or a certificate isn't taken; the record says which of it.
     EapTls, "eap-tls", Reject,
         "the record says why: a certificate to renew, an authority or a list of revoked ones to add, a version or cipher the device lacks";
+    /// A session of TLS would be resumed, and the account's password is another by now.
+    EapPasswordChanged, "eap-password-changed", Reject,
+        "nothing: the device begins anew, with a whole handshake and the password that it has";
     /// The EAP peer gives up: it doesn't believe the server, or its user doesn't.
     EapPeerRefuses, "eap-peer-refuses", Reject,
         "the device's log says why: most likely its time, or whom it trusts";

@@ -14,10 +14,10 @@ use crate::store::sql::post_auth;
 impl Desk {
     /// Leaves the record of what was decided, where it is wanted. A reject is recorded here and counted when it leaves.
     pub(super) fn record(&mut self, tables: &Tables, case: Case<'_>, user: &[u8], cause: Cause) {
-        let Trail { method, decided_by, .. } = std::mem::take(&mut self.trail);
+        let Trail { method, decided_by, is_recorded, .. } = std::mem::take(&mut self.trail);
         let decisions = self.shared.decisions();
         // A conversation is one decision, at its end.
-        if !decisions.wants(cause) || cause == Cause::EapContinues {
+        if is_recorded || !decisions.wants(cause) || cause == Cause::EapContinues {
             return;
         }
         let method = match case.request.code() {

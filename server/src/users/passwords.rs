@@ -39,6 +39,11 @@ impl<'a> Passwords<'a> {
         self.places.iter().copied().flatten()
     }
 
+    /// Whether they are of equal rank.
+    pub fn are_equal(&self) -> bool {
+        self.any
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.places[0].is_none()

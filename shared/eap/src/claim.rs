@@ -5,7 +5,7 @@ use std::sync::Arc;
 use forewarn_wire::mschap::{self, ErrorCode};
 use zeroize::Zeroizing;
 
-use crate::tls::Certificate;
+use crate::tls::{Certificate, Fingerprint};
 
 /// What a peer says of itself, to be verified by whoever knows accounts.
 #[derive(Clone)]
@@ -49,8 +49,8 @@ pub enum Proof {
     },
     /// A certificate that was verified: the name is out of it.
     Certificate(Arc<Certificate>),
-    /// A session of TLS that was resumed: whoever began it has proven the name.
-    Resumed,
+    /// A session of TLS that was resumed: whoever began it has proven the name, by what had this fingerprint then.
+    Resumed(Fingerprint),
     /// Nothing yet. The method has to know the password itself ([`Verdict::Secret`]), and says later by
     /// [`Proof::Shown`] what came of it. One secret is one guess, whether or not anything is heard of it again.
     Secret,
@@ -81,9 +81,9 @@ pub enum Verdict {
     Right {
         /// Of MS-CHAP, the hash of the password's hash: the authenticator's own proof and the keys follow from it.
         hash_of_hash: Option<Zeroizing<[u8; mschap::HASH]>>,
-        /// Whether that may be taken for so later, when a session is resumed: something was shown that only they know, and
-        /// nothing of it is to be shown each time.
-        lasts: bool,
+        /// The fingerprint of what the account was verified by, where that may be taken for so later, when a session is
+        /// resumed: something was shown that only they know, and nothing of it is to be shown each time.
+        lasts: Option<Fingerprint>,
     },
     /// The password in clear text, for the method that asked for it ([`Proof::Secret`]).
     Secret(Zeroizing<Vec<u8>>),

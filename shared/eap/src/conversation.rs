@@ -123,6 +123,14 @@ impl Conversation {
         matches!(self.stage, Stage::Judged { .. })
     }
 
+    /// Why it will fail, whatever the peer answers to the request that is out. Some answer nothing.
+    pub fn fails(&self) -> Option<&Reason> {
+        match &self.stage {
+            Stage::Method { method, .. } => method.fails(),
+            _ => None,
+        }
+    }
+
     /// Whether taking this packet burns CPU, so that it had better be done elsewhere.
     pub fn is_costly(&self, packet: &[u8]) -> bool {
         match (&self.stage, Eap::parse(packet)) {

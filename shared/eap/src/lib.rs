@@ -27,7 +27,7 @@ pub use conversation::{Conversation, Step};
 pub use keys::Keys;
 pub use method::{Context, Judged, Method, Next, Reason};
 pub use settings::{IdentityType, Kind, Limits, Pwd, PwdGroup, Settings, Within};
-pub use tls::{Broken, Certificate, Channel, Hash, Offer, Session, Tls};
+pub use tls::{Broken, Certificate, Channel, Fingerprint, Hash, Offer, Session, Tls};
 
 #[cfg(test)]
 mod tests;

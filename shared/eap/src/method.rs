@@ -12,6 +12,11 @@ pub trait Method: Send {
         false
     }
 
+    /// Why it will fail, whatever the peer answers: its request has told it so.
+    fn fails(&self) -> Option<&Reason> {
+        None
+    }
+
     /// Takes the response's octets behind its type.
     fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next;
 }

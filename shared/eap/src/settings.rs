@@ -184,7 +184,11 @@ pub struct Settings {
 impl Settings {
     /// Whether what goes on within this method, as policies and records name it, is allowed.
     pub(crate) fn allows_within(&self, method: &str) -> bool {
-        let within = method.rsplit('-').next();
+        let within = match method.rsplit('-').next() {
+            // As TEAP calls it.
+            Some("password") => Some(Within::Pap.name()),
+            within => within,
+        };
         self.inner.iter().any(|allowed| Some(allowed.name()) == within)
     }
 }

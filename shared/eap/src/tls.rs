@@ -1,5 +1,6 @@
 //! TLS as methods need it: one connection's server side, in memory. Whoever links a library of TLS gives it.
 
+use crate::claim::{Claim, Proof};
 use crate::settings::Kind;
 
 /// What makes connections.
@@ -9,6 +10,10 @@ pub trait Tls: std::fmt::Debug + Send + Sync {
     fn accept(&self, kind: Kind, resumes: bool) -> Option<Box<dyn Channel>>;
 }
 
+/// A keyed digest of what an account's credentials are verified by: it is another when the password is. Its key is the
+/// business of whoever knows accounts.
+pub type Fingerprint = [u8; 32];
+
 /// Who was proven within a connection, so that another that resumes its session needs no more proof.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Session {
@@ -16,6 +21,16 @@ pub struct Session {
     pub method: &'static str,
     /// Who they said they are.
     pub user: Vec<u8>,
+    /// By what they were verified.
+    pub fingerprint: Fingerprint,
+}
+
+impl Session {
+    /// What whoever resumes it claims.
+    pub(crate) fn claim(self) -> Claim {
+        let Session { method, user, fingerprint } = self;
+        Claim { method, user, proof: Proof::Resumed(fingerprint) }
+    }
 }
 
 impl std::fmt::Debug for Session {
@@ -85,11 +100,11 @@ pub trait Channel: Send {
     /// Says something within it.
     fn write(&mut self, octets: &[u8]);
 
-    /// Who was proven in the session that this connection resumes. `None`: it resumes none.
-    fn resumed(&self) -> Option<Session>;
+    /// Who was proven in the session that this connection resumes, one after the other. Empty: it resumes none.
+    fn resumed(&self) -> Vec<Session>;
 
-    /// The conversation has come to a good end: from now on this connection's session may be resumed as this.
-    fn keep(&mut self, session: Session);
+    /// The conversation has come to a good end: from now on this connection's session may be resumed as these.
+    fn keep(&mut self, proven: Vec<Session>);
 
     /// The session that this connection resumes isn't to be resumed again.
     fn forget(&mut self) {}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use forewarn_tests::authority::Key;
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::eapol::{Authenticated, eapol_test_twice};
+use forewarn_tests::supplicant::{Supplicant, Trust, Version, authenticate};
 use forewarn_tests::{Hosts, Server, together};
 use forewarn_wire::{Attributes, number};
 
@@ -210,6 +211,47 @@ fn a_secret_is_replaced_while_sessions_go_on() {
             let resumed = u64::from(expected[from]);
             assert!(said.success, "{secrets:?}: {}", said.text);
             assert_eq!(seen, (1 - resumed, resumed), "{secrets:?} from {from}, {is_13}: {}", said.text);
+        }
+    }
+}
+
+#[test]
+fn another_password_refuses_a_session_at_once_and_gets_in_by_a_whole_handshake() {
+    let site = Site::new(Key::Ecdsa);
+    for version in [Version::Tls12, Version::Tls13] {
+        for method in ["peap", "ttls"] {
+            let mut hosts = Hosts::claim();
+            let address = SocketAddr::new(hosts.host(), 1812);
+            let config = config::server(&hosts, "east", address.ip(), &[], &site.eap("", ""));
+            let server = Server::start(&config);
+            let trust = Trust::new(version, None).resuming();
+            let ask = |password: &str| {
+                let supplicant = match method {
+                    "peap" => Supplicant::peap_mschapv2("alice", "alice", password, &trust),
+                    _ => Supplicant::ttls_pap("alice", "alice", password, &trust),
+                };
+                authenticate(address, SECRET, supplicant)
+            };
+            let change = |from: &str, to: &str| {
+                server.rewrite(&config.replace(from, to));
+                assert!(server.forewarn(&["reload"]).status.success(), "{}", server.log());
+            };
+            let what = format!("{method}, {version}");
+            let first = ask("wonderland");
+            assert!(first.is_in() && !first.was_resumed, "{what}: {first:?}");
+            change("Hello, alice", "Welcome, alice");
+            let again = ask("wonderland");
+            assert!(again.is_in() && again.was_resumed, "{what}: the password is the same: {again:?}");
+            change("\"wonderland\"", "\"looking-glass\"");
+            let refused = ask("wonderland");
+            assert!(refused.was_resumed && refused.end != first.end, "{what}: {refused:?}");
+            let whole = ask("looking-glass");
+            assert!(whole.is_in() && !whole.was_resumed, "{what}: {whole:?}");
+            let again = ask("looking-glass");
+            assert!(again.is_in() && again.was_resumed, "{what}: {again:?}");
+            let status = server.status();
+            assert_eq!(status["requests"]["access-reject.eap-password-changed"], 1, "{what}: {status}");
+            assert_eq!(status["requests"]["access-reject.wrong-password"].as_u64(), None, "{what}: {status}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use forewarn_tests::authority::{Authority, Key, Leaf, Usage};
 use forewarn_tests::config::{self, LOCAL_SECRET, SECRET};
 use forewarn_tests::eapol::eapol_test;
+use forewarn_tests::supplicant::{End, Supplicant, Trust, Version, authenticate};
 use forewarn_tests::{Agent, Folder, Hosts, Server, together};
 
 /// Outer and inner method, as wpa_supplicant names them.
@@ -199,4 +200,34 @@ fn what_isnt_allowed_within_is_refused() {
     let refused = METHODS[1..].iter().filter(|method| !is_welcome(method)).count();
     let counted = server.status();
     assert_eq!(counted["requests"]["access-reject.eap-inner-not-allowed"], refused, "{counted}");
+}
+
+#[test]
+fn why_tls_fails_is_recorded_with_the_alert_and_once() {
+    let mut hosts = Hosts::claim();
+    let address = SocketAddr::new(hosts.host(), 1812);
+    let site = Site::new(Key::Ecdsa);
+    let eap = site.eap("", "min_version = \"1.3\"");
+    let server = Server::start(&config::server(&hosts, "east", address.ip(), &[], &eap));
+    let ask = |leaf: &Leaf, lines: &str| {
+        let peer = site.peer(("TLS", ""), leaf, &format!("identity=\"alice\"\n{lines}"));
+        eapol_test(address, SECRET, &peer, true)
+    };
+    // This one says nothing to the alert.
+    let trust = Trust::new(Version::Tls12, None);
+    let silent = authenticate(address, SECRET, Supplicant::ttls_pap("silent", "alice", "wonderland", &trust));
+    assert!(matches!(silent.end, End::GaveUp(_)), "{silent:?}");
+    server.says("the peer offers TLS 1.2");
+    let old = "phase1=\"tls_disable_tlsv1_1=0 tls_disable_tlsv1_2=1 tls_disable_tlsv1_3=1\"\n\
+               openssl_ciphers=\"DEFAULT:@SECLEVEL=0\"\n";
+    assert!(ask(&site.alice, old).was_refused());
+    let log = server.says("the peer offers TLS 1.1");
+    assert!(log.contains("let the device speak TLS 1.2 or 1.3"), "{log}");
+    assert!(ask(&site.authority.expired("alice", Usage::Client), version(true)).was_refused());
+    let log = server.says("certificate expired");
+    let status = server.status();
+    let counted = |outcome: &str| status["requests"][outcome].as_u64();
+    let counted = (counted("access-challenge.eap-tls-alert"), counted("access-reject.eap-tls"));
+    assert_eq!(counted, (Some(3), Some(2)), "{status}");
+    assert_eq!(log.lines().filter(|line| line.contains(" decision ")).count(), 3, "{log}");
 }

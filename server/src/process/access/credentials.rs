@@ -1,11 +1,13 @@
 //! What a request brings to prove who asks.
 
-use forewarn_eap::{Claim, Proof};
+use forewarn_eap::{Claim, Fingerprint, Proof};
 use forewarn_wire::attribute::VendorSpecific;
 use forewarn_wire::hide::{chap_matches, user_password};
 use forewarn_wire::mschap::{self, Answer, MICROSOFT, attribute};
 use forewarn_wire::{Attribute, Packet, RadiusKey, VendorFormat, number};
+use subtle::ConstantTimeEq as _;
 
+use crate::process::eap::sessions::SESSIONS;
 use crate::process::outcome::Cause;
 use crate::users::{AuthType, NtHash, Passwords};
 
@@ -20,8 +22,8 @@ pub(super) enum Credentials<'a> {
     MsChap(Answer<'a>),
     /// A certificate, which was verified.
     Certificate,
-    /// Those of an earlier conversation, whose session of TLS is resumed.
-    Resumed,
+    /// Those of an earlier conversation, whose session of TLS is resumed, and the fingerprint of what they were verified by.
+    Resumed(&'a Fingerprint),
     /// None yet: the method wants to know the password.
     Secret,
     /// Whether the method has found that both sides know the same password.
@@ -86,7 +88,7 @@ impl<'a> Credentials<'a> {
                 response: response.as_ref(),
             }),
             Proof::Certificate(_) => Credentials::Certificate,
-            Proof::Resumed => Credentials::Resumed,
+            Proof::Resumed(fingerprint) => Credentials::Resumed(fingerprint),
             Proof::Secret => Credentials::Secret,
             Proof::Shown { right } => Credentials::Shown { right: *right },
             Proof::MsChap2 { identifier, challenge, peer, response, .. } => {
@@ -104,7 +106,7 @@ impl<'a> Credentials<'a> {
             Credentials::MsChap(Answer::Version1 { .. }) => "mschap",
             Credentials::MsChap(Answer::Version2 { .. }) => "mschapv2",
             Credentials::Certificate => "eap-tls",
-            Credentials::Resumed => "eap",
+            Credentials::Resumed(_) => "eap",
             Credentials::Secret | Credentials::Shown { .. } => "eap-pwd",
         }
     }
@@ -124,7 +126,7 @@ impl<'a> Credentials<'a> {
             Credentials::Chap { .. } => AuthType::Chap,
             Credentials::MsChap(_) => AuthType::MsChap,
             Credentials::Certificate
-            | Credentials::Resumed
+            | Credentials::Resumed(_)
             | Credentials::Secret
             | Credentials::Shown { .. } => AuthType::Eap,
         }
@@ -138,7 +140,7 @@ impl<'a> Credentials<'a> {
             Credentials::MsChap(Answer::Version1 { .. }) => Cause::MsChap,
             Credentials::MsChap(Answer::Version2 { .. }) => Cause::MsChap2,
             Credentials::Certificate
-            | Credentials::Resumed
+            | Credentials::Resumed(_)
             | Credentials::Secret
             | Credentials::Shown { .. } => Cause::Eap,
         }
@@ -153,7 +155,11 @@ impl<'a> Credentials<'a> {
             Credentials::Pap(given) => {
                 Ok(passwords.for_pap().any(|password| !password.is_slow() && password.matches(given)))
             }
-            Credentials::Certificate | Credentials::Resumed => Ok(true),
+            Credentials::Certificate => Ok(true),
+            Credentials::Resumed(fingerprint) => {
+                let is_same = fingerprint.ct_eq(&SESSIONS.fingerprint(passwords));
+                if bool::from(is_same) { Ok(true) } else { Err(Cause::EapPasswordChanged) }
+            }
             // Nothing is shown by asking.
             Credentials::Secret => Ok(false),
             Credentials::Shown { right } => {

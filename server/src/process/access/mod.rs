@@ -16,6 +16,7 @@ use forewarn_wire::{mschap, number};
 use zeroize::Zeroizing;
 
 use super::core::{Case, Desk, Turn, WaitsFor};
+use super::eap::sessions::SESSIONS;
 use super::mailbox::Promise;
 use super::outcome::Cause;
 use super::story::{Policed, Weighed};
@@ -193,7 +194,7 @@ impl Desk {
         }
         let credentials = match (credentials, authorization.auth_type) {
             (credentials, Some(AuthType::Accept)) if !matches!(credentials, Some(Credentials::Secret)) => {
-                if let Some(turn) = self.eap_is_right(tables, case, None, (false, false), out) {
+                if let Some(turn) = self.eap_is_right(tables, case, None, (false, None), out) {
                     return turn;
                 }
                 return self.admit(tables, case, account, &authorization, None, progress, out);
@@ -260,7 +261,8 @@ impl Desk {
             _ => None,
         };
         // A directory's bind looks at more than the password, and a code counts once: both are wanted each time.
-        let lasts = !progress.was_bound() && !progress.factor;
+        let lasts = self.eap.is_some() && !progress.was_bound() && !progress.factor;
+        let lasts = lasts.then(|| SESSIONS.fingerprint(&authorization.passwords));
         if let Some(turn) = self.eap_is_right(tables, case, hash_of_hash, (progress.factor, lasts), out) {
             return turn;
         }
@@ -396,7 +398,8 @@ fn refused(
         None => {}
     }
     // They are no password that a condition could be put before.
-    if matches!(credentials, Some(Credentials::Certificate | Credentials::Resumed)) && authorization.is_unmet
+    if matches!(credentials, Some(Credentials::Certificate | Credentials::Resumed(_)))
+        && authorization.is_unmet
     {
         return Some(Cause::NoPassword);
     }

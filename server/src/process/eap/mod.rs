@@ -17,7 +17,7 @@ mod write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use forewarn_eap::{Claim, Conversation, Keys, Reason, Step, Verdict};
+use forewarn_eap::{Claim, Conversation, Fingerprint, Keys, Reason, Step, Verdict};
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::{ErrorCode, HASH};
 use forewarn_wire::number;
@@ -50,6 +50,8 @@ pub struct Underway {
     refused: Option<Cause>,
     /// Why the peer isn't let in, which it isn't told, and whether there is a record of that.
     withheld: Option<(Cause, bool)>,
+    /// Whether there is a record of why it fails, although the peer may still say something to it.
+    is_recorded: bool,
     /// The method has come to a good end, with keys or without.
     ended: Option<Option<Keys>>,
 }
@@ -63,6 +65,7 @@ impl Underway {
             factor: false,
             refused: None,
             withheld: None,
+            is_recorded: false,
             ended: None,
         }
     }
@@ -223,15 +226,19 @@ impl Desk {
         let Some(loan) = &mut self.eap else { return Turn::Silence(Cause::WorkerFailed) };
         match step {
             Step::Request => {
-                let was_refused = loan.refused.is_some();
-                let cause = match &mut loan.withheld {
-                    // Some peers say nothing more, so that no other record says it.
-                    Some((withheld, is_recorded @ false)) => {
-                        *is_recorded = true;
+                // Some peers say nothing more to either, so that no other record says it.
+                let cause = match (&loan.withheld, loan.conversation.fails(), loan.refused) {
+                    (Some((withheld, false)), ..) => {
                         self.trail.decided_by = Some(withheld.name().into());
+                        loan.withheld = Some((*withheld, true));
                         Cause::EapWithheld
                     }
-                    _ if was_refused => Cause::EapRefused,
+                    (_, Some(Reason::Tls(why)), _) if !loan.is_recorded => {
+                        self.trail.decided_by = Some(why.as_str().into());
+                        loan.is_recorded = true;
+                        Cause::EapTlsAlert
+                    }
+                    (.., Some(_)) => Cause::EapRefused,
                     _ => Cause::EapContinues,
                 };
                 self.challenge_eap(client, case, cause, out)
@@ -250,6 +257,7 @@ impl Desk {
             }
             Step::Failure(reason) => {
                 let cause = loan.refused.unwrap_or_else(|| cause_of(&reason));
+                self.trail.is_recorded = loan.is_recorded;
                 if let Reason::Tls(why) = reason {
                     self.trail.decided_by = Some(why.into());
                 }
@@ -265,7 +273,7 @@ impl Desk {
         tables: &Tables,
         case: Case<'_>,
         hash_of_hash: Option<Zeroizing<[u8; HASH]>>,
-        (factor, lasts): (bool, bool),
+        (factor, lasts): (bool, Option<Fingerprint>),
         out: &mut [u8],
     ) -> Option<Turn> {
         let client = tables.client(case.client);

@@ -251,11 +251,11 @@ impl Channel for Connection {
         let _ = self.stream.write_all(octets);
     }
 
-    fn resumed(&self) -> Option<Session> {
-        None
+    fn resumed(&self) -> Vec<Session> {
+        Vec::new()
     }
 
-    fn keep(&mut self, _: Session) {}
+    fn keep(&mut self, _: Vec<Session>) {}
 
     fn export(&self, label: &[u8], context: Option<&[u8]>, out: &mut [u8]) -> bool {
         let label = std::str::from_utf8(label);

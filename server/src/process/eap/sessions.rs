@@ -9,11 +9,15 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
-use forewarn_eap::{Kind, Session};
+use forewarn_eap::{Fingerprint, Kind, Session};
+use forewarn_shell::random;
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use quick_cache::sync::Cache;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::tickets::NAME;
+use crate::users::Passwords;
 
 /// Sessions that are remembered; beyond, the oldest goes, and costs its peer a whole handshake.
 const MOST: usize = 100_000;
@@ -27,6 +31,8 @@ pub static SESSIONS: LazyLock<Sessions> = LazyLock::new(|| Sessions::new(MOST));
 /// See above.
 #[derive(Debug)]
 pub struct Sessions {
+    /// Of fingerprints.
+    key: Hmac<Sha256>,
     proven: Mutex<Proven>,
     stored: Cache<Vec<u8>, Arc<Stored>>,
     most: usize,
@@ -45,8 +51,8 @@ struct Proven {
 /// What is known of a session.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Who was proven.
-    pub(super) session: Session,
+    /// Who was proven, one after the other.
+    pub(super) proven: Vec<Session>,
     /// When a proof was seen last, seconds since 1970: resuming is none.
     pub(super) since: u64,
 }
@@ -78,7 +84,10 @@ pub enum Handshake {
 impl Sessions {
     fn new(most: usize) -> Self {
         let (full, resumed, failed) = Default::default();
+        let mut key = Zeroizing::new([0; 32]);
+        random::fill(key.as_mut_slice());
         Self {
+            key: Hmac::new_from_slice(key.as_slice()).expect("HMAC takes keys of any length"),
             proven: Mutex::default(),
             stored: Cache::new(most.min(MOST_STORED)),
             most,
@@ -86,6 +95,24 @@ impl Sessions {
             resumed,
             failed,
         }
+    }
+
+    /// What an account's password is compared with, in a digest under a key of this process. The order of passwords of
+    /// equal rank doesn't count: a directory has none.
+    pub(in crate::process) fn fingerprint(&self, passwords: &Passwords<'_>) -> Fingerprint {
+        let mut fingerprint = [0; 32];
+        for (place, password) in (0_u8..).zip(passwords.iter()) {
+            let place = if passwords.are_equal() { 0 } else { place };
+            let mut mac = self.key.clone();
+            for part in [password.form().as_bytes(), password.identity()] {
+                mac.update(&(part.len() as u64).to_be_bytes());
+                mac.update(part);
+            }
+            mac.update(&[place]);
+            let digest = mac.finalize().into_bytes();
+            fingerprint.iter_mut().zip(digest).for_each(|(octet, other)| *octet ^= other);
+        }
+        fingerprint
     }
 
     /// Remembers what was proven.
@@ -155,16 +182,47 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::password::Password;
 
     #[test]
     fn the_oldest_sessions_make_way() {
         let sessions = Sessions::new(2);
         for name in 0..3 {
-            let session = Session { method: "eap-ttls-pap", user: vec![name] };
-            sessions.keep([name; NAME], Entry { session, since: 0 });
+            let session = Session { method: "eap-ttls-pap", user: vec![name], fingerprint: [0; 32] };
+            sessions.keep([name; NAME], Entry { proven: vec![session], since: 0 });
         }
         assert!(sessions.of(&[0; NAME]).is_none());
-        let known = sessions.of(&[2; NAME]).map(|entry| entry.session.user);
+        let known = sessions.of(&[2; NAME]).map(|entry| entry.proven[0].user.clone());
         assert_eq!((known, sessions.kept()), (Some(vec![2]), 2));
+    }
+
+    #[test]
+    fn whatever_changes_of_a_password_changes_the_fingerprint() {
+        let sessions = Sessions::new(1);
+        let clear = |text: &str| Password::clear(text.as_bytes()).unwrap();
+        let digits = "0cb6948805f797bf2a82807973b89537";
+        let print = |stored: &[Password], equal| {
+            let mut passwords = Passwords::new(equal);
+            stored.iter().for_each(|password| assert!(passwords.add(password)));
+            sessions.fingerprint(&passwords)
+        };
+        let both = [clear("wonderland"), Password::nt_hash(digits).unwrap()];
+        let turned = [both[1].clone(), both[0].clone()];
+        let lm = Password::of_attribute("LM-Password", digits.as_bytes()).unwrap().unwrap();
+        let all = [
+            print(&[], false),
+            print(&[clear("wonderland")], false),
+            print(&[clear("wonderlamp")], false),
+            print(&both[1..], false),
+            print(&[lm], false),
+            print(&both, false),
+            print(&turned, false),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert!(!all[..number].contains(one), "{number}");
+        }
+        assert_eq!(print(&both, true), print(&turned, true), "a directory has no order");
+        assert_eq!(all[1], print(&[clear("wonderland")], false));
+        assert_ne!(all[1], Sessions::new(1).fingerprint(&Passwords::default()), "another process");
     }
 }

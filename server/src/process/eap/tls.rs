@@ -131,7 +131,7 @@ impl Tls for Connections {
             Kind::Tls => self.mutual.as_ref().map(|(config, verifier)| (config, Some(verifier)))?,
             _ => (&self.plain, None),
         };
-        let resumable = resumes && matches!(kind, Kind::Tls | Kind::Ttls | Kind::Peap);
+        let resumable = resumes && matches!(kind, Kind::Tls | Kind::Ttls | Kind::Peap | Kind::Teap);
         let tickets = self.tickets.as_ref().filter(|_| resumable);
         let ticketer = tickets.map(|tickets| Arc::new(Ticketer::new(Arc::clone(tickets), kind)));
         let config = match &ticketer {
@@ -409,18 +409,18 @@ impl Channel for Connection {
         self.tls.export_keying_material(out, label, context).is_ok()
     }
 
-    fn resumed(&self) -> Option<Session> {
-        let opened = self.ticketer.as_ref().filter(|_| self.is_resumed())?.opened()?;
-        Some(opened.entry?.session)
+    fn resumed(&self) -> Vec<Session> {
+        let opened = self.ticketer.as_ref().filter(|_| self.is_resumed()).and_then(|it| it.opened());
+        opened.and_then(|opened| opened.entry).map(|entry| entry.proven).unwrap_or_default()
     }
 
-    fn keep(&mut self, session: Session) {
+    fn keep(&mut self, proven: Vec<Session>) {
         let Some(ticketer) = &self.ticketer else { return };
         // Resuming is no proof: it makes no session last longer.
         let earlier = ticketer.opened().filter(|_| self.is_resumed()).and_then(|opened| opened.entry);
         let since = earlier.map_or_else(|| UnixTime::now().as_secs(), |entry| entry.since);
         if ticketer.kind != Kind::Tls {
-            SESSIONS.keep(ticketer.name, Entry { session, since });
+            SESSIONS.keep(ticketer.name, Entry { proven, since });
         }
     }
 

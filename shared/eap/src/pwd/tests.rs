@@ -34,7 +34,7 @@ fn secret(password: &str) -> Verdict {
     Verdict::Secret(Zeroizing::new(password.as_bytes().to_vec()))
 }
 
-const RIGHT: Verdict = Verdict::Right { hash_of_hash: None, lasts: true };
+const RIGHT: Verdict = Verdict::Right { hash_of_hash: None, lasts: None };
 
 /// A whole message of the server's, its fragments acknowledged.
 fn heard(talk: &mut Conversation) -> Vec<u8> {

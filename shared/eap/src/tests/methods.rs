@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{Proof, Reason, Verdict};
 
-const RIGHT: Verdict = Verdict::Right { hash_of_hash: None, lasts: true };
+const RIGHT: Verdict = Verdict::Right { hash_of_hash: None, lasts: None };
 
 #[test]
 fn md5_is_chap_by_the_identifier_of_its_request() {
@@ -101,7 +101,7 @@ fn mschapv2_proves_both_sides_and_leaves_keys() {
     let hash = mschap::nt_hash(b"wonderland");
     assert!(mschap::response_matches(&mschap::challenge_hash(peer, challenge, name), &hash, given));
     let hash_of_hash = mschap::hash_of_hash(&hash);
-    let verdict = Verdict::Right { hash_of_hash: Some(Zeroizing::new(*hash_of_hash)), lasts: true };
+    let verdict = Verdict::Right { hash_of_hash: Some(Zeroizing::new(*hash_of_hash)), lasts: None };
     assert!(matches!(talk.handle_verdict(&verdict, &mut random()), Step::Request));
     let proof = mschap::authenticator_response(
         &hash_of_hash,

@@ -10,13 +10,13 @@ use crate::{Broken, Certificate, Channel, Hash, Proof, Reason, Session, Tls, Ver
 #[derive(Debug)]
 struct Plain {
     is_13: bool,
-    resumed: Option<Session>,
+    resumed: Vec<Session>,
     kept: Arc<Mutex<Vec<Session>>>,
 }
 
 struct Talk {
     is_13: bool,
-    resumed: Option<Session>,
+    resumed: Vec<Session>,
     kept: Arc<Mutex<Vec<Session>>>,
     established: bool,
     said: Vec<u8>,
@@ -66,12 +66,12 @@ impl Channel for Talk {
         self.out.extend(octets);
     }
 
-    fn resumed(&self) -> Option<Session> {
+    fn resumed(&self) -> Vec<Session> {
         self.resumed.clone()
     }
 
-    fn keep(&mut self, session: Session) {
-        self.kept.lock().expect("nobody panics with it").push(session);
+    fn keep(&mut self, proven: Vec<Session>) {
+        self.kept.lock().expect("nobody panics with it").extend(proven);
     }
 
     fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
@@ -89,7 +89,7 @@ impl Channel for Talk {
 }
 
 fn talk(kind: Kind, is_13: bool) -> Conversation {
-    talk_by(kind, Plain { is_13, resumed: None, kept: Arc::default() })
+    talk_by(kind, Plain { is_13, resumed: Vec::new(), kept: Arc::default() })
 }
 
 fn talk_by(kind: Kind, plain: Plain) -> Conversation {
@@ -112,7 +112,7 @@ fn say(talk: &mut Conversation, number: u8, data: &[u8]) -> Step {
 
 /// A machine, then its user, by passwords; the machine's turn.
 fn teap() -> Conversation {
-    let plain = Plain { is_13: true, resumed: None, kept: Arc::default() };
+    let plain = Plain { is_13: true, resumed: Vec::new(), kept: Arc::default() };
     let settings = Settings {
         tls: Some(Arc::new(plain)),
         inner: vec![Within::Pap],
@@ -189,12 +189,17 @@ fn a_broken_handshake_is_told_by_an_alert_and_ends() {
     let mut talk = talk(Kind::Tls, true);
     assert!(matches!(say(&mut talk, method::TLS, &[0, 0xff]), Step::Request));
     assert_eq!(talk.request()[6..], *b"alert");
+    assert_eq!(
+        talk.fails(),
+        Some(&Reason::Tls("as meant".into())),
+        "before the peer has said anything to it"
+    );
     let step = say(&mut talk, method::TLS, &[0]);
     assert!(matches!(&step, Step::Failure(Reason::Tls(why)) if why == "as meant"), "{step:?}");
 }
 
 fn alice() -> Session {
-    Session { method: "eap-ttls-pap", user: b"alice".to_vec() }
+    Session { method: "eap-ttls-pap", user: b"alice".to_vec(), fingerprint: [7; 32] }
 }
 
 #[test]
@@ -202,7 +207,7 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
     for (kind, is_13) in [(Kind::Ttls, false), (Kind::Ttls, true), (Kind::Peap, false), (Kind::Peap, true)] {
         let kept = Arc::<Mutex<Vec<Session>>>::default();
         let begin = || {
-            let plain = Plain { is_13, resumed: Some(alice()), kept: Arc::clone(&kept) };
+            let plain = Plain { is_13, resumed: vec![alice()], kept: Arc::clone(&kept) };
             let mut talk = talk_by(kind, plain);
             say(&mut talk, kind.number(), &[0, 2]);
             let mut step = Step::Request;
@@ -211,7 +216,7 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
                 step = say(&mut talk, kind.number(), &[0]);
             }
             let Step::Verify(claim) = step else { panic!("{kind:?}: {step:?}") };
-            assert!(matches!(claim.proof, Proof::Resumed));
+            assert!(matches!(claim.proof, Proof::Resumed([7, ..])));
             assert_eq!((claim.method, claim.user.as_slice()), ("eap-ttls-pap", &b"alice"[..]));
             talk
         };
@@ -225,7 +230,7 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
         }
         assert!(matches!(step, Step::Failure(Reason::Refused)), "{kind:?}: {step:?}");
         assert_eq!(*kept.lock().unwrap(), [], "who was refused isn't kept");
-        for lasts in [false, true] {
+        for lasts in [None, Some([7; 32])] {
             let mut here = begin();
             let mut step = here.handle_verdict(&Verdict::Right { hash_of_hash: None, lasts }, &mut random());
             while matches!(step, Step::Request) && here.request()[5] & 0x40 != 0 {
@@ -239,7 +244,7 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
                 step = say(&mut here, kind.number(), answer);
             }
             assert!(matches!(step, Step::Success(Some(_))), "{kind:?}: {step:?}");
-            let expected: &[Session] = if lasts { &[alice()] } else { &[] };
+            let expected: &[Session] = if lasts.is_some() { &[alice()] } else { &[] };
             assert_eq!(*kept.lock().unwrap(), expected, "who showed nothing of their own isn't kept");
         }
     }

@@ -54,6 +54,11 @@ impl Talk {
         self.conversation.method() == Kind::Tls.record()
     }
 
+    /// See [`Conversation::fails`].
+    pub(super) fn fails(&self) -> Option<&Reason> {
+        self.conversation.fails()
+    }
+
     /// See [`Conversation::renumber`].
     pub(super) fn renumber(&mut self, identifier: u8) {
         self.conversation.renumber(identifier);

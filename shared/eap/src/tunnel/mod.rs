@@ -19,7 +19,7 @@ use crate::hello::Hello;
 use crate::keys::Keys;
 use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
-use crate::tls::{Channel, Session};
+use crate::tls::{Channel, Fingerprint, Session};
 use keys::Randoms;
 
 /// Flags of a packet (RFC 5216 section 3.1).
@@ -40,6 +40,11 @@ trait Inner: Send {
     /// Whether what the peer says next may burn CPU.
     fn is_costly(&self) -> bool {
         false
+    }
+
+    /// Why it will fail, whatever the peer answers.
+    fn fails(&self) -> Option<&Reason> {
+        None
     }
 
     /// The handshake is over.
@@ -93,8 +98,10 @@ struct Tunnel {
     inner: Box<dyn Inner>,
     /// Whether `inner` has begun.
     begun: bool,
-    /// What the peer has claimed last, where whoever resumes may be taken for it.
-    claimed: Option<Session>,
+    /// The method and the name of the last claim, where whoever resumes may be taken for it.
+    claimed: Option<(&'static str, Vec<u8>)>,
+    /// Whoever was proven. `None`: by what doesn't last.
+    proven: Option<Vec<Session>>,
     /// Of a message that comes in fragments.
     incoming: Vec<u8>,
     /// Octets of one, before the handshake is over.
@@ -137,6 +144,7 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         inner,
         begun: false,
         claimed: None,
+        proven: Some(Vec::new()),
         incoming: Vec::new(),
         hello_max: if kind == Kind::Tls { MESSAGE_MAX } else { HELLO_MAX },
         unread: 0,
@@ -180,6 +188,13 @@ impl Method for Tunnel {
         // A hello in one piece may go on with a session, and a preamble isn't one.
         let hello = (self.incoming.is_empty() && self.version == 0).then(|| Hello::parse(rest)).flatten();
         self.channel.is_costly() && !hello.is_some_and(|hello| self.channel.goes_on(&hello.offer()))
+    }
+
+    fn fails(&self) -> Option<&Reason> {
+        match &self.then {
+            Then::Fail(reason) => Some(reason),
+            Then::Listen | Then::Succeed(_) => self.inner.fails(),
+        }
     }
 
     fn handle_response(mut self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
@@ -303,7 +318,7 @@ impl Tunnel {
             Inside::Verify(claim) => {
                 // A certificate may run out and be revoked, and one that was shown within isn't in the ticket.
                 let lasts = !matches!(claim.proof, Proof::Certificate(_));
-                self.claimed = lasts.then(|| Session { method: claim.method, user: claim.user.clone() });
+                self.claimed = lasts.then(|| (claim.method, claim.user.clone()));
                 return Next::Verify(Box::new(Judging(*self)), claim);
             }
             Inside::Succeed(keys) => return self.succeed(keys),
@@ -325,10 +340,20 @@ impl Tunnel {
 
     /// The end, from which on the session may be resumed.
     fn succeed(mut self: Box<Self>, keys: Keys) -> Next {
-        if let Some(session) = self.claimed.take() {
-            self.channel.keep(session);
+        if let Some(proven) = self.proven.take().filter(|proven| !proven.is_empty()) {
+            self.channel.keep(proven);
         }
         Next::Succeed(Some(keys))
+    }
+
+    /// What was claimed is so. One that doesn't last, and resuming can't stand for them all.
+    fn prove(&mut self, lasts: Option<Fingerprint>) {
+        match (&mut self.proven, self.claimed.take(), lasts) {
+            (Some(proven), Some((method, user)), Some(fingerprint)) => {
+                proven.push(Session { method, user, fingerprint });
+            }
+            _ => self.proven = None,
+        }
     }
 
     fn acknowledge(self: Box<Self>) -> Next {
@@ -371,8 +396,7 @@ impl Judged for Judging {
         let outer = Outer { channel: &**channel, randoms, preamble };
         let inside = inner.handle_verdict(verdict, &outer, context);
         match verdict {
-            Verdict::Right { lasts: true, .. } => {}
-            Verdict::Right { lasts: false, .. } => tunnel.claimed = None,
+            Verdict::Right { lasts, .. } => tunnel.prove(*lasts),
             // Who is refused on resuming has to prove all of it again.
             Verdict::Wrong | Verdict::Refused(_) => tunnel.channel.forget(),
             Verdict::Secret(_) => {}

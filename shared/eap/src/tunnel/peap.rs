@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use forewarn_wire::eap::Eap;
 
-use crate::claim::{Claim, Proof, Verdict};
+use crate::claim::Verdict;
 use crate::keys::Keys;
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings};
-use crate::tls::Session;
 
 use super::binding::{self, Binding};
 use super::inner::{Heard, Talk};
@@ -57,13 +56,17 @@ impl Inner for Peap {
         matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
+    fn fails(&self) -> Option<&Reason> {
+        if let Stage::Talking(talk) = &self.stage { talk.fails() } else { None }
+    }
+
     fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
-        if let Some(Session { method, user }) = outer.channel.resumed() {
-            if !self.settings.allows_within(method) {
+        if let Some(session) = outer.channel.resumed().pop() {
+            if !self.settings.allows_within(session.method) {
                 return self.refuse(Reason::InnerNotAllowed, context);
             }
             self.stage = Stage::Resuming;
-            return Inside::Verify(Claim { method, user, proof: Proof::Resumed });
+            return Inside::Verify(session.claim());
         }
         let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier);
         self.ask(talk)

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::claim::{Claim, Proof, Verdict};
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings, Within};
-use crate::tls::{Channel, Session};
+use crate::tls::Channel;
 
 use super::avp::{self, Avp};
 use super::inner::{Heard, Talk};
@@ -57,13 +57,17 @@ impl Inner for Ttls {
         matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
+    fn fails(&self) -> Option<&Reason> {
+        if let Stage::Talking(talk) = &self.stage { talk.fails() } else { None }
+    }
+
     fn begin(&mut self, outer: &Outer<'_>, _: &mut Context<'_>) -> Inside {
-        let Some(Session { method, user }) = outer.channel.resumed() else { return Inside::Listen };
-        if !self.settings.allows_within(method) {
+        let Some(session) = outer.channel.resumed().pop() else { return Inside::Listen };
+        if !self.settings.allows_within(session.method) {
             return Inside::Fail(Reason::InnerNotAllowed);
         }
         self.stage = Stage::Resuming;
-        Inside::Verify(Claim { method, user, proof: Proof::Resumed })
+        Inside::Verify(session.claim())
     }
 
     fn handle_message(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {

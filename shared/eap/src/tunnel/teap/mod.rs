@@ -13,6 +13,7 @@ use crate::claim::{Claim, Proof, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Reason};
 use crate::settings::{IdentityType, Kind, Settings, Within};
+use crate::tls::Session;
 
 use super::inner::{Heard, Talk};
 use super::keys::no_keys;
@@ -53,8 +54,8 @@ pub(super) struct Teap {
     chain: Option<Chain>,
     /// Is out, and to be answered before anything else counts.
     binding: Option<Binding>,
-    /// Whether an Intermediate-Result of failure is out.
-    has_failed: bool,
+    /// The Intermediate-Result that is out.
+    intermediate: Option<u16>,
     stage: Stage,
 }
 
@@ -68,6 +69,8 @@ enum Way {
 enum Stage {
     /// The tunnel isn't there yet.
     Waiting,
+    /// It resumes a session: the first of its identities is looked at anew, and these are still to be.
+    Resuming(std::vec::IntoIter<Session>),
     Talking(Box<Talk>),
     /// A name and a password are asked for.
     Asking,
@@ -89,7 +92,7 @@ impl Teap {
             ways: Vec::new(),
             chain: None,
             binding: None,
-            has_failed: false,
+            intermediate: None,
             stage: Stage::Waiting,
         }
     }
@@ -100,10 +103,18 @@ impl Inner for Teap {
         matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
     }
 
+    fn fails(&self) -> Option<&Reason> {
+        if let Stage::Talking(talk) = &self.stage { talk.fails() } else { None }
+    }
+
     fn begin(&mut self, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         self.chain = Chain::new(outer);
         if self.chain.is_none() {
             return Inside::Fail(no_keys());
+        }
+        let resumed = outer.channel.resumed();
+        if self.is_asked_for(&resumed) {
+            return self.look_again(resumed.into_iter(), outer, context);
         }
         self.ways = ways(&self.settings);
         self.offer(Vec::new(), context)
@@ -139,12 +150,43 @@ impl Inner for Teap {
                 Verdict::Right { .. } => self.proven(None, outer, context),
                 _ => self.refuse(INNER_METHOD, Reason::Refused),
             },
+            Stage::Resuming(left) => match verdict {
+                Verdict::Right { .. } => self.look_again(left, outer, context),
+                // Nobody was asked for anything, so that nothing of it has failed.
+                _ => self.refuse_after(Vec::new(), INNER_METHOD, Reason::Refused),
+            },
             _ => Inside::Fail(Reason::Malformed),
         }
     }
 }
 
 impl Teap {
+    /// Whether a session proves who is to be proven now, by what is allowed now. Otherwise it only spares the handshake.
+    fn is_asked_for(&self, resumed: &[Session]) -> bool {
+        let proven = resumed.iter().map(|session| IdentityType::of(&session.user));
+        let is_allowed = |session: &Session| self.settings.allows_within(session.method);
+        proven.eq(self.settings.identities.iter().copied()) && resumed.iter().all(is_allowed)
+    }
+
+    /// The next identity of the session that is resumed, and then the end: nothing more is proven (section 3.5).
+    fn look_again(
+        &mut self,
+        mut left: std::vec::IntoIter<Session>,
+        outer: &Outer<'_>,
+        context: &mut Context<'_>,
+    ) -> Inside {
+        let Some(session) = left.next() else {
+            self.left.clear();
+            let mut out = Vec::new();
+            return match self.bind(None, &mut out, outer, context) {
+                Some(()) => self.conclude(out),
+                None => Inside::Fail(no_keys()),
+            };
+        };
+        self.stage = Stage::Resuming(left);
+        Inside::Verify(session.claim())
+    }
+
     /// Asks the identity at hand for the next proof. `out`: what goes before.
     fn offer(&mut self, mut out: Vec<u8>, context: &mut Context<'_>) -> Inside {
         let (Some(identity), Some(way)) = (self.left.first(), self.ways.pop()) else {
@@ -167,10 +209,10 @@ impl Teap {
 
     /// What was out before this message: its binding and its intermediate result. Gives the refusal, if it comes to that.
     fn settle(&mut self, said: &Said<'_>, outer: &Outer<'_>) -> Option<Inside> {
+        let intermediate = self.intermediate.take();
         let Some(binding) = self.binding.take() else {
-            let expected = std::mem::take(&mut self.has_failed).then_some(FAILURE);
             let is_odd = said.binding.is_some()
-                || said.intermediate_result.is_some_and(|result| Some(result) != expected);
+                || said.intermediate_result.is_some_and(|result| Some(result) != intermediate);
             return is_odd.then(|| self.refuse(UNEXPECTED, Reason::Malformed));
         };
         let checked = said.binding.ok_or(COMPROMISED).and_then(|answer| binding.check(answer, outer));
@@ -182,7 +224,7 @@ impl Teap {
             *by_emsk = bound;
         }
         match said.intermediate_result {
-            Some(SUCCESS) => None,
+            result if result == intermediate => None,
             Some(FAILURE) => Some(self.refuse(INNER_METHOD, Reason::PeerRefuses)),
             _ => Some(self.refuse(UNEXPECTED, Reason::Malformed)),
         }
@@ -266,7 +308,7 @@ impl Teap {
                 let mut out = Vec::new();
                 tlv::put_mandatory(&mut out, tlv::INTERMEDIATE_RESULT, &FAILURE.to_be_bytes());
                 tlv::put_mandatory(&mut out, tlv::ERROR, &INNER_NOT_SUPPORTED.to_be_bytes());
-                self.has_failed = true;
+                self.intermediate = Some(FAILURE);
                 self.offer(out, context)
             }
             Heard::Fail(reason) => self.refuse(INNER_METHOD, reason),
@@ -275,19 +317,36 @@ impl Teap {
 
     /// The identity at hand is proven: it is bound, and the next one's turn, or the end.
     fn proven(&mut self, keys: Option<&Keys>, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
-        let Some(compound) = self.chain.as_mut().and_then(|chain| chain.extend(keys, outer)) else {
-            return Inside::Fail(no_keys());
-        };
-        let binding = Binding::new(compound, context.challenge());
         let mut out = Vec::new();
         tlv::put_mandatory(&mut out, tlv::INTERMEDIATE_RESULT, &SUCCESS.to_be_bytes());
-        tlv::put_mandatory(&mut out, tlv::CRYPTO_BINDING, &binding.request(outer));
-        self.binding = Some(binding);
+        self.intermediate = Some(SUCCESS);
+        if self.bind(keys, &mut out, outer, context).is_none() {
+            return Inside::Fail(no_keys());
+        }
         self.left.remove(0);
         if !self.left.is_empty() {
             self.ways = ways(&self.settings);
             return self.offer(out, context);
         }
+        self.conclude(out)
+    }
+
+    /// Binds these keys, or none (section 5.2).
+    fn bind(
+        &mut self,
+        keys: Option<&Keys>,
+        out: &mut Vec<u8>,
+        outer: &Outer<'_>,
+        context: &mut Context<'_>,
+    ) -> Option<()> {
+        let binding = Binding::new(self.chain.as_mut()?.extend(keys, outer)?, context.challenge());
+        tlv::put_mandatory(out, tlv::CRYPTO_BINDING, &binding.request(outer));
+        self.binding = Some(binding);
+        Some(())
+    }
+
+    /// Says that it has succeeded, behind what is bound.
+    fn conclude(&mut self, mut out: Vec<u8>) -> Inside {
         tlv::put_mandatory(&mut out, tlv::RESULT, &SUCCESS.to_be_bytes());
         self.stage = Stage::Ending { by_emsk: false };
         Inside::Say(out)
@@ -299,6 +358,10 @@ impl Teap {
         if code < FATAL {
             tlv::put_mandatory(&mut out, tlv::INTERMEDIATE_RESULT, &FAILURE.to_be_bytes());
         }
+        self.refuse_after(out, code, reason)
+    }
+
+    fn refuse_after(&mut self, mut out: Vec<u8>, code: u32, reason: Reason) -> Inside {
         tlv::put_mandatory(&mut out, tlv::RESULT, &FAILURE.to_be_bytes());
         tlv::put_mandatory(&mut out, tlv::ERROR, &code.to_be_bytes());
         self.stage = Stage::Failing(reason);
