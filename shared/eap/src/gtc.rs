@@ -17,7 +17,16 @@ pub(crate) fn begin() -> Next {
     Next::Ask(Box::new(Asked), PROMPT.to_vec())
 }
 
+/// As [`Method::save`] left it: there is nothing to know.
+pub(crate) fn restore(saved: &[u8]) -> Option<Box<dyn Method>> {
+    saved.is_empty().then(|| Box::new(Asked) as Box<dyn Method>)
+}
+
 impl Method for Asked {
+    fn save(&self, _: &[u8], _: &mut [u8]) -> Option<usize> {
+        Some(0)
+    }
+
     fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
         if response.is_empty() || response.len() > PASSWORD_MAX {
             return Next::Fail(Reason::Malformed);

@@ -1,6 +1,7 @@
 //! MD5-Challenge (RFC 3748 section 5.4): CHAP, carried by EAP. It proves nothing of the server and leaves no keys.
 
 use crate::claim::{Claim, Proof, Verdict};
+use crate::conversation::put;
 use crate::method::{Context, Judged, Method, Next, Reason};
 
 const CHALLENGE: usize = 16;
@@ -18,7 +19,16 @@ pub(crate) fn begin(context: &mut Context<'_>) -> Next {
     Next::Ask(Box::new(Asked(challenge)), request)
 }
 
+/// As [`Method::save`] left it.
+pub(crate) fn restore(saved: &[u8]) -> Option<Box<dyn Method>> {
+    Some(Box::new(Asked(saved.try_into().ok()?)))
+}
+
 impl Method for Asked {
+    fn save(&self, _: &[u8], room: &mut [u8]) -> Option<usize> {
+        put(room, &[&self.0])
+    }
+
     fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next {
         // Length, response, and a name that nobody looks at.
         let value = response.split_first().filter(|(length, _)| usize::from(**length) == RESPONSE);

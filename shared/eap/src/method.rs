@@ -17,6 +17,12 @@ pub trait Method: Send {
         None
     }
 
+    /// Writes what it knows besides the identity to the front of `room`, so that another server can take the response, and
+    /// says how many octets that took. `None`: nobody else could, or it doesn't fit.
+    fn save(&self, _identity: &[u8], _room: &mut [u8]) -> Option<usize> {
+        None
+    }
+
     /// Takes the response's octets behind its type.
     fn handle_response(self: Box<Self>, response: &[u8], context: &mut Context<'_>) -> Next;
 }

@@ -79,7 +79,7 @@ fn rounds_and_octets_end() {
 }
 
 /// The peer's side of MSCHAPv2: the data of its response.
-fn answer(challenge: &[u8; 16], identifier: u8, password: &[u8]) -> (Vec<u8>, [u8; 24]) {
+pub(super) fn answer(challenge: &[u8; 16], identifier: u8, password: &[u8]) -> (Vec<u8>, [u8; 24]) {
     let peer = [3; 16];
     let hash = mschap::nt_hash(password);
     let response = mschap::response(&mschap::challenge_hash(&peer, challenge, b"alice"), &hash);

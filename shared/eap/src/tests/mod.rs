@@ -1,5 +1,6 @@
 mod hostile;
 mod methods;
+mod saved;
 mod tunnel;
 
 use std::sync::Arc;

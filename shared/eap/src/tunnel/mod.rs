@@ -178,6 +178,12 @@ fn parts(packet: &[u8]) -> Option<(u8, Option<usize>, &[u8])> {
 }
 
 impl Method for Tunnel {
+    /// Before its peer has said anything there is nothing to know, and any server has the other half of a handshake. Not
+    /// so TEAP's, whose preamble is bound to what follows.
+    fn save(&self, _: &[u8], _: &mut [u8]) -> Option<usize> {
+        (!self.is_open && self.preamble.is_empty()).then_some(0)
+    }
+
     fn is_costly(&self, response: &[u8]) -> bool {
         let Some((flags, _, rest)) = parts(response) else { return false };
         // The last fragment of a message.

@@ -1,5 +1,7 @@
 //! One peer's way from its identity to success or failure (RFC 3748 section 4).
 
+mod saved;
+
 use std::sync::Arc;
 
 use forewarn_wire::eap::{Eap, EapCode, method};
@@ -11,6 +13,8 @@ use crate::method::{Context, Judged, Method, Next, Reason};
 use crate::settings::{Kind, Settings};
 use crate::{gtc, md5, mschapv2, pwd, tunnel};
 
+pub(crate) use saved::put;
+
 /// Octets of an identity: as many as a User-Name carries.
 const IDENTITY_MAX: usize = 253;
 
@@ -20,7 +24,7 @@ pub struct Conversation {
     identity: Vec<u8>,
     /// Of the request that is out.
     identifier: u8,
-    /// The request that is out, whole.
+    /// The request that is out, whole; empty: another server's is.
     request: Vec<u8>,
     stage: Stage,
     /// What the peer has refused, by number.
@@ -94,7 +98,7 @@ impl Conversation {
         Some((conversation, step))
     }
 
-    /// The request that is out, whole.
+    /// The request that is out, whole. Empty right after [`restore`](Self::restore).
     pub fn request(&self) -> &[u8] {
         &self.request
     }
@@ -206,7 +210,7 @@ impl Conversation {
     }
 
     fn is_asking(&self) -> bool {
-        matches!(self.stage, Stage::Identity | Stage::Method { .. })
+        !self.request.is_empty() && matches!(self.stage, Stage::Identity | Stage::Method { .. })
     }
 
     /// RFC 3748 section 5.1: what is behind a NUL isn't part of it.
