@@ -10,6 +10,7 @@ use forewarn_wire::MessageAuthenticatorRule;
 use crate::config::RequireMessageAuthenticator;
 use crate::listen::Cores;
 use crate::process::eap::expiry::Expiry;
+use crate::process::eap::seals::Refusal;
 use crate::process::eap::sessions::{Handshake, SESSIONS};
 use crate::process::failures::Hold;
 use crate::process::tables::Client;
@@ -39,6 +40,7 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("eap.expired", eap.expired),
         ("eap.evicted", eap.evicted),
         ("eap.strays", eap.strays),
+        ("eap.taken-over", eap.taken_over),
         ("eap.handshakes.full", SESSIONS.counted(Handshake::Full)),
         ("eap.handshakes.resumed", SESSIONS.counted(Handshake::Resumed)),
         ("eap.handshakes.failed", SESSIONS.counted(Handshake::Failed)),
@@ -47,8 +49,10 @@ pub fn counters(shared: &Shared, cores: &Cores) -> Counts {
         ("decisions.lost", shared.decisions().lost()),
     ];
     let accounting = shared.accounting().figures().counts().chain(shared.admissions().counts());
+    let refused = Refusal::ALL.iter().zip(eap.refused).map(|(refusal, times)| (refusal.name(), times));
     let counted = counted
         .into_iter()
+        .chain(refused)
         .chain(shared.dynauth().iter())
         .chain(accounting)
         .chain(users(shared))
@@ -62,6 +66,7 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
     let vitals = shared.vitals();
     let (pool, store) = (vitals.pool(), vitals.store());
     let now_ns = clock::now().as_nanos();
+    let eap = shared.conversations().counts();
     let age = |since_ns: Option<u64>| since_ns.map_or(0.0, |since| now_ns.saturating_sub(since) as f64 / 1e9);
     let mut gauges = vec![
         ("requests.in-flight", vitals.in_flight() as f64),
@@ -70,7 +75,8 @@ pub fn gauges(shared: &Shared) -> Vec<(&'static str, f64)> {
         ("workers.busy", f64::from(pool.busy())),
         ("workers.queued", f64::from(pool.queued())),
         ("workers.queue-age-seconds", age(pool.oldest_queued_ns())),
-        ("eap.open", shared.conversations().counts().open as f64),
+        ("eap.open", eap.open as f64),
+        ("eap.remembered", eap.remembered as f64),
         ("eap.sessions", SESSIONS.kept() as f64),
         ("store.queued", f64::from(store.queued())),
         ("store.queue-age-seconds", age(store.oldest_queued_ns())),

@@ -99,6 +99,26 @@ const HELPS: &[(&str, &str)] = &[
     ("eap.expired", "EAP conversations given up because they took longer than [eap] timeout."),
     ("eap.evicted", "EAP conversations given up for younger ones, at [eap] conversations."),
     ("eap.strays", "EAP packets of no conversation here."),
+    ("eap.taken-over", "EAP conversations that another server began and this one went on with."),
+    ("eap.remembered", "EAP conversations taken over lately, so that none is twice; at most 262,144."),
+    (
+        "eap.refused-states.not-authentic",
+        "Sealed States of other servers not gone on with: altered, or sealed with a key that isn't known here.",
+    ),
+    (
+        "eap.refused-states.other-client",
+        "Sealed States of other servers not gone on with: they were given to a client of another name.",
+    ),
+    (
+        "eap.refused-states.too-old",
+        "Sealed States of other servers not gone on with: too old, or by a clock that is far ahead.",
+    ),
+    (
+        "eap.refused-states.not-allowed",
+        "Sealed States of other servers not gone on with: their method isn't in [eap] methods here.",
+    ),
+    ("eap.refused-states.used", "Sealed States of other servers not gone on with: they were, before."),
+    ("eap.refused-states.full", "Sealed States of other servers not gone on with: too many were lately."),
     ("eap.handshakes.full", "Whole TLS handshakes of EAP."),
     ("eap.handshakes.resumed", "TLS handshakes of EAP that resumed a session."),
     (

@@ -17,6 +17,7 @@ use super::super::eap::Eap;
 use super::each;
 use crate::process::eap::expiry::{self, Expiry};
 use crate::process::eap::names::{Field, Naming};
+use crate::process::eap::seals::Seals;
 use crate::process::eap::tickets::Tickets;
 use crate::process::eap::tls::{Connections, Identity, IdentityError};
 
@@ -26,12 +27,12 @@ const NAME_MAX: usize = 253;
 /// Octets of the key of Chargeable-User-Identity, at least.
 const CUI_KEY: usize = 32;
 
-/// Octets of a key of tickets, at least.
-const TICKET_KEY: usize = 32;
+/// Octets of a key of tickets, or of States, at least.
+const SHARED_KEY: usize = 32;
 
 /// Of this process, where none is configured: it lasts over reloads.
-static OWN_KEY: LazyLock<Zeroizing<[u8; TICKET_KEY]>> = LazyLock::new(|| {
-    let mut key = Zeroizing::new([0; TICKET_KEY]);
+static OWN_KEY: LazyLock<Zeroizing<[u8; SHARED_KEY]>> = LazyLock::new(|| {
+    let mut key = Zeroizing::new([0; SHARED_KEY]);
     random::fill(key.as_mut_slice());
     key
 });
@@ -58,11 +59,14 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let fragment = table.integer("fragment").within(64, 3800).or(1024);
     let timeout = table.duration("timeout").within(SECOND, 600 * SECOND).or(60 * SECOND);
     let conversations = table.integer("conversations").within(16, 1_000_000).or(20_000);
+    let state_keys = shared_keys(&table, "state_key", "state_keys");
     let tls = table.optional_table("tls");
     let inner = inner(&table, tls.as_ref().is_some_and(|tls| tls.has("client_ca")));
     let choices = [("required", true), ("optional", false)];
     let needs_account = tls.as_ref().is_none_or(|tls| tls.choice("account", &choices, &[]).or(true));
-    let tls = tls.map(|tls| connections(&tls, methods.as_deref(), needs_account));
+    let ticket_keys =
+        tls.as_ref().map_or(Some(Vec::new()), |tls| shared_keys(tls, "ticket_key", "ticket_keys"));
+    let tls = tls.map(|tls| connections(&tls, methods.as_deref(), needs_account, ticket_keys.as_deref()));
     let pwd_table = table.table("pwd");
     let pwd = pwd(&pwd_table, server);
     pwd_table.finish();
@@ -72,6 +76,9 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         return None;
     }
     table.finish();
+    let (state_keys, ticket_keys) = (state_keys?, ticket_keys?);
+    let keys = if state_keys.is_empty() { &ticket_keys } else { &state_keys };
+    let seals = (!keys.is_empty()).then(|| Arc::new(Seals::new(keys.iter().map(Secret::octets))));
     let (tls, expiries) = match tls {
         Some(tls) => tls.map(|(tls, expiries)| (Some(tls), expiries))?,
         None => (None, Vec::new()),
@@ -89,7 +96,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         pwd: pwd?,
         limits,
     };
-    Some(Eap { settings: Arc::new(settings), timeout, conversations, needs_account, expiries })
+    Some(Eap { settings: Arc::new(settings), timeout, conversations, seals, needs_account, expiries })
 }
 
 /// `[cui]`
@@ -161,7 +168,7 @@ fn pwd(table: &Table<'_>, server: Option<&Server>) -> Option<Pwd> {
 
 /// What tickets are sealed with. `None`: something was reported; inside, there are none.
 #[allow(clippy::option_option, reason = "wrong, or off")]
-fn tickets(table: &Table<'_>) -> Option<Option<Tickets>> {
+fn tickets(table: &Table<'_>, keys: Option<&[Secret]>) -> Option<Option<Tickets>> {
     let lifetime = table.unless_off("ticket_lifetime", |value| {
         let lifetime = value.duration()?;
         let range = MINUTE..=7 * 24 * 60 * MINUTE;
@@ -170,24 +177,28 @@ fn tickets(table: &Table<'_>) -> Option<Option<Tickets>> {
             Wrong::new("it has to be between 1m and 7d", "a working day is a good length: \"8h\"")
         })
     });
-    let lifetime = lifetime.or(Some(8 * 60 * MINUTE));
-    let one = ["ticket_key", "ticket_key_file", "ticket_key_env"].into_iter().find(|form| table.has(form));
-    let single = table.hex_key("ticket_key", TICKET_KEY).optional();
-    let entries = table.tables("ticket_keys");
-    if let (Some(one), false) = (one, entries.is_empty()) {
-        let what = format!("both `{one}` and `ticket_keys` are given");
-        table.error(one, Wrong::new(what, "keep one: `ticket_key` is short for one entry of `ticket_keys`"));
+    let Some(lifetime) = lifetime.or(Some(8 * 60 * MINUTE)) else { return Some(None) };
+    match keys? {
+        [] => Some(Some(Tickets::new([OWN_KEY.as_slice()], lifetime))),
+        keys => Some(Some(Tickets::new(keys.iter().map(Secret::octets), lifetime))),
+    }
+}
+
+/// Keys that servers share: none, one, or several of which the first is used. `None`: something was reported.
+fn shared_keys(table: &Table<'_>, one: &'static str, several: &'static str) -> Option<Vec<Secret>> {
+    let single = table.hex_key(one, SHARED_KEY).optional();
+    let entries = table.tables(several);
+    if let (Some(_), false) = (&single, entries.is_empty()) {
+        let what = format!("both `{one}` and `{several}` are given");
+        table
+            .error(one, Wrong::new(what, format!("keep one: `{one}` is short for one entry of `{several}`")));
         return None;
     }
     let count = entries.len();
-    let mut secrets = each(entries, |entry| entry.hex_key("key", TICKET_KEY).required());
-    (secrets.len() == count).then_some(())?;
-    secrets.extend(single);
-    let Some(lifetime) = lifetime else { return Some(None) };
-    if secrets.is_empty() {
-        return Some(Some(Tickets::new([OWN_KEY.as_slice()], lifetime)));
-    }
-    Some(Some(Tickets::new(secrets.iter().map(Secret::octets), lifetime)))
+    let mut keys = each(entries, |entry| entry.hex_key("key", SHARED_KEY).required());
+    (keys.len() == count).then_some(())?;
+    keys.extend(single);
+    Some(keys)
 }
 
 /// `[eap.tls]`, its files read. `None`: something was reported.
@@ -195,6 +206,7 @@ fn connections(
     table: &Table<'_>,
     methods: Option<&[Kind]>,
     needs_account: bool,
+    ticket_keys: Option<&[Secret]>,
 ) -> Option<(Arc<dyn Tls>, Vec<Expiry>)> {
     let chain = table.path("certificate").then(|path| certificates(&path)).required();
     let key = table.path("key").then(|path| pem(&path, PrivateKeyDer::from_pem_file(&path))).required();
@@ -204,7 +216,7 @@ fn connections(
         pem(&path, CertificateRevocationListDer::from_pem_file(&path))
     });
     let revoked = revoked.or(Vec::new());
-    let tickets = tickets(table);
+    let tickets = tickets(table, ticket_keys);
     let fields = table.list("user", |value| value.choice(&Field::ALL, &[])).or(Naming::default().fields);
     let strips_realm = table.choice("user_realm", &[("keep", false), ("strip", true)], &[]).or(false);
     let versions = [("1.0", 0_u8), ("1.1", 1), ("1.2", 2), ("1.3", 3)];

@@ -8,7 +8,9 @@ pub mod names;
 #[cfg(feature = "openssl")]
 pub mod openssl;
 pub mod rooms;
+pub mod seals;
 pub mod sessions;
+mod taken;
 pub mod tickets;
 pub mod tls;
 mod verified;
@@ -105,8 +107,12 @@ impl Desk {
         let (loan, step) = match case.request.find(number::STATE) {
             // A peer that says who it is begins anew, whatever its NAS remembers.
             Some(state) if !begins(message) => {
-                match self.shared.conversations().open(state, case.arrived, offered.timeout) {
-                    Opened::Stray => return self.reject_stray(client, case, out),
+                let opened = match self.shared.conversations().open(state, case.arrived, offered.timeout) {
+                    Opened::Foreign(number) => self.take_over(tables, case, offered, (&number, state)),
+                    opened => opened,
+                };
+                match opened {
+                    Opened::Stray | Opened::Foreign(_) => return self.reject_stray(client, case, out),
                     Opened::Busy => return Turn::Silence(Cause::InProgress),
                     Opened::Loan(loan) if loan.conversation.is_costly(message) => {
                         return self.eap_elsewhere(tables, case, loan, message);
@@ -241,7 +247,7 @@ impl Desk {
                     (.., Some(_)) => Cause::EapRefused,
                     _ => Cause::EapContinues,
                 };
-                self.challenge_eap(client, case, cause, out)
+                self.challenge_eap(tables, case, cause, out)
             }
             Step::Verify(claim) => {
                 (loan.is_right, loan.factor, loan.refused) = (false, false, None);
@@ -285,7 +291,7 @@ impl Desk {
                 loan.ended = Some(keys);
                 None
             }
-            Step::Request => Some(self.challenge_eap(client, case, Cause::EapContinues, out)),
+            Step::Request => Some(self.challenge_eap(tables, case, Cause::EapContinues, out)),
             Step::Failure(reason) => Some(self.reject(client, case, cause_of(&reason), out)),
             Step::Verify(_) | Step::Ignored => Some(Turn::Silence(Cause::EapIgnored)),
         }
@@ -311,7 +317,7 @@ impl Desk {
                 if let Step::Request = step {
                     loan.refused = Some(cause);
                     self.eap = Some(loan);
-                    return self.challenge_eap(tables.client(case.client), case, Cause::EapRefused, out);
+                    return self.challenge_eap(tables, case, Cause::EapRefused, out);
                 }
                 let cause = loan.withheld.map_or(cause, |(withheld, _)| withheld);
                 self.end_eap(loan);

@@ -2,7 +2,8 @@
 //!
 //! A State names the server, the process, the room, the place in it, and a secret that nobody can guess; so it is all that a packet
 //! has to bring, from whichever address it comes. Whoever works on a conversation has it on loan: another packet of it
-//! meanwhile finds it busy.
+//! meanwhile finds it busy. Behind that may stand what another server needs to go on with it ([`seals`](super::seals)); of
+//! its own conversations a process believes its rooms only.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,18 +11,17 @@ use std::time::Duration;
 
 use forewarn_proto::time::Instant;
 use forewarn_shell::random;
-use forewarn_wire::state;
+use forewarn_wire::state::{self, STATE_MAX};
 use rand_core::Rng;
 use subtle::ConstantTimeEq;
 
 use super::Underway;
+use super::seals::Refusal;
+use super::taken::{Number, Taken};
 use crate::process::pending::Pending;
 
-/// Octets of a State, at most.
-const STATE_MAX: usize = state::BEFORE_NAME + state::NAME_MAX;
-
 const PROCESS: usize = 8;
-const SECRET: usize = 16;
+pub(super) const SECRET: usize = 16;
 
 /// A peer and its access point answer sooner, unless somebody has to type.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -34,12 +34,15 @@ pub struct Rooms {
     /// The server's name; empty where it is too long.
     name: Box<[u8]>,
     rooms: Box<[Room]>,
+    taken: Mutex<Taken>,
     /// When a packet of one came last, nanoseconds.
     stepped: AtomicU64,
     begun: AtomicU64,
     expired: AtomicU64,
     evicted: AtomicU64,
     strays: AtomicU64,
+    taken_over: AtomicU64,
+    refused: [AtomicU64; Refusal::ALL.len()],
 }
 
 #[derive(Debug)]
@@ -68,6 +71,8 @@ pub struct Bounds {
 pub enum Opened {
     /// Of no conversation here: it is over, or another process's.
     Stray,
+    /// Of another process's, which may have sealed what it knows. With its number there.
+    Foreign(Number),
     /// Of one that somebody works on.
     Busy,
     /// Here it is.
@@ -87,6 +92,12 @@ pub struct Counts {
     pub evicted: u64,
     /// Packets of none of them.
     pub strays: u64,
+    /// Taken over from other servers.
+    pub taken_over: u64,
+    /// Of those, how many are remembered.
+    pub remembered: usize,
+    /// Not taken over, in the order of [`Refusal::ALL`].
+    pub refused: [u64; Refusal::ALL.len()],
 }
 
 impl Rooms {
@@ -105,6 +116,9 @@ impl Rooms {
             expired: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
             strays: AtomicU64::new(0),
+            taken: Mutex::default(),
+            taken_over: AtomicU64::new(0),
+            refused: Default::default(),
         }
     }
 
@@ -114,6 +128,49 @@ impl Rooms {
         core: u16,
         now: Instant,
         bounds: Bounds,
+        random: &mut dyn Rng,
+        underway: Underway,
+    ) -> Loan {
+        self.begun.fetch_add(1, Relaxed);
+        self.put(core, now, (now, bounds), random, underway)
+    }
+
+    /// Goes on with a conversation of another server, whose number there is `number` and whose States count for `left`
+    /// yet: in a place of its own, or in the one that it has from the last time it came.
+    ///
+    /// # Errors
+    /// It was taken over before, and is over; or too many were.
+    pub fn take_over(
+        self: &Arc<Self>,
+        core: u16,
+        now: Instant,
+        bounds: Bounds,
+        random: &mut dyn Rng,
+        (number, left): (&Number, Duration),
+        underway: Underway,
+    ) -> Result<Opened, Refusal> {
+        // One at a time: whoever comes second finds what the first has begun.
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.forget(now);
+        if let Some((place, secret)) = taken.find(number) {
+            return self.at(place, &secret, now, bounds.timeout).ok_or(Refusal::Used);
+        }
+        if !taken.has_room() {
+            return Err(Refusal::Full);
+        }
+        let spent = bounds.timeout.saturating_sub(left);
+        let loan = self.put(core, now, (now.before(spent), bounds), random, underway);
+        taken.insert(*number, now + left, (loan.place, loan.secret));
+        self.taken_over.fetch_add(1, Relaxed);
+        Ok(Opened::Loan(loan))
+    }
+
+    /// Into a place, of one that began at `since`.
+    fn put(
+        self: &Arc<Self>,
+        core: u16,
+        now: Instant,
+        (since, bounds): (Instant, Bounds),
         random: &mut dyn Rng,
         underway: Underway,
     ) -> Loan {
@@ -128,14 +185,13 @@ impl Rooms {
             self.evicted.fetch_add(1, Relaxed);
         }
         let entry = Entry { secret, underway: None };
-        // There is room now.
-        let (slot, generation) = places.insert(now, entry).unwrap_or((u32::MAX, 0));
+        // There is room now. One that was taken over stands behind younger ones, and is swept out with them.
+        let (slot, generation) = places.insert(since, entry).unwrap_or((u32::MAX, 0));
         room.open.store(places.len(), Relaxed);
-        self.begun.fetch_add(1, Relaxed);
         self.stepped.store(now.as_nanos(), Relaxed);
         drop(places);
         let place = Place { core, slot, generation };
-        Loan { rooms: Arc::clone(self), place, secret, underway: Some(Box::new(underway)) }
+        Loan { rooms: Arc::clone(self), place, secret, since, underway: Some(Box::new(underway)) }
     }
 
     /// The conversation of a State.
@@ -148,16 +204,30 @@ impl Rooms {
     }
 
     fn find(self: &Arc<Self>, state: &[u8], now: Instant, timeout: Duration) -> Option<Opened> {
-        let rest = state.strip_prefix(&state::MAGIC)?.strip_prefix(&self.process)?;
+        let parts = state::parts(state)?;
+        let (process, rest) = parts.place.strip_prefix(&state::MAGIC)?.split_first_chunk()?;
         let (core, rest) = rest.split_first_chunk()?;
         let (slot, rest) = rest.split_first_chunk()?;
-        let (generation, rest) = rest.split_first_chunk()?;
-        let (secret, name) = rest.split_first_chunk::<SECRET>()?;
-        (*name == *self.name).then_some(())?;
+        let (generation, secret) = rest.split_first_chunk()?;
+        let secret = secret.try_into().ok()?;
+        if *process != self.process {
+            return (!parts.sealed.is_empty()).then_some(Opened::Foreign(secret));
+        }
+        (*parts.server == *self.name).then_some(())?;
         let core = u16::from_be_bytes(*core);
         let place =
             Place { core, slot: u32::from_be_bytes(*slot), generation: u32::from_be_bytes(*generation) };
-        let mut places = self.rooms.get(usize::from(core))?.lock();
+        self.at(place, &secret, now, timeout)
+    }
+
+    fn at(
+        self: &Arc<Self>,
+        place: Place,
+        secret: &[u8; SECRET],
+        now: Instant,
+        timeout: Duration,
+    ) -> Option<Opened> {
+        let mut places = self.rooms.get(usize::from(place.core))?.lock();
         let (since, entry) = places.get_mut(place.slot, place.generation)?;
         if since + timeout <= now || !bool::from(entry.secret.ct_eq(secret)) {
             return None;
@@ -165,8 +235,18 @@ impl Rooms {
         self.stepped.store(now.as_nanos(), Relaxed);
         Some(match entry.underway.take() {
             None => Opened::Busy,
-            underway => Opened::Loan(Loan { rooms: Arc::clone(self), place, secret: *secret, underway }),
+            underway => {
+                Opened::Loan(Loan { rooms: Arc::clone(self), place, secret: *secret, since, underway })
+            }
         })
+    }
+
+    /// Another server's wasn't taken over; for that reason, if it could have been.
+    pub(super) fn count_stray(&self, refusal: Option<Refusal>) {
+        self.strays.fetch_add(1, Relaxed);
+        if let Some(refusal) = refusal {
+            self.refused[refusal as usize].fetch_add(1, Relaxed);
+        }
     }
 
     /// Gives up what has taken too long, in the room of this core.
@@ -203,6 +283,9 @@ impl Rooms {
             expired: self.expired.load(Relaxed),
             evicted: self.evicted.load(Relaxed),
             strays: self.strays.load(Relaxed),
+            taken_over: self.taken_over.load(Relaxed),
+            remembered: self.taken.lock().unwrap_or_else(PoisonError::into_inner).len(),
+            refused: std::array::from_fn(|refusal| self.refused[refusal].load(Relaxed)),
         }
     }
 
@@ -220,17 +303,18 @@ impl Room {
     }
 }
 
+/// Where a conversation is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
-    core: u16,
-    slot: u32,
-    generation: u32,
+pub(super) struct Place {
+    pub(super) core: u16,
+    pub(super) slot: u32,
+    pub(super) generation: u32,
 }
 
 /// What a packet brings to find its conversation.
 pub struct State {
-    octets: [u8; STATE_MAX],
-    length: usize,
+    pub(super) octets: [u8; STATE_MAX],
+    pub(super) length: usize,
 }
 
 impl std::ops::Deref for State {
@@ -246,6 +330,7 @@ pub struct Loan {
     rooms: Arc<Rooms>,
     place: Place,
     secret: [u8; SECRET],
+    since: Instant,
     underway: Option<Box<Underway>>,
 }
 
@@ -270,21 +355,26 @@ impl std::ops::DerefMut for Loan {
 }
 
 impl Loan {
-    /// What a packet has to bring to find it again.
+    /// When it began, here or elsewhere.
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// What a packet has to bring to find it again, here.
     pub fn state(&self) -> State {
         let mut octets = [0; STATE_MAX];
         let Place { core, slot, generation } = self.place;
         let (core, slot, generation) = (core.to_be_bytes(), slot.to_be_bytes(), generation.to_be_bytes());
-        let process = &self.rooms.process;
-        let parts: [&[u8]; 7] =
-            [&state::MAGIC, process, &core, &slot, &generation, &self.secret, &self.rooms.name];
+        let Rooms { process, name, .. } = &*self.rooms;
+        let parts: [&[u8]; 8] =
+            [&state::MAGIC, process, &core, &slot, &generation, &self.secret, &[name.len() as u8], name];
         let mut rest = &mut octets[..];
         for part in parts {
             let (place, behind) = rest.split_at_mut(part.len());
             place.copy_from_slice(part);
             rest = behind;
         }
-        State { octets, length: state::BEFORE_NAME + self.rooms.name.len() }
+        State { octets, length: state::BEFORE_NAME + 1 + name.len() }
     }
 
     /// It is over: its place is free.

@@ -134,7 +134,8 @@ impl KeyType for Octets {
     }
 }
 
-fn derive(key: &Prk, info: &[&[u8]], out: &mut [u8]) {
+/// A key, or a number, from a secret and what it is for.
+pub(super) fn derive(key: &Prk, info: &[&[u8]], out: &mut [u8]) {
     let expanded = key.expand(info, Octets(out.len())).and_then(|okm| okm.fill(out));
     expanded.expect("it is asked for a few octets");
 }

@@ -9,7 +9,7 @@ use crate::process::access::has_attribute;
 use crate::process::core::{Case, Desk, Turn, write_plain};
 use crate::process::outcome::Cause;
 use crate::process::reply::Hiding;
-use crate::process::tables::Client;
+use crate::process::tables::{Client, Tables};
 
 /// The code of EAP-Success, and of EAP-Failure (RFC 3748 section 4.2).
 const EAP_SUCCESS: u8 = 3;
@@ -22,17 +22,20 @@ impl Desk {
     /// The Access-Challenge with the request that the conversation at hand has ready.
     pub(super) fn challenge_eap(
         &mut self,
-        client: &Client,
+        tables: &Tables,
         case: Case<'_>,
         cause: Cause,
         out: &mut [u8],
     ) -> Turn {
-        let Some(loan) = &self.eap else { return Turn::Silence(Cause::WorkerFailed) };
+        let client = tables.client(case.client);
+        let Some((loan, state)) = self.eap_state(tables, case) else {
+            return Turn::Silence(Cause::WorkerFailed);
+        };
         let mut write = || {
             let mut writer = Writer::new(out, Code::ACCESS_CHALLENGE, case.request.identifier());
             writer.message_authenticator()?;
             writer.eap_message(loan.conversation.request())?;
-            writer.attribute(number::STATE, &loan.state())?;
+            writer.attribute(number::STATE, &state)?;
             writer.integer(number::SESSION_TIMEOUT, PATIENCE)?;
             writer.proxy_states(case.request)?;
             writer.reply(&client.key, case.request.authenticator()).map(<[u8]>::len)

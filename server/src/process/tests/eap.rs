@@ -6,9 +6,9 @@ use forewarn_wire::number;
 use super::*;
 
 const EAP: &str = "[eap]\nmethods = [\"gtc\"]\nconversations = 20000\ntimeout = \"60s\"\n";
-const IDENTITY: [u8; 10] = [2, 9, 0, 10, method::IDENTITY, b'a', b'l', b'i', b'c', b'e'];
+pub(super) const IDENTITY: [u8; 10] = [2, 9, 0, 10, method::IDENTITY, b'a', b'l', b'i', b'c', b'e'];
 
-fn ask<'a>(number: u32, message: &'a [u8], state: Option<&'a [u8]>) -> Ask<'a> {
+pub(super) fn ask<'a>(number: u32, message: &'a [u8], state: Option<&'a [u8]>) -> Ask<'a> {
     let mut ask =
         Ask::new(Code::ACCESS_REQUEST, &[(number::USER_NAME, b"alice"), (number::EAP_MESSAGE, message)]);
     if let Some(state) = state {
@@ -18,12 +18,12 @@ fn ask<'a>(number: u32, message: &'a [u8], state: Option<&'a [u8]>) -> Ask<'a> {
     ask.with(number::NAS_PORT, &number.to_be_bytes())
 }
 
-fn find(attributes: &[(u8, Vec<u8>)], wanted: u8) -> Option<Vec<u8>> {
+pub(super) fn find(attributes: &[(u8, Vec<u8>)], wanted: u8) -> Option<Vec<u8>> {
     attributes.iter().find(|(number, _)| *number == wanted).map(|(_, value)| value.clone())
 }
 
 /// The password, in answer to a challenge.
-fn answer(challenge: &[(u8, Vec<u8>)]) -> Vec<u8> {
+pub(super) fn answer(challenge: &[(u8, Vec<u8>)]) -> Vec<u8> {
     let request = find(challenge, number::EAP_MESSAGE).expect("a request");
     [&[2, request[1], 0, 15, method::GTC][..], b"wonderland"].concat()
 }

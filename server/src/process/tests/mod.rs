@@ -9,6 +9,7 @@ mod guessing;
 mod heap;
 mod mschap;
 mod silence;
+mod taken;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
