@@ -1,6 +1,7 @@
 //! Requests on their way: legs opened and closed, moves from server to server, replies, giving up.
 
 use forewarn_wire::forward::{self, ForwardError, Leg as Side, Onward};
+use forewarn_wire::state::Elsewhere;
 use forewarn_wire::{
     AUTHENTICATOR, Code, MAX_PACKET, Packet, RequestAuthenticator, Verified, Writer, number,
 };
@@ -97,8 +98,8 @@ impl Upstream {
         if now >= exchange.started + timing.duration {
             return self.give_up(index, GiveUp::TimeOut);
         }
-        if !exchange.in_conversation && self.switch.life(self.legs.at(exchange.active).server) != Life::Alive
-        {
+        let server = self.legs.at(exchange.active).server;
+        if self.switch.life(server) != Life::Alive && self.may_leave(server, exchange.conversation) {
             let moved = self.move_on(now, rng, index);
             if moved {
                 return;
@@ -150,6 +151,17 @@ impl Upstream {
         true
     }
 
+    /// Whether a request may leave a server before conversations with it do: it belongs to none, or the server is silent,
+    /// and another makes something of it. That is sure to be no more than a new beginning only once the server is dead.
+    pub(super) fn may_leave(&self, server: ServerId, conversation: Option<Elsewhere>) -> bool {
+        match conversation {
+            None => true,
+            Some(Elsewhere::Unknown) => false,
+            Some(Elsewhere::Rejected) => self.switch.life(server) == Life::Dead,
+            Some(Elsewhere::GoesOn) => self.switch.life(server) != Life::Alive,
+        }
+    }
+
     fn leg_at(&self, index: u32, server: ServerId) -> Option<u32> {
         let mut at = self.exchanges.at(index).legs;
         while at != NONE {
@@ -183,9 +195,10 @@ impl Upstream {
                 if exchange.progress != Progress::Open {
                     continue;
                 }
-                let at = self.legs.at(exchange.active).server.bit();
-                let among = if exchange.in_conversation { errands.drained } else { errands.left };
-                if at & among != 0 {
+                let at = self.legs.at(exchange.active).server;
+                let may_leave = self.may_leave(at, exchange.conversation);
+                let among = if may_leave { errands.left } else { errands.drained };
+                if at.bit() & among != 0 {
                     self.move_on(now, rng, index);
                 }
             }

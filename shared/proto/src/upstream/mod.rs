@@ -382,15 +382,24 @@ impl Upstream {
         }
     }
 
-    /// Where a request goes: a conversation to its server, as long as that keeps its conversations; all else
-    /// where the switch says.
+    /// Where a request goes: a conversation to its server, as long as that keeps its conversations, or nobody else makes
+    /// anything of it; all else where the switch says.
     fn route(&mut self, now: Instant, request: &Verified<Packet<'_>>, hash: u64) -> ServerId {
         // Who has just started, or stands beside whoever saw it, goes by the name in it.
         let conversation = request.find(number::STATE).and_then(|state| {
-            self.conversations.server(now, state).or_else(|| self.named(forewarn_wire::state::server(state)?))
+            let server = self
+                .conversations
+                .server(now, state)
+                .or_else(|| self.named(forewarn_wire::state::server(state)?));
+            server.map(|server| (server, forewarn_wire::state::elsewhere(state)))
         });
         match conversation {
-            Some(server) if self.switch.keeps_conversations(now, server) => server,
+            Some((server, elsewhere))
+                if self.switch.keeps_conversations(now, server)
+                    && !self.may_leave(server, Some(elsewhere)) =>
+            {
+                server
+            }
             _ => self.switch.choose(now, hash).server,
         }
     }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use forewarn_wire::state::{Elsewhere, elsewhere};
 use forewarn_wire::{AUTHENTICATOR, Kept, Packet, RadiusKey, Verified, number};
 
 use super::GiveUp;
@@ -35,8 +36,8 @@ pub(super) struct Exchange {
     pub(super) asker: Option<Arc<RadiusKey>>,
     pub(super) request: Kept,
     pub(super) reply: Kept,
-    /// It carries State: it belongs to a conversation with one server.
-    pub(super) in_conversation: bool,
+    /// It carries State: it belongs to a conversation with one server, of which another makes this.
+    pub(super) conversation: Option<Elsewhere>,
     /// It says how long it has waited, and has to say so anew when it is sent again (RFC 2866 section 5.2).
     pub(super) tells_delay: bool,
     pub(super) hash: u64,
@@ -130,7 +131,7 @@ impl Exchanges {
         slot.kind = new.kind;
         slot.asker = Some(Arc::clone(new.asker));
         slot.request.store(request);
-        slot.in_conversation = request.find(number::STATE).is_some();
+        slot.conversation = request.find(number::STATE).map(elsewhere);
         slot.tells_delay = request.find(number::ACCT_DELAY_TIME).is_some();
         slot.hash = new.hash;
         slot.started = new.started;
@@ -171,7 +172,7 @@ impl Exchange {
             asker: None,
             request: Kept::new(),
             reply: Kept::new(),
-            in_conversation: false,
+            conversation: None,
             tells_delay: false,
             hash: 0,
             started: Instant::ZERO,

@@ -1,8 +1,9 @@
 //! Requests that carry State.
 
-use forewarn_wire::Code;
+use forewarn_wire::{Code, state};
 
 use super::world::*;
+use crate::switch::Life;
 use crate::upstream::Config;
 
 /// Starts a conversation with the first server and gives its State.
@@ -80,6 +81,46 @@ fn in_a_conversation_nothing_is_hedged_when_a_server_falls_silent() {
     assert_eq!((world.reply(inside), world.reply(again)), (None, None));
     assert!(world.servers[1].seen.iter().all(|seen| seen.ticket != inside && seen.ticket != again));
     assert_eq!(world.answers.len(), 4, "but both ended");
+}
+
+/// States of forewarnd, of a conversation with this server: with nothing that another could open, and with something.
+fn states_of(server: &str) -> [Vec<u8>; 2] {
+    let place = [&state::MAGIC[..], &[7; state::BEFORE_NAME - 4]].concat();
+    let kept = [&place[..], &[server.len() as u8], server.as_bytes()].concat();
+    [kept.clone(), [&kept[..], b"sealed"].concat()]
+}
+
+#[test]
+fn what_another_server_goes_on_with_leaves_one_that_is_silent_and_what_it_rejects_one_that_is_dead() {
+    let mut world = World::new(2, Config::default());
+    let [kept, sealed] = states_of(&world.upstream.pool().server(id(0)).name);
+    world.servers[0].script.dead = true;
+    let (rejected, goes_on, outside) = (world.ask_in(&kept), world.ask_in(&sealed), world.ask());
+    while !world.answers.contains_key(&outside) {
+        world.run(ms(1));
+    }
+    world.run(ms(1));
+    assert_eq!(world.reply(goes_on), Some(Code::ACCESS_ACCEPT), "with the others");
+    assert!(!world.answers.contains_key(&rejected), "the server may still be there");
+    let again = world.ask_in(&sealed);
+    world.run(ms(10));
+    assert_eq!(world.first_seen_by(again), Some(1));
+    world.run(s(20));
+    assert_eq!(world.upstream.switch.life(id(0)), Life::Dead);
+    assert_eq!(world.reply(rejected), Some(Code::ACCESS_ACCEPT), "there is nobody to wait for");
+    let again = world.ask_in(&kept);
+    world.run(ms(10));
+    assert_eq!(world.first_seen_by(again), Some(1));
+}
+
+#[test]
+fn a_server_that_asks_to_be_left_keeps_what_another_could_go_on_with() {
+    let mut world = World::new(2, Config::default());
+    let [_, sealed] = states_of(&world.upstream.pool().server(id(0)).name);
+    world.failover(0);
+    let (inside, outside) = (world.ask_in(&sealed), world.ask());
+    world.run(ms(10));
+    assert_eq!((world.first_seen_by(inside), world.first_seen_by(outside)), (Some(0), Some(1)));
 }
 
 #[test]
