@@ -2,6 +2,7 @@
 
 mod certificates;
 mod chargeable;
+mod dying;
 mod moving;
 mod openssl;
 mod passwords;

@@ -4,6 +4,7 @@
 //! A [`Supplicant`] does no I/O: requests in, responses out. [`Session`] carries it over RADIUS, [`authenticate`] to the
 //! end of one, [`crowd`] runs many.
 
+mod challenge;
 pub mod crowd;
 mod inside;
 mod mschapv2;
@@ -18,7 +19,7 @@ use forewarn_wire::eap::{Eap, EapCode, method};
 pub use inside::{Certificate, Inside, Pap, avp};
 pub use mschapv2::MsChap2;
 pub use peap::Peap;
-pub use radius::{End, Ended, Session, authenticate};
+pub use radius::{End, Ended, Session, authenticate, authenticate_between};
 pub use teap::{Credential, Heard, Teap, Trick};
 pub use trust::{Trust, Version};
 pub use tunnel::{Tunnel, keys, material};
@@ -39,11 +40,11 @@ pub trait Peer: Send {
     /// The method's number.
     fn number(&self) -> u8;
 
-    /// Answers a request of the method; `data` is what follows its type.
+    /// Answers a request of the method; `identifier` is the packet's, `data` what follows its type.
     ///
     /// # Errors
     /// When the server can't be understood, or isn't believed.
-    fn handle_request(&mut self, data: &[u8]) -> Result<Vec<u8>, Fault>;
+    fn handle_request(&mut self, identifier: u8, data: &[u8]) -> Result<Vec<u8>, Fault>;
 
     /// The session's key, once there is one.
     fn msk(&self) -> Option<Vec<u8>>;
@@ -91,6 +92,16 @@ impl Supplicant {
         Supplicant::new(user, MsChap2::new(user, password))
     }
 
+    /// MD5-Challenge.
+    pub fn md5(user: &str, password: &str) -> Supplicant {
+        Supplicant::new(user, challenge::Md5(password.to_owned()))
+    }
+
+    /// Generic Token Card.
+    pub fn gtc(user: &str, password: &str) -> Supplicant {
+        Supplicant::new(user, challenge::Gtc(password.to_owned()))
+    }
+
     /// PEAPv0 with EAP-MSCHAPv2.
     pub fn peap_mschapv2(identity: &str, user: &str, password: &str, trust: &Trust) -> Supplicant {
         Supplicant::new(identity, Tunnel::new(method::PEAP, trust, Peap::new(user, password)))
@@ -117,7 +128,7 @@ impl Supplicant {
         match number {
             method::IDENTITY => Ok(response(request.identifier, number, self.identity.as_bytes())),
             number if number == self.peer.number() => {
-                let data = self.peer.handle_request(request.data)?;
+                let data = self.peer.handle_request(request.identifier, request.data)?;
                 Ok(response(request.identifier, number, &data))
             }
             _ => Ok(response(request.identifier, method::NAK, &[self.peer.number()])),

@@ -55,7 +55,7 @@ impl Peer for MsChap2 {
         method::MSCHAPV2
     }
 
-    fn handle_request(&mut self, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn handle_request(&mut self, _: u8, data: &[u8]) -> Result<Vec<u8>, Fault> {
         match data {
             [CHALLENGE, identifier, _, _, 16, value @ ..] => {
                 let challenge = value.first_chunk().ok_or_else(|| Fault::new("a short challenge"))?;

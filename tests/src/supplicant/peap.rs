@@ -83,7 +83,7 @@ impl Inside for Peap {
             [1, _, _, _, EXTENSIONS, ..] => self.extensions(said, connection),
             [method::IDENTITY, ..] => Ok([&[method::IDENTITY], self.inner.user().as_bytes()].concat()),
             [method::MSCHAPV2, data @ ..] => {
-                Ok([&[method::MSCHAPV2][..], &self.inner.handle_request(data)?].concat())
+                Ok([&[method::MSCHAPV2][..], &self.inner.handle_request(0, data)?].concat())
             }
             _ => Ok(vec![method::NAK, method::MSCHAPV2]),
         }

@@ -150,6 +150,19 @@ impl Session {
 /// # Panics
 /// When no socket can be had.
 pub fn authenticate(server: SocketAddr, secret: &str, supplicant: Supplicant) -> Ended {
+    authenticate_between(server, secret, supplicant, |_| {})
+}
+
+/// As [`authenticate`]; `between` is run before each Access-Request but the first, and told how many there were.
+///
+/// # Panics
+/// As [`authenticate`].
+pub fn authenticate_between(
+    server: SocketAddr,
+    secret: &str,
+    supplicant: Supplicant,
+    mut between: impl FnMut(u32),
+) -> Ended {
     let local = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(local).expect("a source port");
     socket.connect(server).expect("a UDP socket connects");
@@ -168,7 +181,10 @@ pub fn authenticate(server: SocketAddr, secret: &str, supplicant: Supplicant) ->
                 let Ok(length) = socket.recv(&mut inbound) else { continue };
                 match session.handle_reply(&inbound[..length]) {
                     None => {}
-                    Some(None) => break 'answered,
+                    Some(None) => {
+                        between(session.requests);
+                        break 'answered;
+                    }
                     Some(Some(ended)) => return ended,
                 }
             }

@@ -96,7 +96,7 @@ impl<I: Inside> Peer for Tunnel<I> {
         self.number
     }
 
-    fn handle_request(&mut self, data: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn handle_request(&mut self, _: u8, data: &[u8]) -> Result<Vec<u8>, Fault> {
         let (flags, rest) = data.split_first().ok_or_else(|| Fault::new("a request without flags"))?;
         let rest = match flags & LENGTH != 0 {
             true => rest.get(4..).ok_or_else(|| Fault::new("a length of no four octets"))?,
