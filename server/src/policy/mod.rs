@@ -65,11 +65,17 @@ impl Condition {
 
     /// The first thing it looks at that isn't known before the user is.
     pub fn looks_too_early(&self) -> Option<&'static str> {
-        const LATE: [Fact; 6] = [
+        const LATE: [Fact; 12] = [
             Fact::UserName,
             Fact::UserRealm,
             Fact::UserGroups,
             Fact::UserSource,
+            Fact::UserKind,
+            Fact::CertificateSubject,
+            Fact::CertificateIssuer,
+            Fact::CertificateSerial,
+            Fact::CertificateNames,
+            Fact::CertificateEnd,
             Fact::Sessions,
             Fact::Method,
         ];

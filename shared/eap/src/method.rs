@@ -90,4 +90,6 @@ pub enum Reason {
     Tls(String),
     /// The peer says that the server isn't who it should be, or gives up.
     PeerRefuses,
+    /// The peer doesn't bind what was proven within its tunnel to it, where that is wanted.
+    Unbound,
 }

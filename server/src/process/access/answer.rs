@@ -33,6 +33,8 @@ const TOO_MANY_SESSIONS: &[u8] = b"This account has as many sessions as it may h
 pub(super) struct Granted<'a> {
     pub(super) user: &'a [u8],
     pub(super) address: Option<IpAddr>,
+    /// Whether sessions count, which accounting tells by name.
+    pub(super) is_counted: bool,
 }
 
 impl Desk {
@@ -61,7 +63,7 @@ impl Desk {
             .and_then(|()| write_address(&mut writer, granted.address))
             .and_then(|()| cui::write(&mut writer, tables.cui(), granted.user, case.request))
             .and_then(|()| match self.eap.as_deref() {
-                Some(underway) => write_success(&mut writer, &mut hiding, underway),
+                Some(underway) => write_success(&mut writer, &mut hiding, underway, granted.is_counted),
                 None => write_proof(&mut writer, &mut hiding, authorization, credentials),
             })
             .and_then(|()| writer.proxy_states(case.request).map(|_| ()))

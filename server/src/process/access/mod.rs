@@ -4,12 +4,13 @@ mod answer;
 mod credentials;
 mod cui;
 mod factor;
+mod named;
 mod sessions;
 mod verify;
 
 use std::sync::Arc;
 
-use forewarn_eap::{Claim, IdentityType, Proof as Proven};
+use forewarn_eap::{Claim, IdentityType, Kind, Proof as Proven};
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
 use forewarn_wire::{mschap, number};
@@ -164,13 +165,20 @@ impl Desk {
         };
         // However it was spelled: a directory knows one user by many names.
         let user = account.name.as_bytes();
+        // TEAP asks for the one and then for the other, by what a peer has typed.
+        let is_teap = claim.as_ref().is_some_and(|claim| claim.method.starts_with(Kind::Teap.record()));
+        if is_teap && is_machine(name) != is_machine(user) {
+            return self.reject(client, case, Cause::EapOtherIdentity, out);
+        }
         // Others may have failed while this one waited.
         let is_other = user != name || !was_beginning;
         if is_other && progress.is_unproven() && !was_counted && self.is_held(tables, case, user) {
             return self.reject(client, case, Cause::TooManyFailures, out);
         }
+        let named = named::octets(case.request, claim.as_deref());
+        let named = named.as_deref().map(named::packet);
         let asker = Asker {
-            request: case.request,
+            request: named.as_ref().unwrap_or(case.request),
             password: credentials.as_ref().and_then(Credentials::given_password),
             method: match &claim {
                 Some(_) => Some(AuthType::Eap),
@@ -239,7 +247,8 @@ impl Desk {
             },
         };
         self.tell_password(right);
-        if right && was_counted {
+        // Whoever waits for something else comes by here again.
+        if right && was_counted && progress.password.is_none() {
             self.forgive_failure(case, user);
         }
         if !right {
@@ -330,8 +339,11 @@ impl Desk {
                 Some(Proven::Certificate(certificate)) => Some(&**certificate),
                 _ => None,
             };
+            let named = named::octets(case.request, claim.as_deref());
+            let named = named.as_deref().map(named::packet);
             let facts = Facts {
-                is_machine: IdentityType::of(said) == IdentityType::Machine,
+                // However it was spelled: a directory minds neither blanks nor case.
+                is_machine: [said, account.name.as_bytes()].iter().any(|name| is_machine(name)),
                 certificate,
                 client_name: &client.name,
                 client_group: &client.group,
@@ -339,7 +351,7 @@ impl Desk {
                 user_name: &account.name,
                 user_groups: &account.groups,
                 user_source: account.source,
-                request: case.request,
+                request: named.as_ref().unwrap_or(case.request),
                 method: self.trail.method,
                 sessions,
                 times: policies.times(clock::utc),
@@ -379,9 +391,13 @@ impl Desk {
             (_, Some(_)) => return Turn::Silence(Cause::PoolAway),
         };
         self.succeed(tables, case, account.name.as_bytes());
-        let granted = Granted { user: account.name.as_bytes(), address };
+        let granted = Granted { user: account.name.as_bytes(), address, is_counted: counts };
         self.accept(tables, case, authorization, proof.map(|proof| &proof.credentials), granted, out)
     }
+}
+
+fn is_machine(name: &[u8]) -> bool {
+    IdentityType::of(name) == IdentityType::Machine
 }
 
 /// Why an account is of no use to this request, before its credentials are looked at.

@@ -19,7 +19,7 @@ mod write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use forewarn_eap::{Claim, Conversation, Fingerprint, Keys, Reason, Step, Verdict};
+use forewarn_eap::{Claim, Conversation, Fingerprint, Keys, Proof, Reason, Step, Verdict};
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::{ErrorCode, HASH};
 use forewarn_wire::number;
@@ -251,6 +251,10 @@ impl Desk {
             }
             Step::Verify(claim) => {
                 (loan.is_right, loan.factor, loan.refused) = (false, false, None);
+                if matches!(claim.proof, Proof::Secret) {
+                    // Its last time came to nothing.
+                    loan.withheld = None;
+                }
                 loan.claim = Some(Arc::new(claim));
                 self.proceed_in(tables, case, Progress::default(), room, out)
             }
@@ -373,5 +377,6 @@ fn cause_of(reason: &Reason) -> Cause {
         Reason::Tls(_) => Cause::EapTls,
         Reason::PasswordChange => Cause::PasswordChange,
         Reason::PeerRefuses => Cause::EapPeerRefuses,
+        Reason::Unbound => Cause::EapUnbound,
     }
 }

@@ -44,7 +44,7 @@ pub struct Sessions {
 #[derive(Debug, Default)]
 struct Proven {
     by_name: HashMap<[u8; NAME], Entry>,
-    /// The oldest first.
+    /// The oldest first; some may be forgotten already.
     order: VecDeque<[u8; NAME]>,
 }
 
@@ -58,7 +58,6 @@ pub(super) struct Entry {
 }
 
 /// A session of TLS 1.2, by its ID.
-#[derive(Debug)]
 pub(super) struct Stored {
     /// Its method: no other resumes it.
     pub(super) kind: Kind,
@@ -68,6 +67,12 @@ pub(super) struct Stored {
     pub(super) session: Zeroizing<Vec<u8>>,
     /// When its handshake was, seconds since 1970.
     pub(super) since: u64,
+}
+
+impl std::fmt::Debug for Stored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stored").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 /// How handshakes ended, since the start.
@@ -135,10 +140,7 @@ impl Sessions {
 
     /// What was proven counts no more.
     pub(super) fn forget(&self, name: &[u8; NAME]) {
-        let mut proven = self.lock();
-        if proven.by_name.remove(name).is_some() {
-            proven.order.retain(|other| other != name);
-        }
+        self.lock().by_name.remove(name);
     }
 
     /// Keeps a session of TLS 1.2.
@@ -163,7 +165,7 @@ impl Sessions {
 
     /// How many are remembered.
     pub fn kept(&self) -> usize {
-        self.lock().order.len()
+        self.lock().by_name.len()
     }
 
     fn counter(&self, handshake: Handshake) -> &AtomicU64 {

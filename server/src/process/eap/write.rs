@@ -68,17 +68,19 @@ impl Desk {
     }
 }
 
-/// EAP-Success, the name that was proven, and the keys (RFC 3579 sections 2.2 and 3.16).
+/// EAP-Success, the name that was proven, and the keys (RFC 3579 sections 2.2 and 3.16). Where sessions count, accounting
+/// has to have that name.
 pub(in crate::process) fn write_success(
     writer: &mut Writer<'_>,
     hiding: &mut Hiding<'_>,
     underway: &Underway,
+    is_counted: bool,
 ) -> Result<(), WriteError> {
     if let Some([_, identifier, ..]) = hiding.request.find(number::EAP_MESSAGE) {
         writer.eap_message(&[EAP_SUCCESS, *identifier, 0, 4])?;
     }
     // Who asks for a name that doesn't tell who it is isn't told.
-    let is_veiled = has_attribute(writer.written(), number::CHARGEABLE_USER_IDENTITY);
+    let is_veiled = !is_counted && has_attribute(writer.written(), number::CHARGEABLE_USER_IDENTITY);
     if let Some(claim) = underway.claim()
         && !is_veiled
         && !has_attribute(writer.written(), number::USER_NAME)

@@ -139,3 +139,25 @@ fn a_conversation_goes_on_until_its_peer_has_nothing_more_to_say() {
     assert_eq!(code(bench.auth(&second), &second), Code::ACCESS_ACCEPT);
     assert_eq!(going_on(&bench), 0, "it is over");
 }
+
+/// What a peer says of itself outside its method proves nothing.
+#[test]
+fn policies_see_the_name_that_is_proven() {
+    let policies = "[[policy]]\nname = \"not theirs\"\nwhen = 'request.realm == \"staff\"'\naction = \"reject\"\n\
+        [[policy]]\nname = \"hers\"\nwhen = 'request[\"User-Name\"] == \"alice\"'\nreply = { Filter-Id = \"hers\" }\n";
+    let mut bench = Bench::new(testing::config(&format!("{EAP}{policies}")));
+    let ask = |port: u32, message: &[u8], state: Option<&[u8]>| {
+        let name = (number::USER_NAME, &b"x@staff"[..]);
+        let ask = Ask::new(Code::ACCESS_REQUEST, &[name, (number::EAP_MESSAGE, message)]);
+        let ask = ask.with(number::NAS_PORT, &port.to_be_bytes());
+        state.map_or(ask.clone(), |state| ask.with(number::STATE, state))
+    };
+    let first = ask(1, &IDENTITY, None);
+    let (_, challenge) = reply(bench.auth(&first), &first);
+    let (state, password) = (find(&challenge, number::STATE).expect("a State"), answer(&challenge));
+    let second = Ask { identifier: 8, ..ask(2, &password, Some(&state)) };
+    let (code, attributes) = reply(bench.auth(&second), &second);
+    assert_eq!(code, Code::ACCESS_ACCEPT);
+    assert_eq!(find(&attributes, number::FILTER_ID), Some(b"hers".to_vec()));
+    assert_eq!(find(&attributes, number::USER_NAME), Some(b"alice".to_vec()));
+}

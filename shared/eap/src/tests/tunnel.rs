@@ -250,6 +250,103 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
     }
 }
 
+/// A conversation over a tunnel whose peer is alice by this method within, up to the last thing that the server says.
+fn proven_within(
+    kind: Kind,
+    within: Kind,
+    binds: bool,
+    kept: &Arc<Mutex<Vec<Session>>>,
+) -> (Conversation, Step) {
+    let plain = Plain { is_13: false, resumed: Vec::new(), kept: Arc::clone(kept) };
+    let settings = Settings {
+        tls: Some(Arc::new(plain)),
+        inner: vec![Within::Eap(within)],
+        peap_binds: binds,
+        ..Settings::clone(&settings(&[kind]))
+    };
+    let mut talk = begin(kind, settings);
+    // A packet as it is within: PEAP leaves its header out, EAP-TTLS puts an attribute's before it.
+    let message = |identifier: u8, number: u8, data: &[u8]| match kind {
+        Kind::Peap => [&[0, number][..], data].concat(),
+        _ => {
+            let packet = packet(identifier, number, data);
+            [
+                &[0, 0, 0, 0, 79, 0x40, 0, 0, 8 + packet.len() as u8][..],
+                &packet,
+                &[0; 3][..(4 - packet.len() % 4) % 4],
+            ]
+            .concat()
+        }
+    };
+    let mut step = say(&mut talk, kind.number(), &[0, 2]);
+    while talk.request().get(5).is_some_and(|flags| flags & 0x40 != 0) {
+        step = say(&mut talk, kind.number(), &[0]);
+    }
+    assert!(matches!(step, Step::Request));
+    step = say(&mut talk, kind.number(), &[0]);
+    if kind == Kind::Peap {
+        assert!(matches!(step, Step::Request), "{step:?}");
+    }
+    // Type and data of what the server says within.
+    let said =
+        |talk: &Conversation| talk.request()[if kind == Kind::Peap { 6 } else { 6 + 8 + 4 }..].to_vec();
+    let identifier = |talk: &Conversation| if kind == Kind::Peap { 0 } else { talk.request()[6 + 8 + 1] };
+    let first = message(1, method::IDENTITY, b"alice");
+    assert!(matches!(say(&mut talk, kind.number(), &first), Step::Request));
+    let (request, number) = (said(&talk), within.number());
+    let answer = match within {
+        Kind::Gtc => b"wonderland".to_vec(),
+        _ => {
+            let challenge: &[u8; 16] = request[6..22].try_into().expect("a challenge");
+            methods::answer(challenge, request[2], b"wonderland").0
+        }
+    };
+    let answer = message(identifier(&talk), number, &answer);
+    let step = say(&mut talk, kind.number(), &answer);
+    let Step::Verify(_) = step else { panic!("{kind:?} {within:?}: {step:?}") };
+    let right = Verdict::Right { hash_of_hash: Some([7; 16].into()), lasts: Some([7; 32]) };
+    let mut step = talk.handle_verdict(&right, &mut random());
+    if within == Kind::MsChap2 {
+        assert!(matches!(step, Step::Request), "the server's proof: {step:?}");
+        let acknowledged = message(identifier(&talk), number, &[3]);
+        step = say(&mut talk, kind.number(), &acknowledged);
+    }
+    (talk, step)
+}
+
+/// Whoever has a tunnel of its own may carry another's EAP into it: what doesn't show the password itself counts once.
+#[test]
+fn what_isnt_bound_to_its_tunnel_is_resumed_by_nobody() {
+    for (kind, within, is_kept) in [
+        (Kind::Ttls, Kind::Gtc, true),
+        (Kind::Ttls, Kind::MsChap2, false),
+        (Kind::Peap, Kind::Gtc, true),
+        (Kind::Peap, Kind::MsChap2, false),
+    ] {
+        let kept = Arc::<Mutex<Vec<Session>>>::default();
+        let (mut talk, mut step) = proven_within(kind, within, false, &kept);
+        if kind == Kind::Peap {
+            // The result, and nothing of a binding.
+            step = say(&mut talk, kind.number(), &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]);
+        }
+        assert!(matches!(step, Step::Success(Some(_))), "{kind:?} {within:?}: {step:?}");
+        assert_eq!(kept.lock().unwrap().len(), usize::from(is_kept), "{kind:?} {within:?}");
+    }
+}
+
+#[test]
+fn where_peap_has_to_be_bound_who_isnt_stays_out() {
+    for (within, is_in) in [(Kind::MsChap2, false), (Kind::Gtc, true)] {
+        let (mut talk, _) = proven_within(Kind::Peap, within, true, &Arc::default());
+        let step = say(&mut talk, method::PEAP, &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]);
+        match is_in {
+            // It has nothing to bind.
+            true => assert!(matches!(step, Step::Success(Some(_))), "{within:?}: {step:?}"),
+            false => assert!(matches!(step, Step::Failure(Reason::Unbound)), "{within:?}: {step:?}"),
+        }
+    }
+}
+
 #[test]
 fn the_last_fragment_of_a_handshake_is_costly_even_if_it_is_empty() {
     let mut first = talk(Kind::Peap, false);

@@ -75,6 +75,8 @@ enum Inside {
     Listen,
     Verify(Claim),
     Succeed(Keys),
+    /// By what somebody else's tunnel may have carried here: once, and no session is resumed as this.
+    SucceedUnbound(Keys),
     Fail(Reason),
 }
 
@@ -328,6 +330,10 @@ impl Tunnel {
                 return Next::Verify(Box::new(Judging(*self)), claim);
             }
             Inside::Succeed(keys) => return self.succeed(keys),
+            Inside::SucceedUnbound(keys) => {
+                self.proven = None;
+                return self.succeed(keys);
+            }
             Inside::Fail(reason) => {
                 // Who was refused on resuming has to prove all of it again.
                 self.channel.forget();

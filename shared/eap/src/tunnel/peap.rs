@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use forewarn_wire::eap::Eap;
+use zeroize::Zeroizing;
 
-use crate::claim::Verdict;
+use crate::claim::{Proof, Verdict};
 use crate::keys::Keys;
 use crate::method::{Context, Reason};
 use crate::settings::{Kind, Settings};
@@ -28,6 +29,8 @@ const FAILURE: u16 = 2;
 pub(super) struct Peap {
     settings: Arc<Settings>,
     stage: Stage,
+    /// Whether the peer has shown its password itself, or the session that is resumed: nothing that could be another's.
+    is_shown: bool,
 }
 
 enum Stage {
@@ -47,7 +50,7 @@ enum Stage {
 
 impl Peap {
     pub(super) fn new(settings: &Arc<Settings>) -> Self {
-        Self { settings: Arc::clone(settings), stage: Stage::Waiting }
+        Self { settings: Arc::clone(settings), stage: Stage::Waiting, is_shown: false }
     }
 }
 
@@ -65,7 +68,7 @@ impl Inner for Peap {
             if !self.settings.allows_within(session.method) {
                 return self.refuse(Reason::InnerNotAllowed, context);
             }
-            self.stage = Stage::Resuming;
+            (self.stage, self.is_shown) = (Stage::Resuming, true);
             return Inside::Verify(session.claim());
         }
         let talk = Talk::greet(Kind::Peap, &self.settings, context.identifier);
@@ -79,13 +82,15 @@ impl Inner for Peap {
                 // Its header again, with the identifier of what it travels in.
                 talk.renumber(context.identifier);
                 let length = u16::try_from(HEADER + message.len()).unwrap_or(u16::MAX);
-                let mut packet = vec![2, context.identifier];
+                // There may be a password in it.
+                let mut packet = Zeroizing::new(Vec::with_capacity(HEADER + message.len()));
+                packet.extend([2, context.identifier]);
                 packet.extend(length.to_be_bytes());
                 packet.extend(message);
                 let heard = talk.handle_response(&packet, context.random);
                 self.follow(heard, outer, context)
             }
-            Stage::Succeeding { keys, binding } => succeeded(message, keys, binding),
+            Stage::Succeeding { keys, binding } => self.succeeded(message, keys, binding),
             Stage::Failing(reason) => Inside::Fail(reason),
         }
     }
@@ -128,6 +133,7 @@ impl Peap {
         match heard {
             Heard::Ask(talk) => self.ask(talk),
             Heard::Verify(talk, claim) => {
+                self.is_shown = matches!(claim.proof, Proof::Password(_));
                 self.stage = Stage::Talking(talk);
                 Inside::Verify(claim)
             }
@@ -143,6 +149,24 @@ impl Peap {
             Heard::Fail(reason) => self.refuse(reason, context),
         }
     }
+
+    /// The peer's acknowledgement has to say success, and be bound where it can be.
+    fn succeeded(&self, message: &[u8], keys: Keys, binding: Option<Binding>) -> Inside {
+        let Some(answer) = answer(message) else { return Inside::Fail(Reason::Malformed) };
+        if answer.result != Some(SUCCESS) {
+            return Inside::Fail(Reason::PeerRefuses);
+        }
+        match (binding, answer.binding) {
+            (Some(binding), Some(value)) if binding.is_answered_by(value) => {
+                Inside::Succeed(binding.keys(&keys))
+            }
+            (Some(_), Some(_)) => Inside::Fail(Reason::PeerRefuses),
+            (Some(_), None) if self.settings.peap_binds => Inside::Fail(Reason::Unbound),
+            // A peer that knows no binding says nothing of it.
+            (_, None) | (None, Some(_)) if self.is_shown => Inside::Succeed(keys),
+            (_, None) | (None, Some(_)) => Inside::SucceedUnbound(keys),
+        }
+    }
 }
 
 /// An EAP-Request of extensions: the result, and more.
@@ -156,20 +180,6 @@ fn result(identifier: u8, result: u16, more: &[u8]) -> Vec<u8> {
     request.extend(result.to_be_bytes());
     request.extend(more);
     request
-}
-
-/// The peer's acknowledgement has to say success, and be bound where it can be.
-fn succeeded(message: &[u8], keys: Keys, binding: Option<Binding>) -> Inside {
-    let Some(answer) = answer(message) else { return Inside::Fail(Reason::Malformed) };
-    if answer.result != Some(SUCCESS) {
-        return Inside::Fail(Reason::PeerRefuses);
-    }
-    match (binding, answer.binding) {
-        (Some(binding), Some(value)) if binding.is_answered_by(value) => Inside::Succeed(binding.keys(&keys)),
-        (Some(_), Some(_)) => Inside::Fail(Reason::PeerRefuses),
-        // A peer that knows no binding says nothing of it.
-        (_, None) | (None, Some(_)) => Inside::Succeed(keys),
-    }
 }
 
 #[derive(Default)]

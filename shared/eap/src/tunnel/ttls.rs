@@ -42,7 +42,8 @@ enum Stage {
     Answered(Proof),
     /// The server's proof was said, and is to be acknowledged.
     Proven,
-    Talking(Box<Talk>),
+    /// By EAP, and whether the peer has shown its password itself: nothing that could be another's.
+    Talking(Box<Talk>, bool),
     Over,
 }
 
@@ -54,11 +55,11 @@ impl Ttls {
 
 impl Inner for Ttls {
     fn is_costly(&self) -> bool {
-        matches!(&self.stage, Stage::Talking(talk) if talk.is_costly())
+        matches!(&self.stage, Stage::Talking(talk, _) if talk.is_costly())
     }
 
     fn fails(&self) -> Option<&Reason> {
-        if let Stage::Talking(talk) = &self.stage { talk.fails() } else { None }
+        if let Stage::Talking(talk, _) = &self.stage { talk.fails() } else { None }
     }
 
     fn begin(&mut self, outer: &Outer<'_>, _: &mut Context<'_>) -> Inside {
@@ -74,15 +75,15 @@ impl Inner for Ttls {
         match (std::mem::replace(&mut self.stage, Stage::Over), message.is_empty()) {
             (Stage::Proven, true) => succeed(outer),
             (Stage::Proven, false) => Inside::Fail(Reason::PeerRefuses),
-            (stage @ (Stage::Listening | Stage::Talking(_)), true) => {
+            (stage @ (Stage::Listening | Stage::Talking(..)), true) => {
                 self.stage = stage;
                 Inside::Listen
             }
             (Stage::Listening, false) => self.listen(message, outer, context),
-            (Stage::Talking(talk), false) => {
+            (Stage::Talking(talk, is_shown), false) => {
                 let Some(packet) = eap_message(message) else { return Inside::Fail(Reason::Malformed) };
                 let heard = talk.handle_response(packet, context.random);
-                self.follow(heard, outer)
+                self.follow(heard, is_shown, outer)
             }
             (Stage::Answered(_) | Stage::Resuming | Stage::Over, _) => Inside::Fail(Reason::Malformed),
         }
@@ -90,9 +91,9 @@ impl Inner for Ttls {
 
     fn handle_verdict(&mut self, verdict: &Verdict, outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         match (std::mem::replace(&mut self.stage, Stage::Over), verdict) {
-            (Stage::Talking(talk), _) => {
+            (Stage::Talking(talk, is_shown), _) => {
                 let heard = talk.handle_verdict(verdict, context.random);
-                self.follow(heard, outer)
+                self.follow(heard, is_shown, outer)
             }
             (Stage::Resuming, Verdict::Right { .. }) if outer.channel.is_13() => {
                 match keys(Kind::Ttls, outer) {
@@ -123,7 +124,7 @@ impl Ttls {
     fn listen(&mut self, message: &[u8], outer: &Outer<'_>, context: &mut Context<'_>) -> Inside {
         if let Some(packet) = eap_message(message) {
             let heard = Talk::begin(Kind::Ttls, &self.settings, packet, context.random);
-            return self.follow(heard, outer);
+            return self.follow(heard, false, outer);
         }
         let Some(claim) = claim(message, outer.channel) else { return Inside::Fail(Reason::Malformed) };
         let within = match claim.proof {
@@ -139,19 +140,24 @@ impl Ttls {
         Inside::Verify(claim)
     }
 
-    fn follow(&mut self, heard: Heard, outer: &Outer<'_>) -> Inside {
+    fn follow(&mut self, heard: Heard, is_shown: bool, outer: &Outer<'_>) -> Inside {
         match heard {
             Heard::Ask(talk) => {
                 let request = avp::standard(EAP_MESSAGE, talk.request());
-                self.stage = Stage::Talking(talk);
+                self.stage = Stage::Talking(talk, is_shown);
                 Inside::Say(request)
             }
             Heard::Verify(talk, claim) => {
-                self.stage = Stage::Talking(talk);
+                let is_shown = matches!(claim.proof, Proof::Password(_));
+                self.stage = Stage::Talking(talk, is_shown);
                 Inside::Verify(claim)
             }
-            // Success isn't said within (RFC 5281 section 11.2.1).
-            Heard::Succeed(_) => succeed(outer),
+            // Success isn't said within (RFC 5281 section 11.2.1), and nothing binds what was.
+            Heard::Succeed(_) if is_shown => succeed(outer),
+            Heard::Succeed(_) => match succeed(outer) {
+                Inside::Succeed(keys) => Inside::SucceedUnbound(keys),
+                failure => failure,
+            },
             Heard::Fail(reason) => Inside::Fail(reason),
         }
     }

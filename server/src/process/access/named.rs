@@ -1,0 +1,94 @@
+//! The request as rows and policies see it where EAP proves who it is: with the name that is proven.
+//!
+//! The User-Name of such a request is what the peer says where anybody hears it (RFC 3579 section 2.1), and proves nothing:
+//! a realm in it would be whichever the peer likes.
+
+use forewarn_eap::Claim;
+use forewarn_wire::{MAX_PACKET, Packet, number};
+
+/// Octets of a packet's header (RFC 2865 section 3), and of an attribute's.
+const HEADER: usize = 20;
+const HEAD: usize = 2;
+/// Octets that an attribute has room for.
+const VALUE_MAX: usize = 253;
+
+/// The request's octets with the claim's name as its User-Name. `None`: it has that name, or nothing is claimed. A name that
+/// no attribute has room for is left out.
+pub(super) fn octets(request: &Packet<'_>, claim: Option<&Claim>) -> Option<Vec<u8>> {
+    let name = &claim?.user;
+    let is_name = |number| number == number::USER_NAME;
+    let mut names = request.attributes().filter(|attribute| is_name(attribute.number));
+    if names.next().is_some_and(|first| first.value == name) && names.next().is_none() {
+        return None;
+    }
+    let mut octets = request.bytes()[..HEADER].to_vec();
+    let mut put = |number: u8, value: &[u8]| {
+        octets.extend([number, (HEAD + value.len()) as u8]);
+        octets.extend(value);
+    };
+    let others = || request.attributes().filter(|attribute| !is_name(attribute.number));
+    let rest: usize = others().map(|attribute| HEAD + attribute.value.len()).sum();
+    if name.len() <= VALUE_MAX && HEADER + HEAD + name.len() + rest <= MAX_PACKET {
+        put(number::USER_NAME, name);
+    }
+    others().for_each(|attribute| put(attribute.number, attribute.value));
+    let length = octets.len() as u16;
+    octets[2..4].copy_from_slice(&length.to_be_bytes());
+    Some(octets)
+}
+
+/// As a packet.
+pub(super) fn packet(octets: &[u8]) -> Packet<'_> {
+    *Packet::parse(octets).expect("attributes of a packet are one").peek()
+}
+
+#[cfg(test)]
+mod tests {
+    use forewarn_eap::Proof;
+
+    use super::*;
+
+    fn request(attributes: &[(u8, &[u8])]) -> Vec<u8> {
+        let mut octets = vec![1, 7, 0, 0];
+        octets.extend([9; 16]);
+        for (number, value) in attributes {
+            octets.extend([*number, (HEAD + value.len()) as u8]);
+            octets.extend(*value);
+        }
+        let length = octets.len() as u16;
+        octets[2..4].copy_from_slice(&length.to_be_bytes());
+        octets
+    }
+
+    fn claim(name: &[u8]) -> Claim {
+        Claim { method: "eap-peap-mschapv2", user: name.to_vec(), proof: Proof::Resumed([7; 32]) }
+    }
+
+    #[test]
+    fn the_proven_name_is_the_only_one() {
+        let asked = request(&[(4, &[10, 0, 0, 1]), (1, b"x@staff"), (1, b"y@staff"), (79, b"eap")]);
+        let seen = octets(&packet(&asked), Some(&claim(b"alice"))).unwrap();
+        assert_eq!(seen, request(&[(1, b"alice"), (4, &[10, 0, 0, 1]), (79, b"eap")]));
+        let unnamed = request(&[(79, b"eap")]);
+        let seen = octets(&packet(&unnamed), Some(&claim(b"alice"))).unwrap();
+        assert_eq!(packet(&seen).find(number::USER_NAME), Some(&b"alice"[..]));
+    }
+
+    #[test]
+    fn nothing_is_copied_where_it_is_the_requests() {
+        let asked = request(&[(1, b"alice"), (79, b"eap")]);
+        assert_eq!(octets(&packet(&asked), Some(&claim(b"alice"))), None);
+        assert_eq!(octets(&packet(&asked), None), None);
+    }
+
+    #[test]
+    fn a_name_without_room_is_left_out() {
+        let asked = request(&[(1, b"x@staff"), (79, b"eap")]);
+        let seen = octets(&packet(&asked), Some(&claim(&[b'a'; 254]))).unwrap();
+        assert_eq!(seen, request(&[(79, b"eap")]));
+        let pieces = [(79_u8, &[5; 253][..]); 15];
+        let long = request(&[&[(1, &b"x"[..])], &pieces[..]].concat());
+        let seen = octets(&packet(&long), Some(&claim(&[b'a'; 253]))).unwrap();
+        assert_eq!((seen.len(), packet(&seen).find(number::USER_NAME).is_some()), (20 + 15 * 255, false));
+    }
+}
