@@ -137,11 +137,10 @@ fn head(
     report: &mut Report,
     main: &Path,
 ) {
-    toml.comment(
-        "Made by `forewarn import freeradius`. It holds secrets: keep it readable by its owner only.",
-    );
+    toml.comment("Made by `forewarn import freeradius`. It holds secrets: not everybody may read it.");
     toml.table("[server]");
-    toml.text("name", variables.get("name").map_or("radius", String::as_str));
+    let name = variables.get("name").map_or("radius", String::as_str);
+    toml.text("name", name);
     let spot = syntax::Spot { file: main.to_owned(), line: 0 };
     match identity {
         Some(identity) => toml.text("identity", &identity.to_string()),
@@ -154,7 +153,7 @@ fn head(
             report.not_translated(&spot, "the server's address", word);
         }
     }
-    toml.text("state_dir", "/var/lib/forewarn");
+    toml.text("state_dir", &format!("/var/lib/forewarn/{name}"));
     for (name, value) in variables {
         let word = match name.as_str() {
             "cleanup_delay" => "replies are kept 10 s for their duplicates",
@@ -166,14 +165,15 @@ fn head(
     }
 }
 
-/// The first address of a listener that isn't any address.
+/// The first address of a listener that clients can know it by: not any address, nor this machine's own.
 fn identity(servers: &[Section]) -> Option<IpAddr> {
-    let listens = servers.iter().flat_map(|server| server.all("listen"));
+    let servers = servers.iter().filter(|server| !modules::is_inner(server));
+    let listens = servers.flat_map(|server| server.all("listen"));
     let addresses = listens.filter_map(|listen| {
         let item = ["ipaddr", "ipv4addr", "ipv6addr"].iter().find_map(|name| listen.item(name))?;
         item.value.parse::<IpAddr>().ok()
     });
-    addresses.into_iter().find(|address| !address.is_unspecified())
+    addresses.into_iter().find(|address| !address.is_unspecified() && !address.is_loopback())
 }
 
 /// What the `files` modules read; where none says, FreeRADIUS's usual place.

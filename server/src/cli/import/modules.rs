@@ -55,7 +55,7 @@ const IN_SERVER: [&str; 3] = ["listen", "client", "clients"];
 pub(super) fn listens(servers: &[Section], toml: &mut Toml, report: &mut Report) {
     let mut taken = Vec::new();
     for server in servers {
-        if server.argument == "inner-tunnel" {
+        if is_inner(server) {
             report.not_needed(
                 &server.spot,
                 "server inner-tunnel",
@@ -78,6 +78,11 @@ pub(super) fn listens(servers: &[Section], toml: &mut Toml, report: &mut Report)
             report.not_translated(&server.spot, what, word);
         }
     }
+}
+
+/// The virtual server of inner methods, which FreeRADIUS's documentation calls so; nobody asks it from outside.
+pub(super) fn is_inner(server: &Section) -> bool {
+    server.argument == "inner-tunnel"
 }
 
 fn one_listen(listen: &Section, taken: &mut Vec<String>, toml: &mut Toml, report: &mut Report) {
@@ -143,7 +148,10 @@ pub(super) fn modules(modules: &[Section], toml: &mut Toml, report: &mut Report)
             "sql" | "ldap" => {
                 report.not_translated(&module.spot, what, "there can be one; keep the one that counts");
             }
-            "eap" => report.not_translated(&module.spot, what, "EAP is not available yet"),
+            "eap" => {
+                let word = "write [eap] and [eap.tls] by hand (docs/802.1x.md): its certificates and methods aren't read";
+                report.not_translated(&module.spot, what, word);
+            }
             name if BUILT_IN.contains(&name) => {
                 report.not_needed(&module.spot, what, "forewarn does this by itself, or has no use for it");
             }

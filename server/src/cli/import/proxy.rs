@@ -56,24 +56,37 @@ fn pool_of(pool: &Section, homes: &[&Section], toml: &mut Toml, report: &mut Rep
     }
     toml.table("[[pool]]");
     toml.text("name", &pool.argument);
-    toml.text("strategy", "failover");
+    let (strategy, word) = strategy(kind);
+    toml.text("strategy", strategy);
     toml.raw("servers", &format!("[\n  {},\n]", servers.join(",\n  ")));
     report.translated(&pool.spot, what.clone(), "[[pool]]");
-    if kind != "fail-over" {
-        let word = "\"failover\" is the only strategy so far: the first server that is well gets everything";
+    if let Some(word) = word {
         report.not_translated(&pool.spot, format!("{what}: type = {kind}"), word);
     }
     for item in &pool.items {
         match item.name.as_str() {
             "type" | "home_server" => {}
             "virtual_server" | "fallback" => {
-                let word = "a pool that is away rejects, or says so by Protocol-Error: there is no virtual server to fall back on";
+                let word = "a pool of which nobody answers is met with silence (home-silent), and the NAS asks another server";
                 report.not_translated(&item.spot, format!("{what}: {}", item.name), word);
             }
             name => report.not_translated(&item.spot, format!("{what}: {name}"), "has no counterpart"),
         }
     }
     true
+}
+
+/// The strategy that comes nearest to a pool's `type`, and in what it differs.
+fn strategy(kind: &str) -> (&'static str, Option<&'static str>) {
+    match kind {
+        "fail-over" => ("failover", None),
+        "load-balance" => ("round-robin", None),
+        "client-balance" | "client-port-balance" | "keyed-balance" => {
+            let word = "\"round-robin\": each conversation stays with one server, but the next of the same client goes to the next";
+            ("round-robin", Some(word))
+        }
+        _ => ("failover", Some("there is no such strategy; \"failover\" is taken")),
+    }
 }
 
 /// As one of `servers` has it.

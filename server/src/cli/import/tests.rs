@@ -1,14 +1,20 @@
 //! Installations in small, and what becomes of them.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::Path;
 
 use super::{Args, Fate, Outcome, import};
 use crate::config::{self, Config};
+use forewarn_proto::switch::Strategy;
 use forewarn_shell::config::Layers;
 
-/// An installation of these files, imported.
+/// An installation of these files, imported for a server at 192.0.2.1.
 fn imported(files: &[(&str, &str)]) -> (Outcome, tempfile::TempDir) {
+    imported_at(Some("192.0.2.1".parse().unwrap()), files)
+}
+
+fn imported_at(identity: Option<IpAddr>, files: &[(&str, &str)]) -> (Outcome, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let raddb = folder.path().join("raddb");
     let main = [(
@@ -27,7 +33,7 @@ fn imported(files: &[(&str, &str)]) -> (Outcome, tempfile::TempDir) {
         output: folder.path().join("out"),
         force: false,
         dry_run: false,
-        identity: Some("192.0.2.1".parse().unwrap()),
+        identity,
         json: false,
     };
     (import(&args).unwrap(), folder)
@@ -84,6 +90,43 @@ fn listeners_become_listeners() {
         loaded(folder.path()).listens.iter().map(|listen| listen.address.to_string()).collect();
     assert_eq!(listens, ["0.0.0.0:1812", "192.0.2.1:1646"]);
     assert!(outcome.usable);
+}
+
+#[test]
+fn clients_know_no_server_by_an_address_of_its_own_machine() {
+    let listen = |server: &str, address: &str| {
+        format!("server {server} {{\nlisten {{\n type = auth\n ipaddr = {address}\n port = 0\n}}\n}}\n")
+    };
+    let identity = |default: &str, inner: &str| {
+        let (default, inner) = (listen("default", default), listen("inner-tunnel", inner));
+        let sites = [("sites-enabled/default", &*default), ("sites-enabled/inner-tunnel", &*inner)];
+        let (outcome, folder) = imported_at(None, &sites);
+        (loaded(folder.path()).server.identity.to_string(), fate_of(&outcome, "the server's address"))
+    };
+    let missing = Some(Fate::NotTranslated);
+    assert_eq!(identity("192.0.2.7", "127.0.0.1"), ("192.0.2.7".to_owned(), None));
+    assert_eq!(identity("*", "192.0.2.8"), ("127.0.0.1".to_owned(), missing));
+    assert_eq!(identity("127.0.0.5", "127.0.0.1"), ("127.0.0.1".to_owned(), missing));
+}
+
+#[test]
+fn pools_have_the_strategy_that_comes_nearest() {
+    let proxy = |kind: &str| {
+        format!(
+            "home_server one {{\n ipaddr = 192.0.2.31\n secret = onesecretonesecret\n}}\n\
+             home_server_pool all {{\n type = {kind}\n home_server = one\n}}\n\
+             realm example.org {{\n pool = all\n}}\n"
+        )
+    };
+    for (kind, strategy, fate) in [
+        ("fail-over", Strategy::Failover, None),
+        ("load-balance", Strategy::RoundRobin, None),
+        ("keyed-balance", Strategy::RoundRobin, Some(Fate::NotTranslated)),
+    ] {
+        let (outcome, folder) = imported(&[("proxy.conf", &proxy(kind)), LISTEN]);
+        assert_eq!(loaded(folder.path()).pools[0].switch.strategy, strategy, "{kind}");
+        assert_eq!(fate_of(&outcome, "home_server_pool all: type"), fate, "{kind}");
+    }
 }
 
 #[test]
