@@ -3,7 +3,7 @@
 //! Exit codes: 0 done, 1 not (the configuration is wrong, or the agent couldn't start), 2 the command line isn't
 //! understood.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -114,11 +114,4 @@ fn key_and_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err("write KEY=VALUE, as in reconnect.ramp=3s".to_owned()),
     }
-}
-
-/// Prints what is wrong with the configuration, for a start that fails.
-pub(crate) fn refuse(file: &Path, found: &Diagnostics) -> ExitCode {
-    print(found);
-    eprintln!("forewarn-agent: {} can't be used", file.display());
-    ExitCode::FAILURE
 }

@@ -5,26 +5,29 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_shell::config::Diagnostics;
 use forewarn_shell::control::{self, Asked, Program, Reply, Request, Status};
 use forewarn_shell::marks::{self, Keeper};
 use forewarn_shell::state::StateDir;
 use forewarn_shell::{clock, log};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::agent::Agent;
-use crate::config::{self, Config};
+use crate::config::{self, Config, Kind};
 use crate::hook::Hooks;
-use crate::{cli, status};
+use crate::status;
 
 /// Runs the agent until it is told to stop.
 pub fn main(file: &Path, overrides: &[(String, String)]) -> ExitCode {
+    // `--log-format` holds from the first line on.
+    let format = overrides.iter().rev().find(|(key, _)| key == "log.format");
+    let _log = log::to_stderr(format.map(|(_, name)| log::Format::named(name)).unwrap_or_default());
     let (config, found) = match config::load(file, overrides) {
         Ok(loaded) => loaded,
-        Err(found) => return cli::refuse(file, &found),
+        Err(found) => return refuse(file, &found),
     };
-    let _log = log::to_stderr(config.log.format);
     log::apply(&config.log);
     for warning in found.warnings() {
         warn!("{warning}");
@@ -55,7 +58,11 @@ async fn run(config: Config, file: &Path, overrides: &[(String, String)]) -> Res
     let mut stop = Stop::new()?;
     let mut desk = Desk::open(&agent, file, overrides)?;
     for (address, listener) in agent.listening().zip(&agent.config().listeners) {
-        info!("listening for {:?} on {address}", listener.kind);
+        let what = match listener.kind {
+            Kind::Auth => "authentication",
+            Kind::Acct => "accounting",
+        };
+        info!("listening for {what} on {address}");
     }
     for (address, listener) in agent.listening_for_coa().zip(&agent.config().coa) {
         info!("listening for CoA on {address}, for the NAS software at {}", listener.nas);
@@ -119,8 +126,8 @@ impl Desk {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started_at: clock::utc_nanos() / 1000,
-            config: file.display().to_string(),
-            state_dir: config.state_dir.display().to_string(),
+            config: std::path::absolute(file)?.display().to_string(),
+            state_dir: std::path::absolute(&config.state_dir)?.display().to_string(),
             reloads: 0,
             complaints: Vec::new(),
         };
@@ -166,7 +173,14 @@ impl Desk {
 }
 
 fn fail(error: &dyn std::error::Error) -> ExitCode {
-    eprintln!("forewarn-agent: {error}");
+    error!("{error}");
+    ExitCode::FAILURE
+}
+
+/// Says what is wrong with the configuration.
+fn refuse(file: &Path, found: &Diagnostics) -> ExitCode {
+    found.log();
+    error!("{} can't be used", file.display());
     ExitCode::FAILURE
 }
 

@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forewarn_shell::config::Layers;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter};
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::config::sql::{Engine, Sql};
 use crate::config::{self, Config};
-use crate::store::sql::connect::{Connector, Link, SqlError};
+use crate::store::sql::connect::{Connector, Link, NO_TABLE, SqlError};
 use crate::store::sql::schema::{self, Kind, Part, Plan, Shape};
 use crate::store::sql::statements::Dialect;
 use crate::store::sql::{create_file, notice_channel, write_ahead};
 
 /// How long SQLite is waited for while a server writes.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// What to do about a file that this user can't read or write.
+const NOT_ALLOWED: &str = "run it as the server's user, or set [sql] path";
 
 /// The configuration in `file`.
 ///
@@ -61,7 +64,11 @@ impl Database {
                 Connection::open_in_memory().map(Self::Sqlite).map_err(told)
             }
             Engine::Sqlite { path } => sqlite(path, make).map_err(|error| {
-                format!("{} can't be opened: {error}; `forewarn db init` makes it", path.display())
+                let advice = match make || path.exists() {
+                    true => NOT_ALLOWED,
+                    false => "`forewarn db init` makes it",
+                };
+                format!("{} can't be opened: {error}; {advice}", path.display())
             }),
             Engine::PostgreSql(server) => {
                 let runtime = Builder::new_current_thread().enable_all().build();
@@ -228,7 +235,12 @@ fn bound<'p>(parameters: &'p [&'p str]) -> Vec<&'p (dyn ToSql + Sync)> {
 
 #[allow(clippy::needless_pass_by_value)] // as `map_err` has it
 fn told(error: rusqlite::Error) -> String {
-    error.to_string()
+    let text = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => format!("{text}; {NOT_ALLOWED}"),
+        _ if text.contains("no such table") => format!("{text}; {NO_TABLE}"),
+        _ => text,
+    }
 }
 
 /// How messages name a database.

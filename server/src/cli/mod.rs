@@ -66,7 +66,7 @@ enum Command {
     /// Add, delete, show and import the users of the database of a server's [sql]
     #[command(subcommand)]
     User(user::UserCommand),
-    /// What servers remember of users that are kept elsewhere
+    /// Have a server forget what it remembers of users that are kept elsewhere
     #[command(subcommand)]
     Cache(CacheCommand),
     /// Look at RADIUS dictionaries

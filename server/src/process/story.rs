@@ -203,7 +203,11 @@ impl Desk {
         self.tell(|| {
             let forms: Vec<&str> = passwords.iter().map(Password::form).collect();
             let stored = if forms.is_empty() { "nothing".to_owned() } else { forms.join(", ") };
-            let step = Step::new(Step::PASSWORD, format!("the user is to be proven by {method}"));
+            let what = match method {
+                "none" => "no credentials were sent".to_owned(),
+                method => format!("the user is to be proven by {method}"),
+            };
+            let step = Step::new(Step::PASSWORD, what);
             let step = step.with("what is stored", stored);
             match &account.bind {
                 Some(dn) => step.with("what the directory is asked", format!("a bind as {dn}")),

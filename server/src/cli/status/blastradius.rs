@@ -86,7 +86,8 @@ pub(super) fn server(page: &mut Page, status: &ServerStatus) {
     }
     let closed = of(status, "required").count();
     if closed > 0 {
-        page.line(&format!("{closed} clients need nothing: required, and nothing without it was heard"));
+        let who = if closed == 1 { "1 client needs".to_owned() } else { format!("{closed} clients need") };
+        page.line(&format!("{who} nothing: required, and nothing without it was heard"));
     }
     page.line(
         "\"without\" may also be somebody who forges a client's address: nothing vouches for such a request",

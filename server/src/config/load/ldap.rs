@@ -144,7 +144,12 @@ fn reply(table: &Table<'_>, dictionary: &Dictionary) -> Vec<(Arc<str>, String)> 
     for entry in reply.entries() {
         if dictionary.attribute(entry.key).is_none() {
             let what = format!("{} is no attribute of the dictionaries", entry.key);
-            entry.error(Wrong::new(what, "`forewarn dict check` says which there are"));
+            let nearest = dictionary.suggest_attribute(entry.key);
+            let hint = nearest.map_or_else(
+                || "write its name as the dictionaries have it, or add one in [dictionary] files".to_owned(),
+                |nearest| format!("did you mean {nearest}?"),
+            );
+            entry.error(Wrong::new(what, hint));
             continue;
         }
         match entry.value.text() {

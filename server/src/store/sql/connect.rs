@@ -35,6 +35,9 @@ impl std::fmt::Debug for Connector {
     }
 }
 
+/// What to do about a table that isn't there.
+pub const NO_TABLE: &str = "`forewarn db init` makes the tables";
+
 /// The database didn't do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
@@ -91,6 +94,7 @@ impl From<tokio_postgres::Error> for SqlError {
         };
         match told.code() {
             code if *code == SqlState::QUERY_CANCELED => Self::Away(what),
+            code if *code == SqlState::UNDEFINED_TABLE => Self::Unusable(format!("{what}; {NO_TABLE}")),
             code => match &code.code()[..2] {
                 // Data exceptions and violated constraints.
                 "22" | "23" => Self::Refused(what),

@@ -142,6 +142,7 @@ fn cause(now: Instant, status: &ServerStatus, probed: bool) -> String {
         )),
     };
     match (life, said) {
+        (None, None) if status.heard.is_none() => "not heard yet".to_owned(),
         (None, None) => "answers".to_owned(),
         (Some(life), None) => life.to_owned(),
         (None, Some(said)) => said,
