@@ -179,31 +179,31 @@ causes! {
         "store the password in clear text, or have the device use another method";
     /// MS-CHAP with a LAN Manager response only.
     LanManagerOnly, "lan-manager-only", Reject,
-        "the device is of another century: make it send MS-CHAPv2, or PAP";
+        "the device is outdated: make it send MS-CHAPv2, or PAP";
     /// MS-CHAP with a new password: no store takes changes.
     PasswordChange, "password-change-not-offered", Reject,
         "let users change their password where it is stored";
     /// EAP: no method is configured.
     EapNotOffered, "eap-not-offered", Reject,
         "name the methods in [eap] methods, or make the device send PAP or CHAP";
-    /// The peer takes none of the EAP methods that are allowed here.
+    /// The EAP peer takes none of the methods that are allowed here.
     EapNoCommonMethod, "eap-no-common-method", Reject,
-        "add the peer's method to [eap] methods, or configure one of them on the device";
+        "add its method to [eap] methods, or configure one of them on the device";
     /// What an EAP peer wants to do within its tunnel isn't allowed there.
     EapInnerNotAllowed, "eap-inner-not-allowed", Reject,
         "add the method within to [eap] inner, or configure another on the device";
-    /// TEAP: the peer proves a user where a machine was asked for, or a machine where a user was.
+    /// TEAP: the EAP peer proves a user where a machine was asked for, or a machine where a user was.
     EapOtherIdentity, "eap-other-identity", Reject,
         "give the device what [eap] teap_identities asks for: a machine's name is host/NAME or NAME$";
     /// An EAP packet of no conversation: it is over, was too slow, or another server's. Answered at once.
     EapStray, "eap-stray", Reject,
-        "nothing after a restart or a switch: peers begin anew; otherwise raise [eap] timeout, or keep State with one server";
+        "nothing after a restart or a switch: EAP peers begin anew; otherwise raise [eap] timeout, or keep State with one server";
     /// An EAP response that isn't one of its method.
     EapMalformed, "eap-malformed", Reject,
         "the device, or who uses it, builds EAP wrongly: update it";
     /// An EAP conversation of more rounds or octets than may be.
     EapTooLong, "eap-too-long", Reject,
-        "raise [eap] rounds or octets if a peer with large certificates or small fragments needs it";
+        "raise [eap] rounds or octets if an EAP peer with large certificates or small fragments needs it";
     /// TLS could not be agreed on within EAP, or a certificate isn't taken; the record says which of it.
     EapTls, "eap-tls", Reject,
         "the record says why: a certificate to renew, an authority or a list of revoked ones to add, a version or cipher the device lacks";
@@ -254,7 +254,7 @@ causes! {
         "give the user a `totp` secret, or change the [[policy]] that the record names";
     /// The user has as many sessions as Simultaneous-Use allows.
     TooManySessions, "too-many-sessions", Reject,
-        "`forewarn sessions --user NAME` shows them; one that is long over needs its Accounting-Stop";
+        "`forewarn sessions --user NAME` shows them; a session that ended without a Stop stays counted until one comes";
     /// The pool has no address left.
     PoolEmpty, "pool-empty", Reject,
         "add addresses to the pool in radippool, or shorten [accounting] lease";
@@ -268,10 +268,10 @@ causes! {
     /// A duplicate of an answered request.
     Duplicate, "duplicate", Repeated;
 
-    /// This server wants to be left, and the client has no agent that could be told (without_agent).
+    /// This server asks its clients to leave, and the client has no agent that could be told (without_agent).
     Leaving, "leaving", ProtocolError,
         "`forewarn resume` ends a drain; take \"protocol-error\" out of without_agent if the client can't take it";
-    /// Status-Server while this server wants to be left, so that the client looks for another (without_agent).
+    /// Status-Server while this server asks its clients to leave, so that the client looks for another (without_agent).
     LeavingStatus, "leaving-status-server", Silence,
         "`forewarn resume` ends a drain; take \"status-server\" out of without_agent if it isn't wanted";
     /// The second half of a drain, and the client has no agent that could be told (without_agent).
