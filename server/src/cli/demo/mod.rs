@@ -55,6 +55,7 @@ fn play(args: &Args) -> io::Result<bool> {
     let good = table::print(&show, &results);
     if args.keep {
         stage.start(EAST)?;
+        show.until(&mut stage, None, START_LIMIT, |view| view.state() == "serving")?;
         leave(&stage);
     }
     Ok(good)
