@@ -1,4 +1,4 @@
-//! Imports go down only (docs/architecture.md, "The floors").
+//! Imports go down only (docs/architecture.md).
 
 use std::collections::{BTreeMap, BTreeSet};
 
