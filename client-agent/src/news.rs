@@ -155,7 +155,7 @@ impl News {
     fn tell_notice(&self, facts: &NoticeFacts) {
         let NoticeFacts { server, via, header, outcome } = facts;
         let (name, via, did) = (self.name(*server), via.name(), outcome_name(*outcome));
-        // SPEC 5.3: what a CHALLENGE gets when nothing is in force.
+        // What a CHALLENGE gets when nothing is in force.
         if header.kind == Kind::Failover && header.reduction_percent == 0 && header.validity_s == 0 {
             info!("{name} says by {via}: nothing is in force; {did}");
         } else {

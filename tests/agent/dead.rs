@@ -8,7 +8,7 @@ use forewarn_wire::Code;
 
 use super::{SOON, Site};
 
-/// SPEC 6 and issue 2: moved within a second.
+/// Moved within a second.
 const MOVED_WITHIN: Duration = Duration::from_secs(1);
 
 #[test]

@@ -1,4 +1,4 @@
-//! Bad input at the front door (SPEC 9): silence, and the counter that moves.
+//! Bad input at the front door: silence, and the counter that moves.
 
 use forewarn_tests::Nas;
 use forewarn_wire::{Code, RadiusKey, RequestAuthenticator, Writer, number};

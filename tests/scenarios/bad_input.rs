@@ -1,4 +1,4 @@
-//! What bad input gets (SPEC 9), from outside: the answer, and the counter that moves.
+//! What bad input gets, from outside: the answer, and the counter that moves.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;

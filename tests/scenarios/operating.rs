@@ -42,7 +42,7 @@ fn plain(host: IpAddr, hosts: &Hosts) -> String {
 }
 
 #[test]
-fn the_contracts_two_files_are_good() {
+fn the_two_documented_files_are_good() {
     let folder = Folder::new();
     folder.write("server.toml", SERVER);
     folder.write("agent.toml", AGENT);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use forewarn_tests::stream::{Plan, Stream};
 use forewarn_tests::{Agent, Folder, Hosts, Server, config, eventually, within};
 
-/// Two who had lost touch are to agree again within this (SPEC 5.3: by CHALLENGE, one a second at most).
+/// Two who had lost touch are to agree again within this (by CHALLENGE, one a second at most).
 const AGREED: Duration = Duration::from_secs(2);
 
 /// What is needed to start each program, again and again.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use forewarn_tests::stream::{Plan, Stream};
 use forewarn_tests::{Agent, Folder, Hosts, Server, config, eventually};
 
-/// `notice_mac`: kinds 1, 2 and 3 on the wire (SPEC 5.2).
+/// `notice_mac`: kinds 1, 2 and 3 on the wire.
 const MACS: [&str; 3] = ["hmac-md5", "hmac-sha256", "md5"];
 /// Slots of four agents are 300 ms apart.
 const WINDOW: &str = "1200ms";

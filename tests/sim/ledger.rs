@@ -153,7 +153,7 @@ impl Ledger {
     }
 }
 
-/// Each client that is invited has a slot of its own, and the slots are evenly spread (SPEC 5.5).
+/// Each client that is invited has a slot of its own, and the slots are evenly spread.
 fn check_slots(now: Instant, server: &Server) {
     let Some(process) = &server.process else { return };
     let slot = |view: View<'_>| match (view.standing, view.told) {

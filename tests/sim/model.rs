@@ -67,7 +67,7 @@ impl Model {
         }
     }
 
-    /// What a notice has to be taken for (SPEC 5.3).
+    /// What a notice has to be taken for.
     pub(crate) fn expect(&self, agent: usize, ledger: &Ledger, utc: Utc, octets: &[u8]) -> Verdict {
         let Some((server, notice)) = self.genuine(agent, ledger, octets) else { return Verdict::Refused };
         let pair = &self.pairs[server];

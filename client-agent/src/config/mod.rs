@@ -164,7 +164,7 @@ pub struct Server {
 
 impl Config {
     /// Whether the servers know this agent by an address that isn't its own. Then nobody can call it unasked: it says
-    /// HELLO, and notices come back as Echo Replies (SPEC 5.1).
+    /// HELLO, and notices come back as Echo Replies.
     #[must_use]
     pub fn is_behind_nat(&self) -> bool {
         self.address != self.identity

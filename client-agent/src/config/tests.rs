@@ -45,7 +45,7 @@ secret = "testing123testing123"
 "#;
 
 #[test]
-fn the_contract_file_loads_as_it_stands() {
+fn the_documented_file_loads_as_it_stands() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/examples/agent.toml");
     let (config, _) = load(&file, &[]).unwrap_or_else(|found| panic!("{found}"));
     assert_eq!(config.name, "ap-17");
@@ -75,7 +75,7 @@ fn the_contract_file_loads_as_it_stands() {
 }
 
 #[test]
-fn what_is_not_written_has_the_contract_files_value() {
+fn what_is_not_written_has_the_documented_files_value() {
     let (config, warnings) = check(GOOD).unwrap();
     assert_eq!(warnings.warnings().count(), 0, "{warnings}");
     assert_eq!(config.inbox.udp, Some("127.0.0.21:3798".parse().unwrap()));

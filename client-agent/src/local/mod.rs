@@ -1,6 +1,6 @@
 //! The front door: where unmodified NAS software sends its RADIUS.
 //!
-//! A datagram is judged in the order of SPEC 2.2 and 9: known client, frame, code, authenticators, duplicate. What
+//! A datagram is judged in this order: known client, frame, code, authenticators, duplicate. What
 //! is new goes to the servers, with the duplicate table's slot as its ticket; the reply comes back under the same
 //! ticket and is kept there for retransmissions. Nothing here allocates per packet.
 
@@ -268,7 +268,7 @@ impl Door {
         }
     }
 
-    /// Client, frame, code, authenticators (SPEC 9, the first five rows).
+    /// Client, frame, code, authenticators.
     fn admit<'d>(&self, datagram: &Datagram<'d>) -> Result<Verified<Packet<'d>>, Fate> {
         let source = datagram.from.ip().to_canonical();
         if !self.clients.iter().any(|network| network.contains(&source)) {

@@ -1,4 +1,4 @@
-//! Accounting that no server has taken in time (SPEC 6): kept on the disk, acknowledged to the NAS, and delivered when
+//! Accounting that no server has taken in time: kept on the disk, acknowledged to the NAS, and delivered when
 //! a server answers again, in order.
 //!
 //! A record is delivered like any other request, with Acct-Delay-Time raised by the time it has waited (RFC 2866

@@ -1,4 +1,4 @@
-//! Announcing: this server's fitness, told to its clients (SPEC 4.3, 5).
+//! Announcing: this server's fitness, told to its clients.
 //!
 //! | module | holds |
 //! |---|---|

@@ -1,4 +1,4 @@
-//! The server's configuration (SPEC 1), resolved: every name looked up, every text parsed, nothing left to go wrong.
+//! The server's configuration, resolved: every name looked up, every text parsed, nothing left to go wrong.
 //!
 //! The structs here are what the rest of the server codes against. A [`Config`] is immutable: a reload makes a new
 //! one and swaps it in whole.

@@ -65,7 +65,7 @@ pub(super) fn processes() -> Option<u32> {
     u32::try_from(count).ok()
 }
 
-/// Pressure stalls, where the kernel tells (SPEC 4.1; sysinfo doesn't).
+/// Pressure stalls, where the kernel tells (sysinfo doesn't).
 pub(super) fn pressure() -> Option<Pressure> {
     let share = |what: &str| {
         let text = fs::read_to_string(format!("/proc/pressure/{what}")).ok()?;

@@ -1,4 +1,4 @@
-//! Health, measured (SPEC 4.1, 4.2): readings of this process and its machine, and the services it needs.
+//! Health, measured: readings of this process and its machine, and the services it needs.
 //!
 //! Every figure is real: the pool that is measured is the pool that does the work, the cores measured are the
 //! threads that read the sockets. What a figure amounts to is [`forewarn_proto::gauge`]'s affair.

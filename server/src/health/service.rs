@@ -260,7 +260,7 @@ fn restarts(service: &Service, before: Option<Restarts>) -> Option<Restarts> {
     Some(restarts)
 }
 
-/// `process` and `pid_file` hold down at the first failure (SPEC 4.2): there is no "maybe" about a process.
+/// `process` and `pid_file` hold down at the first failure: there is no "maybe" about a process.
 fn rules(service: &Service) -> holddown::Config {
     let at_once = matches!(service.check, Check::Process { .. } | Check::PidFile { .. });
     holddown::Config {

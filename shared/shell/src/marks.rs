@@ -1,4 +1,4 @@
-//! The marks: the last notice of each server that was acted on, kept over a restart (SPEC 5.3).
+//! The marks: the last notice of each server that was acted on, kept over a restart.
 //!
 //! A mark is saved *after* acting: its fsync must not stand between a notice and the first request on the alternate.
 //! So a thread of its own writes; it always writes the newest state and skips what was overtaken. A crash between

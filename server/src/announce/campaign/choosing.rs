@@ -207,7 +207,7 @@ impl Campaign {
     }
 
     /// A client that stayed, since its other servers had warned it too, is told once more before requests stop
-    /// being taken, and hard: then it takes the least loaded of the others (SPEC 6). Answers whether there was one.
+    /// being taken, and hard: then it takes the least loaded of the others. Answers whether there was one.
     pub(super) fn press(&mut self, now: Instant) -> bool {
         let stays = |told: Told| {
             matches!(told, Told::Told { outcome: Outcome::LastUsable | Outcome::NoAlternate, .. })

@@ -16,15 +16,15 @@ pub(super) const AGENT: Actor = Actor { name: "ap-17", program: "forewarn-agent"
 
 /// The agent's front door, where the NAS sends its RADIUS.
 pub(super) const FRONT_DOOR: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 21));
-/// The secret between the NAS and the agent, as in the contract's agent.toml.
+/// The secret between the NAS and the agent, as in the documented agent.toml.
 pub(super) const LOCAL_SECRET: &str = "localsecretlocalsecret";
-/// Threads in the worker pool of the contract's server.toml.
+/// Threads in the worker pool of the documented server.toml.
 pub(super) const POOL_THREADS: usize = 16;
 
 const SERVER_TOML: &str = include_str!("../../../../docs/examples/server.toml");
 const AGENT_TOML: &str = include_str!("../../../../docs/examples/agent.toml");
 
-/// Shown to the reader: the whole difference between the contract's servers and the demo's.
+/// Shown to the reader: the whole difference between the documented servers and the demo's.
 pub(super) const SERVER_OVERLAY: &str = r#"[[user]]                           # a slow hash: its check needs a thread of the pool
 name = "bob"
 password_hash = "$6$rounds=1000$forewarn$dK/Yn/3hQG.UNu6pYac5DYjruCpoeg09NGvd1AdJRncOPX78U9nP78LbRobIz7MZdQ7IY9Q8rdFovyTSoWSZa."

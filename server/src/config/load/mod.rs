@@ -53,7 +53,7 @@ pub fn resolve(document: &Document) -> Result<Loaded, Diagnostics> {
     }
 }
 
-/// What SPEC 1 to 3 have and this version hasn't.
+/// What is planned and this version hasn't.
 const LATER: &[&str] = &["cluster", "console"];
 
 /// The configuration, unless something was reported; and what was found in a file that it names.

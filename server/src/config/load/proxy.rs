@@ -21,7 +21,7 @@ const POOLS_MAX: usize = 64;
 const REALMS_MAX: usize = 10_000;
 /// Octets of a compiled expression.
 const EXPRESSION_OCTETS: usize = 1 << 20;
-/// Strategies of SPEC 3 that this version hasn't.
+/// Strategies that are planned and this version hasn't.
 const LATER: [&str; 3] = ["least-outstanding", "weighted-least-outstanding", "consistent-hash"];
 
 pub(super) fn pools(root: &Table<'_>) -> Vec<Pool> {

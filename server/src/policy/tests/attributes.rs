@@ -4,7 +4,7 @@ use allocation_counter::measure;
 
 use super::*;
 
-/// The condition of SPEC 1's example.
+/// The condition of docs/examples/server.toml.
 const EXAMPLE: &str = r#"client.group.startsWith("wifi/") && "staff" in user.groups"#;
 
 #[test]

@@ -1,4 +1,4 @@
-//! SPEC 9's rows: what gets no answer, and the counter that moves.
+//! What gets no answer, and the counter that moves.
 
 use forewarn_shell::clock;
 use forewarn_wire::number;

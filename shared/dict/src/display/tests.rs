@@ -29,7 +29,7 @@ fn octets_of_another_type_are_shown_in_hexadecimal() {
     assert_eq!(shown("ether", &[1; 7]), "0x01010101010101");
 }
 
-/// Log and terminal escapes, line separators, direction marks (SPEC 9).
+/// Log and terminal escapes, line separators, direction marks.
 #[test]
 fn hostile_texts_stay_on_their_line() {
     assert_eq!(shown("string", b"a\nb\r\0\x1b[2J"), r#""a\nb\r\u{0}\u{1b}[2J""#);

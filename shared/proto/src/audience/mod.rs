@@ -1,4 +1,4 @@
-//! Whom a notice goes to, and where each of them could go instead (SPEC 5.4).
+//! Whom a notice goes to, and where each of them could go instead.
 //!
 //! The audience is all clients or a subset: a list, groups by glob, a subtree of the topology, or the share that is
 //! farthest from (or nearest to) the server in the tree, or those who have a nearer alternate. Of an audience a

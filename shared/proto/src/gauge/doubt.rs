@@ -1,5 +1,5 @@
 //! Whether this process itself stood still, or its clock was set: what was measured meanwhile says nothing about the
-//! server (SPEC 4.1).
+//! server.
 //!
 //! A process that was stopped, or whose virtual machine was, finds requests that have waited for as long and checks
 //! that have timed out, and none of it is overload. So it looks at the clocks each [`PULSE`]. When more has passed

@@ -60,7 +60,7 @@ impl Parameter {
         Parameter::Expression,
     ];
 
-    /// Its limit reached warns at once, without waiting for `failover_after` readings (SPEC 4.3).
+    /// Its limit reached warns at once, without waiting for `failover_after` readings.
     pub const fn is_urgent(self) -> bool {
         matches!(self, Parameter::QueueDelay | Parameter::Network | Parameter::MandatoryService)
     }

@@ -1,4 +1,4 @@
-//! From a reading to a load: what was measured, against its limits, as one figure from 0 to 1 (SPEC 4.1, 4.2).
+//! From a reading to a load: what was measured, against its limits, as one figure from 0 to 1.
 //!
 //! Each parameter is scaled so that 1.0 is its limit; the load is the worst of them, or what the operator's
 //! expression makes of the reading. A parameter that wasn't measured, or whose limit is off, doesn't count.

@@ -1,4 +1,4 @@
-//! One service's standing: when to check it, when it has failed, when it is well again (SPEC 4.2).
+//! One service's standing: when to check it, when it has failed, when it is well again.
 //!
 //! ```text
 //!              success                   `fall` failures running

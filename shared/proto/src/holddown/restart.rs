@@ -1,4 +1,4 @@
-//! When a service that has failed is restarted (SPEC 4.2): at once, and then after waits that double.
+//! When a service that has failed is restarted: at once, and then after waits that double.
 //!
 //! Each attempt needs a check that failed after the last one had ended, so that what is coming up isn't shot down
 //! again. In HOLD_DOWN nothing is checked: there is one attempt at its beginning, and the next when it is over.

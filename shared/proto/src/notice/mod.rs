@@ -1,4 +1,4 @@
-//! Notices: the server's half ([`issue`]) and the agent's ([`verify`]), SPEC 5.
+//! Notices: the server's half ([`issue`]) and the agent's ([`verify`]).
 //!
 //! The bytes are `forewarn_wire::notice`'s; here is what to say, how often, and what to believe.
 

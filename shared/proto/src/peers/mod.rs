@@ -2,7 +2,7 @@
 //!
 //! Every `interval`, and at once when a server takes other clients than before, it sends each peer a LOAD (type 9)
 //! by each transport there is. No receipt is wanted: the next one follows soon, and who hears nothing for three
-//! intervals knows nothing. What comes is judged as an agent judges notices (SPEC 5.3): freshness, MAC, mark, and a
+//! intervals knows nothing. What comes is judged as an agent judges notices: freshness, MAC, mark, and a
 //! CHALLENGE where the clocks differ, which a LOAD answers. Marks aren't kept over a restart: what is replayed can't be
 //! older than half a minute, and the next genuine LOAD overtakes it.
 

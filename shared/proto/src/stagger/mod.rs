@@ -1,4 +1,4 @@
-//! Returning clients, spread evenly: each has a slot of its own in the window (SPEC 5.5).
+//! Returning clients, spread evenly: each has a slot of its own in the window.
 //!
 //! The window is W = max(`window`, clients / `rate`), so that no more than `rate` a second come back; the client of
 //! rank k of n returns W * k / n after the invitation. Ranks come from a hash of identity and epoch: an even

@@ -1,4 +1,4 @@
-//! A server that wants to come first, though its client never left it (SPEC 5.5).
+//! A server that wants to come first, though its client never left it.
 //!
 //! A RECONNECT means whoever left; one that says [`Flags::COME`](forewarn_wire::notice::Flags::COME) means whoever
 //! hears it. From its slot on that server is offered the traffic before all others, with a ramp, until it asks to be

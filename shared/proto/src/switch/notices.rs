@@ -1,4 +1,4 @@
-//! What verified notices do to the decision (SPEC 5.3, 5.5).
+//! What verified notices do to the decision.
 
 use std::cmp::Reverse;
 use std::time::Duration;

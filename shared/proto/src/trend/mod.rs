@@ -1,4 +1,4 @@
-//! What is coming: from the last readings of what fills up, the time until the failover threshold (SPEC 4.3).
+//! What is coming: from the last readings of what fills up, the time until the failover threshold.
 //!
 //! A line is laid through the last readings of a parameter by the medians of Theil and Sen, which a third of the
 //! readings can be wrong without moving. The line says where the parameter stands; how fast it rises is taken from the

@@ -1,4 +1,4 @@
-//! Whether one server is alive (SPEC 6; the watchdog of RFC 3539 section 3.4 with RFC 5997's Status-Server).
+//! Whether one server is alive (the watchdog of RFC 3539 section 3.4 with RFC 5997's Status-Server).
 //!
 //! ```text
 //!        requests outstanding, nothing heard for `quiet`          unanswered            all unanswered

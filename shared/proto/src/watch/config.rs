@@ -11,7 +11,7 @@ pub const RETRY_MIN: Duration = Duration::from_secs(5);
 /// When nobody can say (an operator's word is waited for), a refused client is told to ask again after this.
 pub const RETRY_BY_OPERATOR: Duration = Duration::from_secs(60);
 
-/// The operator's settings (SPEC 1: `[health]`, `[notice]`, `[drain]`).
+/// The operator's settings: `[health]`, `[notice]`, `[drain]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// Load worse than this (0 to 1) ...

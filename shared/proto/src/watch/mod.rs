@@ -1,4 +1,4 @@
-//! One server's watch over itself: when to warn its clients, when to have them back (SPEC 4.3).
+//! One server's watch over itself: when to warn its clients, when to have them back.
 //!
 //! ```text
 //!            over the failover threshold, `failover_after` readings running;

@@ -83,7 +83,7 @@ pub struct ServerStatus {
     pub strangers: Vec<String>,
 }
 
-/// The state of the watch (SPEC 4.3).
+/// The state of the watch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct WatchStatus {
     /// `serving`, `shedding`, `away`, `returning`, `draining`, `drained`, `quiesced`.

@@ -175,7 +175,7 @@ pub fn why(cause: Cause, from: &str, to: &str) -> String {
     }
 }
 
-/// A notice's kind as the specification calls it.
+/// A notice's kind, by its name.
 #[must_use]
 pub fn kind_name(kind: Kind) -> &'static str {
     match kind {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes the computed vectors beside this file, from the RFCs' text and SPEC 5, with Python's hashlib and hmac alone.
+"""Makes the computed vectors beside this file, from the RFCs' text and the format of notices, with Python's hashlib and hmac alone.
 
     python3 make.py            # writes rfc2868.txt rfc2548.txt rfc3579.txt rfc5176.txt rfc6929.txt notice.txt
 
@@ -237,7 +237,7 @@ f.vector("vendor formats 1,1 and 2,1 and 4,0 and 2,2 and 1,1,c", secret, ("reque
 f.close()
 
 # ------------------------------------------------------------------ notices
-f = File("notice.txt", "Notices (SPEC 5.1, 5.2). Made by make.py.")
+f = File("notice.txt", "Notices. Made by make.py.")
 KEY = bytes.fromhex("0f1e2d3c4b5a69788796a5b4c3d2e1f0" * 2)
 
 

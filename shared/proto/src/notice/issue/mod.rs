@@ -1,4 +1,4 @@
-//! The server's half: what is in force for each client, and telling it until it acknowledges (SPEC 5.3).
+//! The server's half: what is in force for each client, and telling it until it acknowledges.
 //!
 //! Each notice states all that is in force for the pair, so there is never more than one on its way to a client: a
 //! later one takes the place of the earlier. It is sent at 0, 0.2, 0.6, 1.4 and 3 s by the transport acknowledged

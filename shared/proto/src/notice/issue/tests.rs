@@ -1,4 +1,4 @@
-//! Each clause of SPEC 5.3 and 5.5 on the server's side.
+//! Each rule of telling clients, on the server's side.
 
 use std::net::IpAddr;
 use std::sync::Arc;

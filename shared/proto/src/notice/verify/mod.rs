@@ -1,4 +1,4 @@
-//! The agent's half: which notices to believe, and what to say to the servers (SPEC 5.3).
+//! The agent's half: which notices to believe, and what to say to the servers.
 //!
 //! ```text
 //! parse -> for me? -> server configured? -> key known? -> type a server's? -> fresh? -> MAC right? -> above the mark?

@@ -1,4 +1,4 @@
-//! Each clause of SPEC 5.3 on the agent's side.
+//! Each rule of believing notices, on the agent's side.
 
 use std::net::IpAddr;
 use std::time::Duration;

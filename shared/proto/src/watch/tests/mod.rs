@@ -1,4 +1,4 @@
-//! Each clause of SPEC 4.3, then invariants under any sequence of readings and commands.
+//! Each rule of the watch, then invariants under any sequence of readings and commands.
 
 mod foreseen;
 
