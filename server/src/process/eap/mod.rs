@@ -108,7 +108,7 @@ impl Desk {
             // A peer that says who it is begins anew, whatever its NAS remembers.
             Some(state) if !begins(message) => {
                 let opened = match self.shared.conversations().open(state, case.arrived, offered.timeout) {
-                    Opened::Foreign(number) => self.take_over(tables, case, offered, (&number, state)),
+                    Opened::Foreign(number) => self.take_over(tables, case, offered, (number, state)),
                     opened => opened,
                 };
                 match opened {

@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 
 use super::Underway;
 use super::seals::Refusal;
-use super::taken::{Number, Taken};
+use super::taken::{Asked, Number, Taken};
 use crate::process::pending::Pending;
 
 const PROCESS: usize = 8;
@@ -135,8 +135,8 @@ impl Rooms {
         self.put(core, now, (now, bounds), random, underway)
     }
 
-    /// Goes on with a conversation of another server, whose number there is `number` and whose States count for `left`
-    /// yet: in a place of its own, or in the one that it has from the last time it came.
+    /// Goes on with a conversation of another server, which has `asked` that and whose State counts for `left` yet: in a
+    /// place of its own, or in the one that it has from the last time the answer came.
     ///
     /// # Errors
     /// It was taken over before, and is over; or too many were.
@@ -146,13 +146,13 @@ impl Rooms {
         now: Instant,
         bounds: Bounds,
         random: &mut dyn Rng,
-        (number, left): (&Number, Duration),
+        (asked, left): (Asked, Duration),
         underway: Underway,
     ) -> Result<Opened, Refusal> {
         // One at a time: whoever comes second finds what the first has begun.
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.forget(now);
-        if let Some((place, secret)) = taken.find(number) {
+        if let Some((place, secret)) = taken.find(&asked) {
             return self.at(place, &secret, now, bounds.timeout).ok_or(Refusal::Used);
         }
         if !taken.has_room() {
@@ -160,7 +160,7 @@ impl Rooms {
         }
         let spent = bounds.timeout.saturating_sub(left);
         let loan = self.put(core, now, (now.before(spent), bounds), random, underway);
-        taken.insert(*number, now + left, (loan.place, loan.secret));
+        taken.insert(asked, now + left, (loan.place, loan.secret));
         self.taken_over.fetch_add(1, Relaxed);
         Ok(Opened::Loan(loan))
     }

@@ -25,8 +25,12 @@ pub(super) const TAKEN_MAX: usize = 262_144;
 /// They are remembered longer than they count, in case this clock is set back a little.
 const LONGER: Duration = Duration::from_secs(60);
 
-/// A conversation's number at the server that began it.
+/// A conversation's secret number.
 pub(super) type Number = [u8; SECRET];
+
+/// The request that a conversation was taken over with: its number at the server that sent it, and the identifier. What
+/// came before it or comes after may be this server's too, if both were asked; it is no answer to this one.
+pub(super) type Asked = (Number, u8);
 
 /// Where a conversation is here, and its number here.
 pub(super) type Here = (Place, Number);
@@ -34,22 +38,22 @@ pub(super) type Here = (Place, Number);
 /// Those that were taken over, for as long as their States count.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
-    places: HashMap<Number, Here>,
+    places: HashMap<Asked, Here>,
     /// About in the order in which they are forgotten.
-    order: VecDeque<(Instant, Number)>,
+    order: VecDeque<(Instant, Asked)>,
 }
 
 impl Taken {
     /// Forgets what counts no longer.
     pub(super) fn forget(&mut self, now: Instant) {
-        while let Some((_, number)) = self.order.pop_front_if(|(until, _)| *until <= now) {
-            self.places.remove(&number);
+        while let Some((_, asked)) = self.order.pop_front_if(|(until, _)| *until <= now) {
+            self.places.remove(&asked);
         }
     }
 
     /// Where it is, if it was taken over.
-    pub(super) fn find(&self, number: &Number) -> Option<Here> {
-        self.places.get(number).copied()
+    pub(super) fn find(&self, asked: &Asked) -> Option<Here> {
+        self.places.get(asked).copied()
     }
 
     /// Whether another can be remembered.
@@ -58,9 +62,9 @@ impl Taken {
     }
 
     /// Remembers one whose States count until then.
-    pub(super) fn insert(&mut self, number: Number, until: Instant, here: Here) {
-        self.places.insert(number, here);
-        self.order.push_back((until + LONGER, number));
+    pub(super) fn insert(&mut self, asked: Asked, until: Instant, here: Here) {
+        self.places.insert(asked, here);
+        self.order.push_back((until + LONGER, asked));
     }
 
     /// How many are remembered.
@@ -92,7 +96,7 @@ impl Desk {
         tables: &Tables,
         case: Case<'_>,
         offered: &Offered,
-        (number, state): (&Number, &[u8]),
+        (number, state): (Number, &[u8]),
     ) -> Opened {
         let rooms = self.shared.conversations();
         let Some(seals) = &offered.seals else {
@@ -103,10 +107,12 @@ impl Desk {
         let mut room = [0; STATE_MAX];
         let taken = seals.open(millis(case.arrived), client, state, &mut room).and_then(|unsealed| {
             let conversation = Conversation::restore(Arc::clone(&offered.settings), unsealed.saved);
-            let underway = Underway::new(conversation.ok_or(Refusal::NotAllowed)?);
+            let conversation = conversation.ok_or(Refusal::NotAllowed)?;
+            let asked = (number, conversation.identifier());
+            let underway = Underway::new(conversation);
             let bounds = Bounds { conversations: offered.conversations, timeout: offered.timeout };
             let left = Duration::from_millis(unsealed.left);
-            rooms.take_over(self.number, case.arrived, bounds, &mut self.random, (number, left), underway)
+            rooms.take_over(self.number, case.arrived, bounds, &mut self.random, (asked, left), underway)
         });
         taken.unwrap_or_else(|refusal| {
             rooms.count_stray(Some(refusal));
@@ -129,11 +135,11 @@ mod tests {
         let mut taken = Taken::default();
         let at = |seconds: u64| Instant::from_millis(seconds * 1000);
         let here = (Place { core: 0, slot: 1, generation: 2 }, [2; SECRET]);
-        taken.insert([1; SECRET], at(60), here);
+        taken.insert(([1; SECRET], 7), at(60), here);
         taken.forget(at(119));
-        assert!(taken.find(&[1; SECRET]).is_some_and(|(_, number)| number == [2; SECRET]));
+        assert!(taken.find(&([1; SECRET], 7)).is_some_and(|(_, number)| number == [2; SECRET]));
         taken.forget(at(120));
-        assert!(taken.find(&[1; SECRET]).is_none());
+        assert!(taken.find(&([1; SECRET], 7)).is_none());
         assert_eq!(taken.len(), 0);
     }
 
@@ -143,7 +149,7 @@ mod tests {
         let here = (Place { core: 0, slot: 1, generation: 2 }, [2; SECRET]);
         for number in 0..TAKEN_MAX as u128 {
             assert!(taken.has_room(), "{number}");
-            taken.insert(number.to_be_bytes(), Instant::from_millis(1000), here);
+            taken.insert((number.to_be_bytes(), 7), Instant::from_millis(1000), here);
         }
         assert!(!taken.has_room());
         taken.forget(Instant::from_millis(61_000));

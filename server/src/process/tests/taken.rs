@@ -243,3 +243,26 @@ fn a_name_that_is_too_long_to_be_carried_stays_where_it_is() {
     assert_eq!(bring(&mut west, &state, &password), Code::ACCESS_REJECT);
     assert_eq!((counts(&west).refused, counts(&west).strays), ([0; 6], 1));
 }
+
+#[test]
+fn an_answer_belongs_to_the_challenge_in_its_state_whatever_was_asked_here_before() {
+    let [mut east, mut west] = [(); 2].map(|()| server("\"mschapv2\", \"md5\"", KEY, ""));
+    east.wait(11_000);
+    west.wait(11_000);
+    let first = ask(1, &IDENTITY, None);
+    let (_, offer) = reply(east.auth(&first), &first);
+    let state = find(&offer, number::STATE).expect("a State");
+    let nak = [2, 10, 0, 6, method::NAK, method::MD5_CHALLENGE];
+    let second = Ask { identifier: 2, ..ask(2, &nak, Some(&state)) };
+    // An agent that hears nothing asks both; the first one answers after all.
+    let challenges = [&mut east, &mut west].map(|bench| reply(bench.auth(&second), &second).1);
+    let [request, other] =
+        challenges.each_ref().map(|each| find(each, number::EAP_MESSAGE).expect("a request"));
+    assert_eq!(request[1], other[1]);
+    assert_ne!(request[6..22], other[6..22]);
+    let response = forewarn_wire::hide::chap_response(request[1], b"wonderland", &request[6..22]);
+    let message = [&[2, request[1], 0, 22, method::MD5_CHALLENGE, 16], &response[..]].concat();
+    let state = find(&challenges[0], number::STATE).expect("a State");
+    assert_eq!(bring(&mut west, &state, &message), Code::ACCESS_ACCEPT);
+    assert_eq!((counts(&west).taken_over, counts(&west).open), (2, 1));
+}

@@ -103,6 +103,11 @@ impl Conversation {
         &self.request
     }
 
+    /// The identifier of the request that is out.
+    pub fn identifier(&self) -> u8 {
+        self.identifier
+    }
+
     /// The request that is out counts by another identifier: that of the packet it travelled in, where it has no header of
     /// its own (PEAP).
     pub(crate) fn renumber(&mut self, identifier: u8) {
