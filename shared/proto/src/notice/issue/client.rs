@@ -157,6 +157,8 @@ pub(super) struct Current {
     pub(super) issued: Instant,
     pub(super) refused: Option<Refused>,
     pub(super) nonce: Option<[u8; 16]>,
+    /// It had given its receipt already when it asked for this by CHALLENGE.
+    pub(super) knew: bool,
     /// When the first datagram went out; the repeats count from there.
     pub(super) started: Option<Instant>,
     pub(super) attempt: usize,
@@ -249,13 +251,16 @@ impl Client {
         }
     }
 
-    /// The transport of the `nth` datagram of an attempt: the one acknowledged last, then the others in order.
-    pub(super) fn transport(&self, transports: &[Transport], nth: usize) -> Transport {
+    /// The transport of the `nth` datagram of an attempt: the one acknowledged last, then the others in order. None
+    /// where there are no more.
+    pub(super) fn transport(&self, transports: &[Transport], nth: usize) -> Option<Transport> {
         let first = self.preferred.and_then(|preferred| transports.iter().position(|t| *t == preferred));
-        match (first, nth) {
-            (None, _) => transports[nth],
-            (Some(first), 0) => transports[first],
-            (Some(first), _) => transports[if nth <= first { nth - 1 } else { nth }],
-        }
+        let index = match (first, nth) {
+            (None, _) => nth,
+            (Some(first), 0) => first,
+            (Some(first), _) if nth <= first => nth - 1,
+            (Some(_), _) => nth,
+        };
+        transports.get(index).copied()
     }
 }

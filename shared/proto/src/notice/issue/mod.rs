@@ -5,6 +5,7 @@
 //! last, joined by the next transport at 0.2 s; then the client is "not told".
 
 mod client;
+mod config;
 mod pace;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ use pace::Pace;
 use window::{Position, Window};
 
 pub use client::{ALTERNATES_MAX, Alternate, ClientId, Invitation, Leave, Origin, Path, Standing, Told};
+pub use config::{CLIENTS_MAX, Config};
 
 /// When a notice is sent, counted from its first datagram.
 pub const REPEATS: [Duration; 5] = [
@@ -40,28 +42,6 @@ pub const GRACE: Duration = Duration::from_secs(1);
 
 /// How long a HELLO's path is used: three of the agent's intervals of 20 s.
 pub const REGISTRATION: Duration = Duration::from_secs(60);
-
-/// Clients that can be told, unless configured otherwise: a bound for prefixes, whose addresses are heard, not named.
-pub const CLIENTS_MAX: usize = 65_536;
-
-/// How this server issues.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Its identity, signed into every notice.
-    pub server: Identity,
-    /// Its number.
-    pub sender: u32,
-    /// See [`super::epoch_at_start`].
-    pub epoch: u32,
-    /// In order of preference; without any, nobody is told anything.
-    pub transports: Vec<Transport>,
-    /// The agents' port for notices.
-    pub udp_port: u16,
-    /// Datagrams a second, at most.
-    pub rate: u32,
-    /// Clients, at most.
-    pub clients_max: usize,
-}
 
 /// What an agent said.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -180,6 +160,8 @@ pub struct Issuer {
     queue: BTreeSet<(Instant, ClientId)>,
     pace: Pace,
     pending: usize,
+    /// Of those pending: who knew already.
+    reminded: usize,
     events: VecDeque<Event>,
     received: Counts,
     sent: Sent,
@@ -197,15 +179,21 @@ impl Issuer {
             by_identity: BTreeMap::new(),
             queue: BTreeSet::new(),
             pending: 0,
+            reminded: 0,
             events: VecDeque::new(),
             received: Counts::default(),
             sent: Sent::default(),
         }
     }
 
-    /// Other transports, port, rate and bound, from the next datagram on.
+    /// Other transports, port, rate and bound, from the next datagram on. An attempt under way begins anew if the
+    /// transports are others: which of them it has used says nothing any more.
     pub fn reconfigure(&mut self, transports: Vec<Transport>, udp_port: u16, rate: u32, clients_max: usize) {
         self.pace.set_rate(rate);
+        if transports != self.config.transports {
+            let clients = self.clients.iter_mut().flatten();
+            clients.filter_map(|client| client.current.as_mut()).for_each(|current| current.used = 0);
+        }
         self.config = Config { transports, udp_port, rate, clients_max, ..self.config.clone() };
     }
 
@@ -262,9 +250,15 @@ impl Issuer {
         Some(View { id, identity: client.identity, standing: &client.standing, told: client.told })
     }
 
-    /// Clients that are being told at present: what a drain waits for.
+    /// Clients that are being told at present.
     pub fn pending(&self) -> usize {
         self.pending
+    }
+
+    /// Those of them that don't know yet, as far as they have said: what a drain waits for. Who asks once more by
+    /// CHALLENGE holds nobody up.
+    pub fn awaited(&self) -> usize {
+        self.pending - self.reminded
     }
 
     /// What came in, by what became of it.
@@ -466,6 +460,17 @@ impl Issuer {
         Some(due.max(self.pace.ready()))
     }
 
+    /// Until then the pace holds nothing back: who isn't told by then won't be served any more all the same.
+    pub fn hurry(&mut self, until: Instant) {
+        self.pace.hurry(until);
+    }
+
+    /// Clients that have had less than the first datagram of their notice and one repeat, and gave no receipt.
+    pub fn hardly_told(&self) -> usize {
+        let current = |id: ClientId| self.client(id).and_then(|client| client.current.as_ref());
+        self.queue.iter().filter(|&&(_, id)| current(id).is_some_and(|current| current.attempt < 2)).count()
+    }
+
     /// The next thing that happened; ask after [`Issuer::poll_transmit`] has nothing left.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
@@ -479,11 +484,17 @@ impl Issuer {
         self.unqueue(id);
         let (mark, is_refused) = (self.mark.next(), refused.is_some());
         let Some(client) = self.client_mut(id) else { return };
+        let has_known = match client.told {
+            Told::Told { .. } => true,
+            Told::Telling { .. } => client.current.as_ref().is_some_and(|current| current.knew),
+            Told::Nothing | Told::NotTold { .. } => false,
+        };
         client.current = Some(Current {
             mark,
             issued: now,
             refused,
             nonce,
+            knew: has_known && nonce.is_some(),
             started: None,
             attempt: 0,
             used: 0,
@@ -507,8 +518,10 @@ impl Issuer {
         client.told = Told::Telling { since: now };
         let Some(current) = &mut client.current else { return };
         (current.started, current.attempt, current.used, current.due) = (None, 0, 0, Some(now));
+        let knew = current.knew;
         self.queue.insert((now, id));
         self.pending += 1;
+        self.reminded += usize::from(knew);
     }
 
     fn give_up(&mut self, now: Instant, id: ClientId) {
@@ -521,10 +534,12 @@ impl Issuer {
     }
 
     fn unqueue(&mut self, id: ClientId) {
-        let current = self.client_mut(id).and_then(|client| client.current.as_mut());
-        if let Some(due) = current.and_then(|current| current.due.take()) {
+        let Some(current) = self.client_mut(id).and_then(|client| client.current.as_mut()) else { return };
+        if let Some(due) = current.due.take() {
+            let knew = current.knew;
             self.queue.remove(&(due, id));
             self.pending -= 1;
+            self.reminded -= usize::from(knew);
         }
     }
 
@@ -540,7 +555,7 @@ impl Issuer {
         let (server, sender, udp_port) = (self.config.server, self.config.sender, self.config.udp_port);
         let client = self.clients.get_mut(id.0 as usize)?.as_mut()?;
         let (attempt, used) = client.current.as_ref().map(|current| (current.attempt, current.used))?;
-        let transport = client.transport(&self.config.transports, used);
+        let transport = client.transport(&self.config.transports, used)?;
         let to = client.path(transport, udp_port, now);
         let written = text::write(client, server, sender, now, utc, out);
         let current = client.current.as_mut()?;

@@ -12,16 +12,23 @@ pub(super) struct Pace {
     interval: Duration,
     /// When everything sent so far would have been sent at an even pace.
     even: Instant,
+    /// Until then whatever goes out doesn't count.
+    hurried: Instant,
 }
 
 impl Pace {
     /// `rate` a second; 0 is taken as 1.
     pub(super) fn new(rate: u32) -> Pace {
-        Pace { interval: Duration::from_secs(1) / rate.max(1), even: Instant::ZERO }
+        Pace { interval: Duration::from_secs(1) / rate.max(1), even: Instant::ZERO, hurried: Instant::ZERO }
     }
 
     pub(super) fn set_rate(&mut self, rate: u32) {
         self.interval = Pace::new(rate).interval;
+    }
+
+    /// Holds nothing back until then.
+    pub(super) fn hurry(&mut self, until: Instant) {
+        (self.hurried, self.even) = (until, Instant::ZERO);
     }
 
     /// When the next one may go.
@@ -30,6 +37,8 @@ impl Pace {
     }
 
     pub(super) fn take(&mut self, now: Instant) {
-        self.even = self.even.max(now) + self.interval;
+        if now >= self.hurried {
+            self.even = self.even.max(now) + self.interval;
+        }
     }
 }

@@ -403,6 +403,38 @@ fn notices_go_out_at_the_rate_and_no_faster() {
 }
 
 #[test]
+fn who_has_to_hurry_waits_for_no_pace() {
+    let mut rig = Rig::new(&[Transport::Udp]);
+    rig.issuer.reconfigure(vec![Transport::Udp], 3798, 100, 500);
+    for n in 0..200u8 {
+        let id = rig.issuer.add(client(n), &keys()).expect("room");
+        rig.issuer.set(rig.now, id, Standing::Leave(leave(100)));
+    }
+    assert_eq!(rig.run_until(Instant::from_millis(100)).len(), 12);
+    assert_eq!(rig.issuer.hardly_told(), 200);
+    rig.issuer.hurry(rig.now + millis(1_000));
+    let said = rig.run_for(millis(250));
+    assert!(said.len() >= 200 + 188, "each once and once more: {}", said.len());
+    assert_eq!((rig.issuer.hardly_told(), rig.issuer.pending()), (0, 200));
+}
+
+#[test]
+fn a_reload_amid_an_attempt_leaves_no_transport_that_has_gone() {
+    for preferred in [None, Some(Transport::Udp), Some(Transport::Icmp)] {
+        let (mut rig, id) = Rig::both();
+        rig.issuer.client_mut(id).expect("known").preferred = preferred;
+        rig.issuer.set(rig.now, id, Standing::Leave(leave(100)));
+        assert_eq!(rig.run_until(Instant::from_millis(100)).len(), 1);
+        rig.now = Instant::from_millis(200);
+        let mut out = [0; MAX_OCTETS];
+        rig.issuer.poll_transmit(rig.now, UTC, &mut out).expect("the second attempt's first");
+        rig.issuer.reconfigure(vec![Transport::Udp], 3798, 20_000, 3);
+        let said = rig.run_for(millis(5_000));
+        assert!(!said.is_empty() && said.iter().all(|one| matches!(one.to, Path::Udp(_))), "{said:?}");
+    }
+}
+
+#[test]
 fn the_table_is_bounded_and_its_places_are_used_again() {
     let mut rig = Rig::new(&[Transport::Udp]);
     let ids: Vec<_> = (0..3).map(|n| rig.issuer.add(client(n), &keys()).expect("room")).collect();
