@@ -13,7 +13,7 @@ use forewarn_proto::notice::{Transport, epoch_at_start};
 use forewarn_proto::pool::Kind;
 use forewarn_proto::time::{Instant, Utc};
 use forewarn_proto::watch::{Cause, DrainBy, Phase};
-use forewarn_server::announce::campaign::{Campaign, Order};
+use forewarn_server::announce::campaign::{Campaign, Order, Underway};
 use forewarn_server::config::Config;
 use forewarn_wire::notice::MAX_OCTETS;
 use forewarn_wire::{Code, MAX_PACKET, MessageAuthenticatorRule, Packet, RadiusKey, Writer, number};
@@ -292,7 +292,7 @@ impl Server {
             process.last_reading = now;
             process.next_reading = now + self.setup.config.health.interval;
         }
-        process.campaign.handle_timeout(now, process.in_flight);
+        process.campaign.handle_timeout(now, Underway { requests: process.in_flight, conversations: 0 });
         while let Some(order) = process.campaign.poll_order() {
             process.taking = order == Order::StartTaking;
         }

@@ -40,7 +40,7 @@ use crate::process::leaving::Leaving;
 use crate::proxy::Letter;
 use crate::shared::Shared;
 
-use campaign::{ByHand, Campaign, Order, Shed};
+use campaign::{ByHand, Campaign, Order, Shed, Underway};
 use post::Post;
 
 /// Devices of clients that are networks become known to the campaign at most this much later.
@@ -187,8 +187,8 @@ impl Announcer {
             }
         }
         let lingering = self.lead_down(now);
-        let talking = self.shared.conversations().going_on(now);
-        self.campaign.handle_timeout(now, self.shared.vitals().in_flight() + talking + lingering);
+        let requests = self.shared.vitals().in_flight() + lingering;
+        self.campaign.handle_timeout(now, Underway { requests, conversations: self.conversations(now) });
         self.tell().await;
     }
 
@@ -217,6 +217,13 @@ impl Announcer {
         }
         let lately = now.since(departure.asked().max(since)) < LINGER;
         u64::from(lately && matches!(self.phase(), Phase::Draining { .. }))
+    }
+
+    /// Conversations that a drain waits for.
+    fn conversations(&self, now: Instant) -> u64 {
+        let Some(before) = self.campaign.waits_for_before(now) else { return 0 };
+        let elsewhere = self.shared.vitals().departure().going_on(now, before);
+        self.shared.conversations().going_on(now, before) + elsewhere
     }
 
     /// Asks whether this process stood still, or its clock was set, since it went to sleep.
@@ -275,9 +282,19 @@ impl Announcer {
         self.campaign.watch().phase()
     }
 
-    /// Clients that are being told at present.
-    pub fn pending(&self) -> usize {
-        self.campaign.pending()
+    /// How far a drain is.
+    pub fn progress(&self) -> String {
+        let pending = self.campaign.pending();
+        let requests = self.shared.vitals().in_flight();
+        let conversations = self.conversations(clock::now());
+        format!(
+            "{pending} clients haven't answered yet, {requests} requests and {conversations} conversations under way"
+        )
+    }
+
+    /// Whether the process may end: it has stopped taking requests, and told its clients so.
+    pub fn may_end(&self) -> bool {
+        self.phase() == Phase::Drained && !self.campaign.has_a_last_word(clock::now())
     }
 
     /// Planned departure. [`Announcer::look`] has to follow, as after each command.

@@ -37,6 +37,8 @@ pub(super) struct Known {
 pub(super) struct Gone {
     /// Requests a second it had then.
     pub(super) rate: f64,
+    /// How much of it, per cent, it was to take away.
+    pub(super) reduction: u8,
     /// The alternate it is expected at; none: it chooses itself.
     pub(super) at: Option<IpAddr>,
     /// What it was told.

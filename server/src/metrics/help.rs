@@ -65,7 +65,6 @@ const HELPS: &[(&str, &str)] = &[
     ("proxy.notices.failover", "FAILOVERs of home servers that were acted on."),
     ("proxy.notices.reconnect", "RECONNECTs of home servers that were acted on."),
     ("proxy.notices.refused-return", "REFUSEDs of home servers: their answers to a question to come back."),
-    ("proxy.notices.load", "LOADs of home servers."),
     ("proxy.notices.unheard", "Notices that a pool was too busy to take; they are repeated."),
     ("proxy.notices.duplicate", "Notices of home servers that were repeated, and acknowledged again."),
     ("proxy.notices.unknown-key", "Notices refused: signed with a key that isn't the home server's."),

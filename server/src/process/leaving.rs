@@ -10,6 +10,7 @@ use forewarn_proto::time::Instant;
 use forewarn_wire::{Code, Packet, Verified, WriteError, Writer, number};
 
 use super::core::{Case, Desk, Turn};
+use super::eap::rooms::PAUSE;
 use super::outcome::Cause;
 use super::tables::Client;
 
@@ -48,6 +49,10 @@ impl Rungs {
 pub struct Departure {
     leaving: AtomicU8,
     asked_ns: AtomicU64,
+    /// Access-Challenges of conversations that have no room here: when one last began such a conversation, and when
+    /// one last went on with it.
+    began_ns: AtomicU64,
+    went_on_ns: AtomicU64,
 }
 
 impl Departure {
@@ -68,6 +73,22 @@ impl Departure {
     /// When a client on the ladder last asked for something, if one ever has.
     pub fn asked(&self) -> Instant {
         Instant::from_nanos(self.asked_ns.load(Relaxed))
+    }
+
+    /// A client is asked for more by somebody else than EAP here: by a home server, or for a one-time code.
+    /// `has_begun`: its request belonged to a conversation already.
+    pub(super) fn challenged(&self, now: Instant, has_begun: bool) {
+        let last = if has_begun { &self.went_on_ns } else { &self.began_ns };
+        last.store(now.as_nanos(), Relaxed);
+    }
+
+    /// 1 if such a conversation goes on that began before this, as far as times tell: who says nothing for
+    /// [`PAUSE`] has gone.
+    pub fn going_on(&self, now: Instant, before: Instant) -> u64 {
+        let [began, went_on] =
+            [&self.began_ns, &self.went_on_ns].map(|last| Instant::from_nanos(last.load(Relaxed)));
+        let is_late = |last: Instant| last > Instant::ZERO && now.since(last) < PAUSE;
+        u64::from(is_late(went_on) || (is_late(began) && began < before))
     }
 }
 

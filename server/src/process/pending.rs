@@ -78,6 +78,16 @@ impl<T> Pending<T> {
         None
     }
 
+    /// How many of those that came before this are as `counts` says.
+    pub fn count_before(&self, before: Instant, counts: impl Fn(&T) -> bool) -> usize {
+        let (mut index, mut count) = (self.oldest, 0);
+        while let Some((slot, (since, content))) = self.slot(index) {
+            count += usize::from(*since < before && counts(content));
+            index = slot.newer;
+        }
+        count
+    }
+
     fn slot(&self, index: u32) -> Option<(&Slot<T>, &(Instant, T))> {
         let slot = self.slots.get(index as usize)?;
         slot.content.as_ref().map(|content| (slot, content))

@@ -156,7 +156,7 @@ impl Director {
             self.announcer.look().await;
             self.tell_waiting(clock::now());
             self.telling.retain(|telling| !telling.end(&self.announcer));
-            if self.ending && self.announcer.phase() == Phase::Drained {
+            if self.ending && self.announcer.may_end() {
                 return;
             }
         }
@@ -175,13 +175,7 @@ impl Director {
         }
         let reply = match self.announcer.phase() {
             Phase::Draining { .. } if now < self.word_at + DRAIN_WORD => return,
-            Phase::Draining { .. } => {
-                let in_flight = self.running.shared.vitals().in_flight();
-                let pending = self.announcer.pending();
-                let message =
-                    format!("{pending} clients haven't answered yet, {in_flight} requests under way");
-                Reply::Progress { message }
-            }
+            Phase::Draining { .. } => Reply::Progress { message: self.announcer.progress() },
             Phase::Drained => Reply::Done { message: "drained: requests aren't taken any more".to_owned() },
             phase => Reply::Refused {
                 errors: vec![format!("the drain was ended: the server is {}", phase.name())],
@@ -222,6 +216,10 @@ impl Director {
             Request::Resume => {
                 self.announcer.resume();
                 done("taking requests; clients that left are invited back as the load allows")
+            }
+            Request::Quiesce if matches!(self.announcer.phase(), Phase::Draining { .. } | Phase::Drained) => {
+                let reason = "the server drains, or has; `forewarn resume` takes that back, then quiesce it";
+                Reply::Refused { errors: vec![reason.to_owned()] }
             }
             Request::Quiesce => {
                 self.announcer.quiesce();

@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use forewarn_proto::audience::{Audience, Member, Placed, Rules, Seat, Seats, Topology, step};
 use forewarn_proto::gauge::Parameter;
-use forewarn_proto::notice::issue::{Alternate, ClientId, Leave, Standing, Told};
+use forewarn_proto::notice::issue::{Alternate, ClientId, Leave, Standing};
 use forewarn_proto::peers::Known as PeerKnown;
 use forewarn_proto::stagger;
 use forewarn_proto::time::Instant;
 use forewarn_proto::watch::Phase;
-use forewarn_wire::notice::{Identity, Outcome};
+use forewarn_wire::notice::Identity;
 
 use super::{Announced, Campaign, Warning};
 use crate::announce::roster::{Gone, Known};
@@ -33,6 +33,7 @@ pub(super) struct Waiting {
 impl Campaign {
     /// This share of those meant is to be away; who is already is told what is so now.
     pub(super) fn warn(&mut self, now: Instant, share: f64, warning: Warning) {
+        let warning = warning.settled();
         self.warning = Some(warning);
         self.announced = Some(Announced::Warning);
         let ids = if warning.everyone { self.roster.keys().copied().collect() } else { self.audience_ids() };
@@ -43,7 +44,7 @@ impl Campaign {
         for &id in &gone {
             // What the operator has sent away is told again only if it must find another place.
             if warning.must || self.roster.get(&id).is_some_and(|known| !known.by_hand) {
-                self.send_away(now, id, warning, &mut seats);
+                staying += usize::from(!self.send_away(now, id, warning, &mut seats));
             }
         }
         for &id in &new {
@@ -54,7 +55,9 @@ impl Campaign {
         tracing::info!(reason = %warning.reason, hard = warning.hard, "telling {told} clients to leave");
         self.wait(now, staying, warning);
         if staying > 0 {
-            tracing::warn!("{staying} clients stay: no alternate has room for them");
+            tracing::warn!(
+                "{staying} clients stay, or a part of their traffic: no alternate has room for it"
+            );
         }
     }
 
@@ -67,7 +70,7 @@ impl Campaign {
     /// Who took a part of its traffic away takes the rest, if that part wasn't enough.
     fn take_the_rest(&mut self, now: Instant) {
         let load = self.watch.load();
-        let is_over = load.value() > self.config.health.failover_threshold;
+        let is_over = self.watch.runs().0 >= self.config.health.failover_after;
         let is_away = matches!(self.watch.phase(), Phase::Away { .. });
         let is_due = self.watch.since() + self.config.notice.shed_every <= now;
         if let Some(warning) =
@@ -179,52 +182,37 @@ impl Campaign {
     ) -> Option<Standing> {
         let is_away = self.is_away(id);
         let known = self.roster.get_mut(&id)?;
-        let kept = known.gone.as_ref().filter(|_| is_away && !warning.must);
-        let gone = match kept {
-            Some(gone) => gone.clone(),
+        let before = known.gone.as_ref().filter(|_| is_away);
+        let rate = before.map_or(known.asks, |gone| gone.rate);
+        let reduction = warning.reduction;
+        let part = |percent: u8| rate * f64::from(percent) / 100.0;
+        // What is away already is at some alternate, and counted there.
+        let more = part(reduction.saturating_sub(before.map_or(0, |gone| gone.reduction)));
+        let fits_there = |gone: &Gone, seats: &mut Seats<'_>| match gone.at {
+            Some(at) if gone.reduction < reduction => seats.widen(at, more),
+            _ => true,
+        };
+        let gone = match before.filter(|gone| !warning.must && fits_there(gone, seats)) {
+            Some(gone) => Gone { reduction, ..gone.clone() },
             None => {
-                let before = known.gone.as_ref().filter(|_| is_away).map(|gone| gone.rate);
-                // Who is away already is at some alternate, and counted there.
-                let part = f64::from(warning.reduction) / 100.0;
-                let expected = if is_away { 0.0 } else { known.asks * part };
+                // Elsewhere all of it is more; who must go has found no room anywhere, wherever it is.
+                let expected = if warning.must { more } else { part(reduction) };
                 let Placed { at, alternates } = seats.place(known.address, expected)?;
                 let alternate = |(address, weight)| Alternate { address, weight };
                 let alternates: Arc<[Alternate]> = alternates.into_iter().map(alternate).collect();
-                Gone { rate: before.unwrap_or(known.asks), at, alternates }
+                Gone { rate, reduction, at, alternates }
             }
         };
         let alternates = Arc::clone(&gone.alternates);
         known.gone = Some(gone);
         Some(Standing::Leave(Leave {
-            // What less traffic can't mend takes all of it.
-            reduction: if warning.must { 100 } else { warning.reduction },
+            reduction: warning.reduction,
             hard: warning.hard,
             validity: self.config.notice.validity,
             reason: warning.reason,
             load: warning.load,
             alternates,
         }))
-    }
-
-    /// A client that stayed, since its other servers had warned it too, is told once more before requests stop
-    /// being taken, and hard: then it takes the least loaded of the others. Answers whether there was one.
-    pub(super) fn press(&mut self, now: Instant) -> bool {
-        let stays = |told: Told| {
-            matches!(told, Told::Told { outcome: Outcome::LastUsable | Outcome::NoAlternate, .. })
-        };
-        let is_asked = |standing: &Standing| matches!(standing, Standing::Leave(leave) if !leave.hard);
-        let staying = self.issuer.clients().filter(|view| stays(view.told) && is_asked(view.standing));
-        let ids: Vec<ClientId> = staying.map(|view| view.id).collect();
-        let (Some(warning), false) = (self.warning, ids.is_empty()) else { return false };
-        let warning = Warning { hard: true, must: true, ..warning };
-        let topology = Arc::clone(&self.topology);
-        let mut seats = self.seats(now, &topology, warning, None);
-        for &id in &ids {
-            self.send_away(now, id, warning, &mut seats);
-        }
-        self.quiet_since = None;
-        tracing::info!(reason = %warning.reason, "telling {} clients that stayed to leave, hard", ids.len());
-        true
     }
 
     pub(super) fn audience_ids(&self) -> Vec<ClientId> {

@@ -3,6 +3,7 @@
 //! Pure: loads, messages and the time come in; datagrams, deadlines and orders come out.
 
 mod choosing;
+mod draining;
 mod hand;
 mod measured;
 mod members;
@@ -26,11 +27,6 @@ use crate::announce::roster::{Known, Networks, Roster};
 use crate::announce::watch_config;
 use crate::config::{self, Config};
 
-/// How long receipts and requests must both be nothing until a drain counts as done: a request that a core hasn't
-/// read yet is not counted yet.
-const DRAIN_QUIET: Duration = Duration::from_millis(100);
-/// How often a drain is looked at.
-const DRAIN_LOOK: Duration = Duration::from_millis(20);
 /// Names in a line about clients that weren't told.
 const NAMES_MAX: usize = 5;
 
@@ -76,7 +72,16 @@ struct Warning {
     load: u8,
 }
 
+impl Warning {
+    /// What less traffic can't mend takes all of it.
+    fn settled(self) -> Warning {
+        Warning { reduction: if self.must { 100 } else { self.reduction }, ..self }
+    }
+}
+
 use choosing::Waiting;
+pub use draining::Underway;
+use draining::{DRAIN_LOOK, Drain, LAST_WORD};
 pub use hand::{ByHand, Shed};
 
 /// One server's campaign.
@@ -105,7 +110,7 @@ pub struct Campaign {
     settle_at: Option<Instant>,
     /// The next slot for a client that asks.
     next_slot: Instant,
-    quiet_since: Option<Instant>,
+    drain: Drain,
     moments: Moments,
     announced: Option<Announced>,
     not_told: Vec<ClientId>,
@@ -148,7 +153,7 @@ impl Campaign {
             waiting: None,
             settle_at: None,
             next_slot: now,
-            quiet_since: None,
+            drain: Drain::default(),
             moments: Moments::default(),
             announced: None,
             not_told: Vec::new(),
@@ -235,8 +240,10 @@ impl Campaign {
 
     /// Planned departure.
     pub fn drain(&mut self, now: Instant, by: DrainBy) {
+        if !matches!(self.watch.phase(), Phase::Draining { .. }) {
+            self.drain = Drain::default();
+        }
         self.watch.drain(now, by);
-        self.quiet_since = None;
         self.obey(now);
     }
 
@@ -265,7 +272,10 @@ impl Campaign {
             if let Err(refusal) = self.peers.handle_message(now, utc, origin.transport(), payload) {
                 tracing::debug!("a peer's message is ignored: {refusal}");
             }
-            return;
+            // A peer that is a client as well, and has one key for both, asks both.
+            if !self.issuer.is_genuine(payload) {
+                return;
+            }
         }
         let newcomer = self.newcomer(now, payload);
         match self.issuer.handle_message(now, origin, payload) {
@@ -320,20 +330,15 @@ impl Campaign {
         }
     }
 
-    /// Time has passed; `in_flight` requests are under way.
-    pub fn handle_timeout(&mut self, now: Instant, in_flight: u64) {
+    /// Time has passed, and so much is under way.
+    pub fn handle_timeout(&mut self, now: Instant, underway: Underway) {
         self.watch.handle_timeout(now);
         self.obey(now);
         if self.settle_at.is_some_and(|at| at <= now) {
             self.settle(now);
         }
-        if let Phase::Draining { .. } = self.watch.phase() {
-            let is_quiet = self.issuer.pending() == 0 && in_flight == 0;
-            self.quiet_since = if is_quiet { self.quiet_since.or(Some(now)) } else { None };
-            if self.quiet_since.is_some_and(|since| now.since(since) >= DRAIN_QUIET) && !self.press(now) {
-                self.watch.handle_drained(now);
-                self.obey(now);
-            }
+        if let Phase::Draining { deadline } = self.watch.phase() {
+            self.follow_drain(now, deadline, underway);
         }
     }
 
@@ -410,6 +415,9 @@ impl Campaign {
                     let reduction = self.config.notice.reduction;
                     let warning = Warning { everyone, hard, must, by_hand: false, reduction, reason, load };
                     self.warn(now, share, warning);
+                    if cause == Cause::Deadline {
+                        self.issuer.hurry(now + LAST_WORD);
+                    }
                 }
                 Event::Invite { cause } => self.invite(now, cause),
                 Event::Pause { cause } => self.pause(now, cause),

@@ -80,6 +80,67 @@ fn who_finds_no_room_stays_until_there_is_some() {
     assert_eq!((world.who(Kind::Failover).len(), world.campaign.staying()), (4, 0));
 }
 
+/// The part of its traffic that each client was last told to take away, the least first.
+fn reductions(world: &World) -> Vec<u8> {
+    let part = |n: usize| match world.standing(&format!("127.0.1.{n}")) {
+        Standing::Leave(leave) => leave.reduction,
+        Standing::Clear | Standing::Invited(_) => 0,
+    };
+    let mut parts: Vec<u8> = (0..4).map(part).collect();
+    parts.sort_unstable();
+    parts
+}
+
+#[test]
+fn the_rest_goes_only_as_far_as_there_is_room() {
+    let mut world = site("shed_every = \"5s\"\nreduction = \"50%\"");
+    world.asked([25; 4]);
+    world.peer_says(Takes::Anybody, 100.0, Some(60.0));
+    world.read(95);
+    assert_eq!((reductions(&world), world.campaign.staying()), (vec![50; 4], 0));
+    world.run_for(Duration::from_secs(6));
+    world.read(95);
+    assert_eq!(
+        (reductions(&world), world.campaign.staying()),
+        (vec![50; 4], 4),
+        "room for 10, and each has 12.5"
+    );
+    world.peer_says(Takes::Anybody, 150.0, Some(30.0));
+    world.run_for(Duration::from_secs(6));
+    world.read(95);
+    assert_eq!((reductions(&world), world.campaign.staying()), (vec![50, 50, 100, 100], 2));
+}
+
+#[test]
+fn one_reading_too_many_does_not_take_the_rest() {
+    let mut world = site("shed_every = \"5s\"\nreduction = \"40%\"");
+    let mut patient = world.campaign.config().clone();
+    patient.health.failover_after = 3;
+    world.campaign.reload(world.now, Arc::new(patient));
+    (0..3).for_each(|_| world.read(95));
+    assert_eq!(reductions(&world), [40; 4]);
+    world.read(50);
+    world.run_for(Duration::from_secs(6));
+    (0..2).for_each(|_| world.read(95));
+    assert_eq!(reductions(&world), [40; 4]);
+    world.read(95);
+    assert_eq!(reductions(&world), [100; 4]);
+}
+
+#[test]
+fn who_must_go_takes_everything_and_is_told_so_once() {
+    let mut world = site("shed_every = \"5s\"\nreduction = \"50%\"");
+    let limits = Limits { memory: Some(1.0), ..Limits::default() };
+    let cut_off = Reading { memory: Some(0.95), mandatory_failed: 1, ..Reading::default() };
+    world.campaign.handle_load(world.now, &limits.load(&cut_off));
+    world.deliver();
+    assert_eq!(reductions(&world), [100; 4]);
+    world.run_for(Duration::from_secs(6));
+    world.campaign.handle_load(world.now, &limits.load(&cut_off));
+    world.deliver();
+    assert!(world.agents.values().all(|agent| agent.heard.len() == 1), "nobody is told twice");
+}
+
 #[test]
 fn who_must_go_goes_whether_there_is_room_or_not() {
     let mut world = site("");

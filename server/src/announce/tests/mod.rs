@@ -1,6 +1,7 @@
 //! The campaign in virtual time, with agents that believe and acknowledge as the real ones do.
 
 mod choosing;
+mod draining;
 mod networks;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use forewarn_wire::notice::{Flags, Identity, Kind, MAX_OCTETS, MacKind, NoticeKe
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::campaign::{Campaign, Order};
+use super::campaign::{Campaign, Order, Underway};
 use crate::config::{self, Config};
 
 const SERVER: &str = r#"
@@ -114,6 +115,7 @@ struct World {
     utc: Utc,
     agents: BTreeMap<IpAddr, Agent>,
     in_flight: u64,
+    conversations: u64,
     orders: Vec<Order>,
     rng: StdRng,
 }
@@ -131,6 +133,7 @@ impl World {
             utc: Utc::from_millis(1_800_000_000_000),
             agents: BTreeMap::new(),
             in_flight: 0,
+            conversations: 0,
             orders: Vec::new(),
             rng: StdRng::seed_from_u64(5),
         };
@@ -155,7 +158,7 @@ impl World {
     fn run_for(&mut self, time: Duration) {
         let end = self.now + time;
         loop {
-            self.campaign.handle_timeout(self.now, self.in_flight);
+            self.campaign.handle_timeout(self.now, self.underway());
             self.deliver();
             let next = self.campaign.poll_timeout(self.now).unwrap_or(end);
             if next > end {
@@ -167,8 +170,12 @@ impl World {
             }
         }
         self.pass(end.since(self.now));
-        self.campaign.handle_timeout(self.now, self.in_flight);
+        self.campaign.handle_timeout(self.now, self.underway());
         self.deliver();
+    }
+
+    fn underway(&self) -> Underway {
+        Underway { requests: self.in_flight, conversations: self.conversations }
     }
 
     fn pass(&mut self, time: Duration) {
@@ -405,61 +412,6 @@ fn who_asks_gets_a_slot_or_a_delay() {
     let refused = world.last("127.0.1.3").expect("answered");
     assert_eq!((refused.kind, refused.slot_ms), (Kind::Refused, Some(60_000)));
     assert!(matches!(world.standing("127.0.1.3"), Standing::Leave(_)), "still to be away");
-}
-
-#[test]
-fn a_drain_waits_for_receipts_and_requests_and_then_stops() {
-    let mut world = World::new(&four());
-    world.in_flight = 1;
-    world.campaign.drain(world.now, DrainBy::Shutdown);
-    world.run_for(Duration::from_secs(5));
-    assert_eq!((world.phase(), world.who(Kind::Failover).len()), ("Draining", 4));
-    assert_eq!(world.last("127.0.1.0").expect("told").reason, Reason::SHUTDOWN);
-    assert_eq!(world.orders, []);
-    world.in_flight = 0;
-    world.run_for(Duration::from_millis(200));
-    assert_eq!((world.phase(), &world.orders[..]), ("Drained", &[Order::StopTaking][..]));
-    world.campaign.resume(world.now);
-    world.deliver();
-    assert_eq!(world.orders, [Order::StopTaking, Order::StartTaking]);
-    assert_eq!(world.who(Kind::Reconnect).len(), 4);
-}
-
-#[test]
-fn a_drain_does_not_wait_for_a_client_that_gives_no_receipt() {
-    let mut world = World::new(&four());
-    world.agents.get_mut(&address("127.0.1.0")).expect("started").is_deaf = true;
-    world.campaign.drain(world.now, DrainBy::Operator);
-    world.run_for(Duration::from_millis(3_900));
-    assert_eq!(world.phase(), "Draining");
-    world.run_for(Duration::from_millis(300));
-    assert_eq!(world.phase(), "Drained");
-    assert!(matches!(world.told("127.0.1.0"), Told::NotTold { .. }));
-}
-
-#[test]
-fn a_drain_presses_a_client_that_stayed_before_it_stops() {
-    let mut world = World::new(&four());
-    world.agents.get_mut(&address("127.0.1.0")).expect("started").is_last_usable = true;
-    world.campaign.drain(world.now, DrainBy::Operator);
-    world.run_for(Duration::from_millis(90));
-    assert!(!world.last("127.0.1.0").expect("told").hard);
-    world.run_for(Duration::from_secs(1));
-    assert!(world.last("127.0.1.0").expect("told").hard, "told once more");
-    assert!(!world.last("127.0.1.1").expect("told").hard, "it had left");
-    assert_eq!((world.phase(), &world.orders[..]), ("Drained", &[Order::StopTaking][..]));
-}
-
-#[test]
-fn at_its_deadline_a_drain_stops_and_lets_conversations_go() {
-    let mut world = World::new(&four());
-    world.in_flight = 3;
-    world.campaign.drain(world.now, DrainBy::Operator);
-    world.run_for(Duration::from_millis(19_900));
-    assert_eq!(world.phase(), "Draining");
-    world.run_for(Duration::from_millis(100));
-    assert_eq!((world.phase(), &world.orders[..]), ("Drained", &[Order::StopTaking][..]));
-    assert!(world.agents.values().all(|agent| agent.heard.last().is_some_and(|heard| heard.hard)));
 }
 
 #[test]

@@ -36,8 +36,7 @@ impl Desk {
     ) -> Option<usize> {
         self.eap = None;
         if !self.shared.vitals().taking() {
-            self.count(Cause::Drained);
-            return None;
+            return self.drained(now, tables, arrival, out);
         }
         let Some(index) = tables.client_at(arrival.source.ip()) else {
             self.tell_client(arrival.source.ip(), None);
@@ -129,6 +128,25 @@ impl Desk {
         Ok(request)
     }
 
+    /// Nothing is taken any more. Who lost the reply to what was taken before is sent it again.
+    fn drained(
+        &mut self,
+        now: Instant,
+        tables: &Tables,
+        arrival: &Arrival<'_>,
+        out: &mut [u8],
+    ) -> Option<usize> {
+        let client = tables.client_at(arrival.source.ip()).map(|index| tables.client(index));
+        let request = client.and_then(|client| self.verified(client, arrival).ok());
+        let length = request.and_then(|request| {
+            let octets = self.dedup.replay(now, arrival.key(&request), request.authenticator())?;
+            out.get_mut(..octets.len())?.copy_from_slice(octets);
+            Some(octets.len())
+        });
+        self.count(if length.is_some() { Cause::Duplicate } else { Cause::Drained });
+        length
+    }
+
     /// Once per client.
     fn keep_learnt(&self, client: &Client) {
         let name = &client.name;
@@ -164,8 +182,7 @@ impl Desk {
         request: &Packet<'_>,
         out: &mut [u8],
     ) -> Result<dedup::Slot, Option<usize>> {
-        let key =
-            dedup::Key { source: arrival.source, identifier: request.identifier(), socket: arrival.socket };
+        let key = arrival.key(request);
         let (cause, length) = match self.dedup.check(now, key, request.authenticator()) {
             Check::New { slot, .. } => return Ok(slot),
             Check::Replay(octets) => match out.get_mut(..octets.len()) {
@@ -221,6 +238,10 @@ impl Desk {
                 self.record(tables, case, user, cause);
                 if current {
                     self.post_auth(case, user, cause, &out[..length]);
+                    if let Cause::HomeChallenged | Cause::CodeAsked = cause {
+                        let has_begun = case.request.find(number::STATE).is_some();
+                        self.shared.vitals().departure().challenged(now, has_begun);
+                    }
                     self.departs(case.arrived, Kind::of(case.request.code()), cause.answer());
                 }
                 current.then_some(length)

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
+use forewarn_proto::dedup;
 use forewarn_proto::time::Instant;
+use forewarn_wire::Packet;
 
 use crate::config::ListenKind;
 use crate::process::mailbox::{Finding, Ticket};
@@ -46,6 +48,10 @@ pub struct Arrival<'a> {
 impl Arrival<'_> {
     pub(super) fn route(&self) -> Route {
         Route { socket: self.socket, to: self.source, from: self.local }
+    }
+
+    pub(super) fn key(&self, request: &Packet<'_>) -> dedup::Key {
+        dedup::Key { source: self.source, identifier: request.identifier(), socket: self.socket }
     }
 }
 

@@ -24,7 +24,7 @@ const PROCESS: usize = 8;
 pub(super) const SECRET: usize = 16;
 
 /// A peer and its access point answer sooner, unless somebody has to type.
-const PAUSE: Duration = Duration::from_secs(3);
+pub(crate) const PAUSE: Duration = Duration::from_secs(3);
 
 /// The rooms of one process.
 #[derive(Debug)]
@@ -35,8 +35,6 @@ pub struct Rooms {
     name: Box<[u8]>,
     rooms: Box<[Room]>,
     taken: Mutex<Taken>,
-    /// When a packet of one came last, nanoseconds.
-    stepped: AtomicU64,
     begun: AtomicU64,
     expired: AtomicU64,
     evicted: AtomicU64,
@@ -54,6 +52,8 @@ struct Room {
 #[derive(Debug)]
 struct Entry {
     secret: [u8; SECRET],
+    /// When its last packet came.
+    stepped: Instant,
     /// `None`: on loan.
     underway: Option<Box<Underway>>,
 }
@@ -111,7 +111,6 @@ impl Rooms {
             process,
             name: name.into(),
             rooms: (0..cores).map(room).collect(),
-            stepped: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             evicted: AtomicU64::new(0),
@@ -184,11 +183,10 @@ impl Rooms {
         while !places.has_room() && places.remove_oldest().is_some() {
             self.evicted.fetch_add(1, Relaxed);
         }
-        let entry = Entry { secret, underway: None };
+        let entry = Entry { secret, stepped: now, underway: None };
         // There is room now. One that was taken over stands behind younger ones, and is swept out with them.
         let (slot, generation) = places.insert(since, entry).unwrap_or((u32::MAX, 0));
         room.open.store(places.len(), Relaxed);
-        self.stepped.store(now.as_nanos(), Relaxed);
         drop(places);
         let place = Place { core, slot, generation };
         Loan { rooms: Arc::clone(self), place, secret, since, underway: Some(Box::new(underway)) }
@@ -232,7 +230,7 @@ impl Rooms {
         if since + timeout <= now || !bool::from(entry.secret.ct_eq(secret)) {
             return None;
         }
-        self.stepped.store(now.as_nanos(), Relaxed);
+        entry.stepped = now;
         Some(match entry.underway.take() {
             None => Opened::Busy,
             underway => {
@@ -266,13 +264,11 @@ impl Rooms {
         oldest.flatten().map(|since| since + timeout)
     }
 
-    /// How many there are, as long as any of them goes on: who says nothing for three seconds has gone.
-    pub fn going_on(&self, now: Instant) -> u64 {
-        let stepped = Instant::ZERO + Duration::from_nanos(self.stepped.load(Relaxed));
-        match now.since(stepped) < PAUSE {
-            true => self.rooms.iter().map(|room| room.open.load(Relaxed) as u64).sum(),
-            false => 0,
-        }
+    /// How many of those that began before this go on: who says nothing for [`PAUSE`] has gone.
+    pub fn going_on(&self, now: Instant, before: Instant) -> u64 {
+        let goes_on = |entry: &Entry| now.since(entry.stepped) < PAUSE;
+        let rooms = self.rooms.iter().filter(|room| room.open.load(Relaxed) > 0);
+        rooms.map(|room| room.lock().count_before(before, goes_on) as u64).sum()
     }
 
     /// What was counted.

@@ -127,11 +127,15 @@ fn a_conversation_whose_request_is_replaced_is_nobody_else_s() {
 #[test]
 fn a_conversation_goes_on_until_its_peer_has_nothing_more_to_say() {
     let mut bench = Bench::new(testing::config(EAP));
-    let going_on = |bench: &Bench| bench.shared.conversations().going_on(bench.now);
+    let going_on = |bench: &Bench| {
+        bench.shared.conversations().going_on(bench.now, bench.now + Duration::from_millis(1))
+    };
     assert_eq!(going_on(&bench), 0);
     let first = ask(1, &IDENTITY, None);
     let (_, challenge) = reply(bench.auth(&first), &first);
     assert_eq!(going_on(&bench), 1);
+    let earlier = bench.shared.conversations().going_on(bench.now, bench.now);
+    assert_eq!(earlier, 0, "it didn't begin before now");
     bench.wait(3000);
     assert_eq!(going_on(&bench), 0, "nobody waits for who has gone");
     let (state, password) = (find(&challenge, number::STATE).expect("a State"), answer(&challenge));

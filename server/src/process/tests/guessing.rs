@@ -190,6 +190,11 @@ fn a_code_is_asked_for_and_its_state_counts_once() {
         let mut bench = Bench::new(with_totp("challenge"));
         let (challenge, attributes) = reply(bench.auth(&first), &first);
         assert_eq!((challenge, bench.counted(Cause::CodeAsked)), (Code::ACCESS_CHALLENGE, 1));
+        let departure = bench.shared.vitals().departure();
+        let later = bench.now + Duration::from_millis(2_999);
+        assert_eq!(departure.going_on(later, later), 1, "a drain waits for the answer");
+        assert_eq!(departure.going_on(later, bench.now), 0, "if it was asked for before");
+        assert_eq!(departure.going_on(later + Duration::from_millis(1), later), 0, "and for a while only");
         assert!(attributes.contains(&(number::REPLY_MESSAGE, b"Your code?".to_vec())));
         let state = attributes.iter().find(|(number, _)| *number == number::STATE).unwrap().1.clone();
         let answer =

@@ -148,7 +148,12 @@ fn when_the_drain_has_ended_nothing_is_taken_but_what_was_taken_is_answered() {
     let late = Ask { identifier: 8, ..Ask::pap("alice", "wonderland") };
     assert_eq!(bench.auth(&late), None);
     assert_eq!(bench.counted(Cause::Drained), 1);
-    assert_eq!(code(bench.settle(), &slow), Code::ACCESS_ACCEPT);
+    let accept = bench.settle();
+    assert_eq!(code(accept.clone(), &slow), Code::ACCESS_ACCEPT);
+    assert_eq!(bench.auth(&slow), accept, "who lost the reply has it again");
+    let other = Ask { authenticator: [7; 16], ..slow };
+    assert_eq!(bench.auth(&other), None, "and nobody else");
+    assert_eq!((bench.counted(Cause::Duplicate), bench.counted(Cause::Drained)), (1, 2));
     bench.shared.set_taking(true);
     assert!(bench.auth(&late).is_some());
 }

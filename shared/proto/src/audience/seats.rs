@@ -133,6 +133,14 @@ impl<'t> Seats<'t> {
         known.map(|(seat, &taken)| (seat.address, taken)).filter(|(_, taken)| *taken > 0.0)
     }
 
+    /// So much more at the seat of somebody who sits there already; false where there is no room for it.
+    pub fn widen(&mut self, at: IpAddr, rate: f64) -> bool {
+        let Some(seat) = self.seats.iter().position(|seat| seat.address == at) else { return false };
+        let fits = self.rules.must || self.tier(seat, rate) <= Tier::Closed;
+        self.taken[seat] += if fits { rate } else { 0.0 };
+        fits
+    }
+
     fn tier(&self, seat: usize, rate: f64) -> Tier {
         let Some(known) = &self.seats[seat].known else { return Tier::Unknown };
         let left = known.headroom().map(|headroom| headroom - self.taken[seat]);

@@ -135,6 +135,15 @@ impl Dedup {
         Check::New { slot, replaced }
     }
 
+    /// The reply of a verified request that was answered before; a request that wasn't is not remembered.
+    pub fn replay(&mut self, now: Instant, key: Key, authenticator: &[u8; 16]) -> Option<&[u8]> {
+        self.handle_timeout(now);
+        let entry = self.table.entry(self.table.find(&key)?);
+        let is_answered = entry.progress == Progress::Answered && entry.authenticator == *authenticator;
+        self.counters.replayed += u64::from(is_answered);
+        is_answered.then_some(&entry.reply[..])
+    }
+
     /// Keeps the reply of a request for its duplicates, for [`Config::keep`] from `now`. False when the
     /// request is no longer remembered (replaced or expired): its reply is then nobody's.
     pub fn complete(&mut self, now: Instant, slot: Slot, reply: &[u8]) -> bool {
