@@ -209,10 +209,10 @@ impl Inbox {
         self.desk.acted(server, via, outcome);
     }
 
-    /// What was done about the last notice of this server.
+    /// Whether any notice of this server was acted on yet.
     #[must_use]
-    pub fn outcome(&self, server: usize) -> Outcome {
-        self.desk.outcome(server)
+    pub fn has_acted(&self, server: usize) -> bool {
+        self.desk.has_acted(server)
     }
 
     /// Acknowledges the notice at `mark` the way it came.
@@ -225,6 +225,11 @@ impl Inbox {
         arrival: &Arrival<'_>,
     ) {
         self.desk.acknowledge(server, mark, outcome, utc, (arrival.via, arrival.from), &mut self.ways);
+    }
+
+    /// Acknowledges it once more, if it is time to.
+    pub fn acknowledge_again(&mut self, server: usize, mark: Mark, moment: (Instant, Utc), via: Transport) {
+        self.desk.acknowledge_again(server, mark, moment, via, &mut self.ways);
     }
 
     /// Asks a server whether this agent may come back.

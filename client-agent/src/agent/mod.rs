@@ -202,6 +202,7 @@ impl Agent {
             busy |= self.do_what_is_due(cx);
             self.core.news.tell();
             if !busy {
+                self.patience.rest();
                 return Poll::Pending;
             }
             if let Some(pause) = self.patience.end_round() {
@@ -302,7 +303,7 @@ enum Doors {
 }
 
 impl Core {
-    /// A payload came to the inbox; whether it was genuine.
+    /// A payload came to the inbox; whether it was genuine and new.
     fn handle_notice(&mut self, arrival: &Arrival<'_>, now: Instant, utc: Utc) -> bool {
         let judged = self.inbox.machine_mut().handle_notice(now, utc, arrival.via, arrival.payload);
         let accepted = match judged {
@@ -313,29 +314,33 @@ impl Core {
             }
         };
         let (server, mark, wants_ack) = (accepted.server, accepted.mark(), accepted.wants_ack());
-        let outcome = match accepted.disposition {
-            Disposition::Duplicate => self.inbox.outcome(server),
-            Disposition::Accepted => {
-                let (now, notice) = (clock::now(), accepted.notice);
-                let outcome = self.driver.machine_mut().handle_notice(now, &mut self.rng, &notice);
-                self.take_events(now, Some(arrival.arrived));
-                self.transmit();
-                self.kinds.add(notice.header());
-                self.inbox.acted(server, arrival.via, outcome);
-                if let Some(server) = ServerId::new(server) {
-                    let (via, header) = (arrival.via, *notice.header());
-                    self.news.notice(NoticeFacts { server, via, header, outcome });
-                }
-                outcome
+        if accepted.disposition == Disposition::Duplicate {
+            if wants_ack {
+                self.inbox.acknowledge_again(server, mark, (now, utc), arrival.via);
             }
-        };
+            return false;
+        }
+        let (acted_at, notice) = (clock::now(), accepted.notice);
+        let is_known = self.inbox.has_acted(server) && self.driver.machine().is_in_force(&notice);
+        let outcome = self.driver.machine_mut().handle_notice(acted_at, &mut self.rng, &notice);
+        self.take_events(acted_at, Some(arrival.arrived));
+        self.transmit();
+        self.kinds.add(notice.header());
+        self.inbox.acted(server, arrival.via, outcome);
+        if let Some(server) = ServerId::new(server).filter(|_| !is_known) {
+            let (via, header) = (arrival.via, *notice.header());
+            self.news.notice(NoticeFacts { server, via, header, outcome });
+        }
         if wants_ack {
             self.inbox.acknowledge(server, mark, outcome, utc, arrival);
         }
-        if accepted.disposition == Disposition::Accepted {
+        if is_known {
+            // Whoever has us ask what is in force must not wear the disk out.
+            self.keeper.renew(&self.inbox.marks());
+        } else {
             self.keeper.save(&self.inbox.marks());
-            self.answer(now);
         }
+        self.answer(now);
         true
     }
 

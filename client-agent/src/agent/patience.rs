@@ -38,6 +38,11 @@ impl Patience {
         self.paused
     }
 
+    /// Nothing was to be done: whatever comes next has waited for no pause.
+    pub(super) fn rest(&mut self) {
+        self.paused = Duration::ZERO;
+    }
+
     /// The pause before the next round, if there is to be one: nothing is left that was to be read.
     pub(super) fn end_round(&mut self) -> Option<Duration> {
         self.paused = Duration::ZERO;
@@ -72,6 +77,14 @@ mod tests {
         assert_eq!(patience.paused(), PAUSE_EACH * 10);
         assert_eq!(round(&mut patience, 63, 63), Some(PAUSE_EACH * 63));
         assert_eq!(round(&mut patience, 1, 0), None);
+        assert_eq!(patience.paused(), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_comes_after_a_rest_has_waited_for_no_pause() {
+        let mut patience = Patience::default();
+        assert_eq!(round(&mut patience, 3, 1), Some(PAUSE_EACH));
+        patience.rest();
         assert_eq!(patience.paused(), Duration::ZERO);
     }
 

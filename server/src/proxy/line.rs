@@ -7,12 +7,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use forewarn_proto::notice::Mark;
 use forewarn_proto::pool::Pool;
 use forewarn_proto::switch;
 use forewarn_proto::time::Instant;
-use forewarn_proto::upstream::{Answer, Config, Event, GiveUp, Phase, Purpose};
+use forewarn_proto::upstream::{Answer, Config, Event, GiveUp, Legacy, Phase, Purpose};
 use forewarn_shell::control::PoolStatus;
 use forewarn_shell::udp::Inbound;
 use forewarn_shell::upstream::moves::{Micros, Move, Moves};
@@ -35,6 +36,9 @@ const ROUNDS: usize = 16;
 /// Requests taken over in one round.
 const JOBS: usize = 64;
 
+/// How long a pool waits for what it is to take over.
+const HANDED_OVER_WITHIN: Duration = Duration::from_millis(500);
+
 /// What a pool is told besides requests.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -42,6 +46,8 @@ pub(super) enum Order {
     Notice(Box<KeptNotice>),
     /// Somebody wants to see it.
     Show(oneshot::Sender<PoolStatus>),
+    /// The pool has another configuration now, and whoever drives that goes on where this one is.
+    HandOver(oneshot::Sender<Legacy>),
 }
 
 /// What a pool is made of, besides its machine.
@@ -51,6 +57,8 @@ pub(super) struct Ends {
     pub(super) orders: Receiver<Order>,
     pub(super) counters: Arc<Counters>,
     pub(super) notices: Arc<Notices>,
+    /// Comes from whoever drove this pool by another configuration.
+    pub(super) legacy: Option<oneshot::Receiver<Legacy>>,
 }
 
 pub(super) struct Line {
@@ -102,6 +110,11 @@ impl Line {
 
     /// Works until nobody hands anything in any more and everything on its way has ended.
     pub(super) async fn work(mut self) {
+        if let Some(legacy) = self.ends.legacy.take()
+            && let Ok(Ok(legacy)) = tokio::time::timeout(HANDED_OVER_WITHIN, legacy).await
+        {
+            self.driver.machine_mut().inherit(clock::now(), &legacy);
+        }
         poll_fn(|cx| self.turn(cx)).await;
     }
 
@@ -132,6 +145,7 @@ impl Line {
                 Order::Notice(kept) => self.obey(&kept),
                 // Whoever doesn't wait any more loses it.
                 Order::Show(asked) => drop(asked.send(self.status())),
+                Order::HandOver(heir) => drop(heir.send(self.driver.machine().bequeath())),
             }
         }
         any
@@ -143,10 +157,11 @@ impl Line {
         let notice = kept.notice();
         let header = notice.header();
         let now = clock::now();
+        let is_known = self.driver.machine().is_in_force(&notice);
         let outcome = self.driver.machine_mut().handle_notice(now, &mut self.random, &notice);
         self.settle(Some(now));
         let mark = Mark { epoch: header.epoch, sequence: header.sequence };
-        self.ends.notices.acted(header.server, mark, outcome);
+        self.ends.notices.acted(header.server, mark, outcome, is_known);
     }
 
     fn take_jobs(&mut self, cx: &mut Context<'_>) -> bool {

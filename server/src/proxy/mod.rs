@@ -160,25 +160,39 @@ impl Proxy {
     }
 
     /// Takes other pools over. One that hasn't changed goes on as it is; requests on their way in one that has gone
-    /// are still answered.
+    /// are still answered. One that has changed takes over what is known of its servers, and their conversations.
     ///
     /// # Errors
     /// See [`ProxyError`]; the pools in force stay.
     pub fn reload(&self, pools: &[PoolConfig]) -> Result<(), ProxyError> {
         let mut fresh = Vec::with_capacity(pools.len());
+        let mut orders = Vec::new();
         for config in pools {
             let kept = self.read().iter().find(|pool| pool.config.is_like(config)).cloned();
             fresh.push(match kept {
                 Some(pool) => pool,
-                None => self.open(config)?,
+                None => {
+                    let before = self.read().iter().find(|pool| pool.config.name == config.name).cloned();
+                    let (heir, legacy) = before.as_ref().map(|_| oneshot::channel()).unzip();
+                    orders.extend(before.map(|pool| pool.orders).zip(heir));
+                    self.open(config, legacy)?
+                }
             });
         }
         self.notices.obey(senders_of_notices(pools, &fresh));
         *self.pools.write().unwrap_or_else(PoisonError::into_inner) = fresh;
+        // Now that they get nothing more. Where there is no room for the order, the heir begins with nothing.
+        for (before, heir) in orders {
+            drop(before.try_send(Order::HandOver(heir)));
+        }
         Ok(())
     }
 
-    fn open(&self, config: &PoolConfig) -> Result<Pool, ProxyError> {
+    fn open(
+        &self,
+        config: &PoolConfig,
+        legacy: Option<oneshot::Receiver<upstream::Legacy>>,
+    ) -> Result<Pool, ProxyError> {
         let name = || Arc::clone(&config.name);
         let servers = config.servers().map_err(|cause| ProxyError::Pool { name: name(), cause })?;
         let machine = upstream::Config {
@@ -199,6 +213,7 @@ impl Proxy {
             orders: ordered,
             counters: Arc::clone(&counters),
             notices: Arc::clone(&self.notices),
+            legacy,
         };
         let _entered = self.runtime.handle().enter();
         let line = Line::open(self.identity, machine, servers, ends);

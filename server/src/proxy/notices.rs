@@ -121,6 +121,8 @@ struct Acting {
     /// Pools that haven't said what they did.
     open: usize,
     outcome: Outcome,
+    /// Every pool knew what it says, and it is but an answer to a CHALLENGE.
+    is_known: bool,
 }
 
 /// Notices acted on, by kind.
@@ -129,7 +131,6 @@ struct KindCounts {
     failover: u64,
     reconnect: u64,
     refused: u64,
-    load: u64,
     unheard: u64,
 }
 
@@ -187,7 +188,9 @@ impl Notices {
     pub(super) fn handle(&self, via: Transport, from: SocketAddr, payload: &[u8]) -> bool {
         let Ok(unverified) = Notice::parse(payload) else { return false };
         let header = *unverified.peek().header();
-        if header.kind.is_from_agent() || header.client != Identity::from(self.identity) {
+        // A LOAD is said to a peer, in the peers' own stream.
+        let is_for_clients = !header.kind.is_from_agent() && header.kind != Kind::Load;
+        if !is_for_clients || header.client != Identity::from(self.identity) {
             return false;
         }
         let mut inner = self.lock();
@@ -213,8 +216,7 @@ impl Notices {
         if accepted.disposition == Disposition::Duplicate {
             // While pools still act on it, their word is waited for.
             if wants_ack && home.acting.is_none() {
-                let outcome = inbox.outcome(server);
-                inbox.acknowledge(server, mark, outcome, utc, (via, from), &mut &*self.letters);
+                inbox.acknowledge_again(server, mark, (clock::now(), utc), via, &mut &*self.letters);
             }
             return true;
         }
@@ -229,6 +231,7 @@ impl Notices {
             reason: header.reason,
             open: 0,
             outcome: Outcome::Noted,
+            is_known: inbox.has_acted(server),
         };
         for pool in &home.pools {
             match pool.try_send(Order::Notice(Box::new(kept.clone()))) {
@@ -243,8 +246,9 @@ impl Notices {
         true
     }
 
-    /// A pool did this about the notice at `mark`. Once all have, it is acknowledged, and the mark kept.
-    pub(super) fn acted(&self, server: Identity, mark: Mark, outcome: Outcome) {
+    /// A pool did this about the notice at `mark`, or knew it already. Once all have, it is acknowledged, and the mark
+    /// kept.
+    pub(super) fn acted(&self, server: Identity, mark: Mark, outcome: Outcome, is_known: bool) {
         let mut inner = self.lock();
         let Inner { inbox, homes, keeper, .. } = &mut *inner;
         let Some(server) = homes.iter().position(|home| Identity::from(home.address) == server) else {
@@ -254,15 +258,20 @@ impl Notices {
         let Some(acting) = home.acting.as_mut().filter(|acting| acting.mark == mark) else { return };
         acting.open -= 1;
         acting.outcome = graver(acting.outcome, outcome);
+        acting.is_known &= is_known;
         if acting.open > 0 {
             return;
         }
-        let Acting { via, from, wants_ack, kind, reduction_percent, reason, outcome, .. } = *acting;
+        let Acting { via, from, wants_ack, kind, reduction_percent, reason, outcome, is_known, .. } = *acting;
         home.acting = None;
         inbox.acted(server, via, outcome);
         if wants_ack {
             let to = (via, from);
             inbox.acknowledge(server, mark, outcome, clock::utc(), to, &mut &*self.letters);
+        }
+        if is_known {
+            keeper.renew(&inbox.marks());
+            return;
         }
         keeper.save(&inbox.marks());
         let (name, via, kind) = (&home.name, via.name(), kind_name(kind));
@@ -305,7 +314,6 @@ impl Notices {
             ("proxy.notices.failover", kinds.failover),
             ("proxy.notices.reconnect", kinds.reconnect),
             ("proxy.notices.refused-return", kinds.refused),
-            ("proxy.notices.load", kinds.load),
             ("proxy.notices.unheard", kinds.unheard),
             ("proxy.notices.duplicate", refused.duplicate),
             ("proxy.notices.unknown-key", refused.unknown_key),
@@ -333,7 +341,8 @@ impl KindCounts {
             Kind::Failover => self.failover += 1,
             Kind::Reconnect => self.reconnect += 1,
             Kind::Refused => self.refused += 1,
-            _ => self.load += 1,
+            // Nothing else is for clients.
+            _ => {}
         }
     }
 }
@@ -348,4 +357,40 @@ fn graver(one: Outcome, other: Outcome) -> Outcome {
         Outcome::Noted | Outcome::Other(_) => 0,
     };
     if rank(other) > rank(one) { other } else { one }
+}
+
+#[cfg(test)]
+mod tests {
+    use forewarn_proto::notice::KeyEntry;
+    use forewarn_wire::notice::{self, Header, MacKind, NoticeKey};
+
+    use super::*;
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([127, 0, 0, last])
+    }
+
+    #[test]
+    fn a_home_server_that_is_a_peer_too_says_its_load_to_the_peers() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::open(folder.path()).unwrap());
+        let notices = Notices::open(address(11), &state, &Arc::default()).unwrap();
+        let key = NoticeKey::new(MacKind::HmacSha256, &[7; 32]).unwrap();
+        let keys = vec![KeyEntry { id: 1, key: key.clone(), send: true }];
+        let home = Home { address: address(12), port: 3798, keys };
+        notices.obey(vec![(home, "west".to_owned(), Vec::new())]);
+        let (from, to) = (Identity::from(address(12)), Identity::from(address(11)));
+        let say = |kind, sequence| {
+            let utc_ms = clock::utc().as_millis();
+            let header = Header { key_id: 1, epoch: 5, sequence, utc_ms, ..Header::new(kind, from, to) };
+            let mut octets = [0; MAX_OCTETS];
+            let length = notice::write(&mut octets, &header, None, &key.pair(from, to)).unwrap();
+            notices.handle(Transport::Udp, SocketAddr::new(address(12), 3798), &octets[..length])
+        };
+        assert!(!say(Kind::Load, 900), "a peer's affair, and in a stream of its own");
+        assert!(say(Kind::Failover, 1));
+        let counts = notices.counts();
+        let counted = |name: &str| counts.iter().find(|(known, _)| *known == name).unwrap().1;
+        assert_eq!((counted("proxy.notices.failover"), counted("proxy.notices.replay")), (1, 0));
+    }
 }

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::state::StateDir;
 use forewarn_proto::notice::Mark;
@@ -79,9 +80,14 @@ struct Shared {
     failed: AtomicU64,
 }
 
+/// Marks that matter to nobody but a replay are saved within this time.
+const RENEWAL: Duration = Duration::from_secs(10);
+
 #[derive(Debug, Default)]
 struct Wanted {
     text: Option<String>,
+    /// To be saved within [`RENEWAL`], if nothing else is meanwhile.
+    renewal: Option<String>,
     stop: bool,
 }
 
@@ -108,8 +114,19 @@ impl Keeper {
 
     /// Has these marks saved, soon. Never waits.
     pub fn save(&self, marks: &Marks) {
-        self.shared.lock().text = Some(format(marks));
+        let mut wanted = self.shared.lock();
+        (wanted.text, wanted.renewal) = (Some(format(marks)), None);
         self.shared.changed.notify_one();
+    }
+
+    /// Has these marks saved within ten seconds: what they stand for was in force before. Never waits.
+    pub fn renew(&self, marks: &Marks) {
+        let mut wanted = self.shared.lock();
+        if wanted.text.is_some() {
+            wanted.text = Some(format(marks));
+        } else if wanted.renewal.replace(format(marks)).is_none() {
+            self.shared.changed.notify_one();
+        }
     }
 
     /// How often saving succeeded and failed.
@@ -143,6 +160,11 @@ impl Shared {
                 drop(wanted);
                 self.write(&text);
                 wanted = self.lock();
+            } else if wanted.renewal.is_some() {
+                let is_early = |wanted: &mut Wanted| !wanted.stop && wanted.text.is_none();
+                let waited = self.changed.wait_timeout_while(wanted, RENEWAL, is_early);
+                wanted = waited.unwrap_or_else(PoisonError::into_inner).0;
+                wanted.text = wanted.text.take().or(wanted.renewal.take());
             } else if wanted.stop {
                 return;
             } else {
@@ -189,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_renewed_is_saved_later_and_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Arc::new(StateDir::open(folder.path()).unwrap());
+        let keeper = Keeper::start(Arc::clone(&state)).unwrap();
+        for sequence in 1..50 {
+            keeper.renew(&vec![mark("127.0.0.11", 7, sequence)]);
+        }
+        assert_eq!(read(&state), Marks::new());
+        let shared = Arc::clone(&keeper.shared);
+        drop(keeper);
+        assert_eq!(read(&state), [mark("127.0.0.11", 7, 49)]);
+        assert_eq!(shared.saved.load(Ordering::Relaxed), 1, "once for all of them");
+    }
+
+    #[test]
     fn a_damaged_line_costs_only_itself() {
         let folder = tempfile::tempdir().unwrap();
         let state = StateDir::open(folder.path()).unwrap();
@@ -208,7 +245,7 @@ mod tests {
             if keeper.counts() == (0, 1) {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+            std::thread::sleep(Duration::from_millis(5));
         }
         panic!("{:?}", keeper.counts());
     }

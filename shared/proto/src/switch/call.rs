@@ -15,7 +15,7 @@ use crate::time::Instant;
 /// A call that hasn't been followed yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Call {
-    server: ServerId,
+    pub(super) server: ServerId,
     /// When its slot begins.
     pub(super) at: Instant,
 }

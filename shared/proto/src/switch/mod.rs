@@ -15,6 +15,7 @@
 
 mod call;
 mod config;
+mod legacy;
 mod notices;
 mod state;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use std::collections::VecDeque;
 use call::Call;
 pub use config::{Alternates, Config, Strategy};
 use forewarn_wire::notice::Reason;
+pub(crate) use legacy::Legacy;
 pub use state::{Back, Conversations, InForce, Life, Standing};
 use state::{Place, RAMP_FROM_PERCENT, WHOLE};
 

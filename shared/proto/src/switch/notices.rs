@@ -54,7 +54,37 @@ impl Switch {
         }
     }
 
-    fn by_identity(&self, identity: Identity) -> Option<ServerId> {
+    /// Whether a notice is the answer to a CHALLENGE and says what is in force of its server already: it renews that, and
+    /// nothing else happens.
+    pub fn is_in_force(&self, notice: &Verified<Notice<'_>>) -> bool {
+        let server = self.by_identity(notice.header().server);
+        server.is_some_and(|server| self.renews(server, notice))
+    }
+
+    /// A server that has invited us, or answered no question, has had its say since: what it says now is news.
+    fn renews(&self, server: ServerId, notice: &Verified<Notice<'_>>) -> bool {
+        let header = notice.header();
+        let place = self.place(server);
+        let has_ended = header.reduction_percent == 0 || header.validity_s == 0;
+        notice.nonce().is_some()
+            && match (header.kind, place.standing) {
+                (Kind::Failover, Standing::Open | Standing::Ramping { .. }) => has_ended,
+                (Kind::Reconnect, Standing::Open | Standing::Ramping { .. }) => {
+                    !header.flags.contains(Flags::COME)
+                }
+                (Kind::Failover, Standing::Away { notice: before, back, .. }) => {
+                    matches!(back, Back::Ask { .. } | Back::Asking { .. })
+                        && !has_ended
+                        && before.reduction_percent == header.reduction_percent
+                        && before.hard == header.flags.contains(Flags::HARD)
+                        && before.reason == header.reason
+                        && self.named(server, notice).eq(place.alternates.iter().copied())
+                }
+                _ => false,
+            }
+    }
+
+    pub(super) fn by_identity(&self, identity: Identity) -> Option<ServerId> {
         self.ids().find(|&id| self.place(id).identity == identity)
     }
 
@@ -67,6 +97,11 @@ impl Switch {
     ) -> Outcome {
         let in_force = in_force(now, notice.header());
         let ask = Back::Ask { at: now + jittered(self.config.after, rng) };
+        // Or whoever has us ask what is in force, again and again, would put the day off when we ask to come back.
+        let back = match self.place(server).standing {
+            Standing::Away { back, .. } if self.renews(server, notice) => back,
+            _ => ask,
+        };
         let (was_at, carried) = (self.current, self.carries(now, server));
         let before = self.place(server).standing;
         let conversations = self.conversations(now, before, &in_force);
@@ -74,7 +109,7 @@ impl Switch {
         if in_force.reduction_percent >= 100 {
             self.end_call(server);
         }
-        self.place_mut(server).standing = Standing::Away { notice: in_force, back: ask, conversations };
+        self.place_mut(server).standing = Standing::Away { notice: in_force, back, conversations };
         self.errands.left |= server.bit();
         if conversations == Conversations::Elsewhere {
             self.errands.drained |= server.bit();
@@ -110,15 +145,24 @@ impl Switch {
 
     /// Remembers the servers the notice names that are configured here, the heaviest first. They only *select*.
     fn select_alternates(&mut self, server: ServerId, notice: &Verified<Notice<'_>>) {
+        let named = self.named(server, notice);
+        let alternates = &mut self.place_mut(server).alternates;
+        alternates.clear();
+        alternates.extend(named);
+    }
+
+    fn named(
+        &self,
+        server: ServerId,
+        notice: &Verified<Notice<'_>>,
+    ) -> impl Iterator<Item = ServerId> + use<> {
         let known = |(weight, address): (u8, std::net::IpAddr)| {
             let id = self.by_identity(Identity::from(address)).filter(|&id| id != server)?;
             Some((weight, id))
         };
         let mut named: Vec<(u8, ServerId)> = notice.alternates().filter_map(known).collect();
         named.sort_by_key(|&(weight, _)| Reverse(weight));
-        let alternates = &mut self.place_mut(server).alternates;
-        alternates.clear();
-        alternates.extend(named.into_iter().map(|(_, id)| id));
+        named.into_iter().map(|(_, id)| id)
     }
 
     /// Why a server that asked to be left is not.

@@ -31,16 +31,31 @@ impl Conversations {
 
     /// Remembers who gave out this State.
     pub(super) fn learn(&mut self, now: Instant, state: &[u8], server: ServerId) {
-        let hash = hash(self.seed, state);
-        let entry = Entry { state: hash, server, expires: now + self.age };
-        let set = self.set(hash);
-        let known = set.iter().position(|place| place.is_some_and(|place| place.state == hash));
+        self.keep(Entry { state: hash(self.seed, state), server, expires: now + self.age });
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        let set = self.set(entry.state);
+        let known = set.iter().position(|place| place.is_some_and(|place| place.state == entry.state));
         let place = known.unwrap_or_else(|| {
             (0..WAYS)
                 .min_by_key(|&place| set[place].map_or(Instant::ZERO, |entry| entry.expires))
                 .unwrap_or(0)
         });
         set[place] = Some(entry);
+    }
+
+    /// All that are known: the hash of each State, who gave it out, and until when it counts.
+    pub(super) fn all(&self) -> impl Iterator<Item = (u64, ServerId, Instant)> + '_ {
+        self.sets.iter().flatten().flatten().map(|entry| (entry.state, entry.server, entry.expires))
+    }
+
+    /// Goes on where another table with this seed was.
+    pub(super) fn inherit(&mut self, seed: u64, known: impl Iterator<Item = (u64, ServerId, Instant)>) {
+        self.seed = seed;
+        for (state, server, expires) in known {
+            self.keep(Entry { state, server, expires });
+        }
     }
 
     /// Who gave out this State, lately.

@@ -106,6 +106,13 @@ impl Detection {
         }
     }
 
+    /// Goes on where another configuration was: who was silent is probed at once, and stays silent until it answers.
+    pub(super) fn inherit(&mut self, now: Instant, phase: Phase) {
+        if phase >= Phase::Doubtful {
+            (self.phase, self.next) = (phase, now);
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         self.phase
     }

@@ -15,6 +15,7 @@ mod conversations;
 mod detection;
 mod error;
 mod flight;
+mod legacy;
 mod state;
 mod status;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use detection::{Change, Detection, PROBE_IDENTIFIERS};
 pub use error::{Counters, GiveUp, Refused, ServerCounters};
 use forewarn_wire::notice::{Notice, Outcome};
 use forewarn_wire::{Code, MAX_PACKET, MessageAuthenticatorRule, Packet, RadiusKey, Verified, number};
+pub use legacy::Legacy;
 use rand_core::CryptoRng;
 use state::{Exchanges, Legs, New, Progress};
 pub use status::ServerStatus;
@@ -262,6 +264,11 @@ impl Upstream {
         let outcome = self.switch.handle_notice(now, rng, notice);
         self.run_errands(now, rng);
         outcome
+    }
+
+    /// See [`Switch::is_in_force`].
+    pub fn is_in_force(&self, notice: &Verified<Notice<'_>>) -> bool {
+        self.switch.is_in_force(notice)
     }
 
     /// Does what is due.

@@ -7,6 +7,7 @@
 mod refusals;
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use forewarn_proto::notice::verify::{self, Source};
 use forewarn_proto::notice::{KeyEntry, Mark, Transport};
@@ -53,6 +54,21 @@ struct Peer {
     via: Option<Transport>,
     /// What was done about that notice.
     outcome: Outcome,
+    has_acted: bool,
+    /// The port that it came from by UDP.
+    heard_port: Option<u16>,
+    /// When a receipt was last repeated, by ICMP and by UDP.
+    repeated: [Option<Instant>; 2],
+}
+
+/// A receipt is repeated at most this often to one server by one way: a captured notice must not make us sign and send
+/// as often as somebody likes. The server's own repeats are further apart.
+const REPEATED_EVERY: Duration = Duration::from_millis(50);
+
+impl Peer {
+    fn receipt_port(&self) -> u16 {
+        self.heard_port.unwrap_or(self.port)
+    }
 }
 
 /// What the inbox sent and couldn't send; each only rises.
@@ -79,8 +95,15 @@ impl Inbox {
             Source { server, keys: home.keys.clone(), mark: mark_of(server) }
         });
         let machine = verify::Inbox::new(Identity::from(client), std::process::id(), epoch, sources, now);
-        let peer =
-            |home: &Home| Peer { address: home.address, port: home.port, via: None, outcome: Outcome::Noted };
+        let peer = |home: &Home| Peer {
+            address: home.address,
+            port: home.port,
+            via: None,
+            outcome: Outcome::Noted,
+            has_acted: false,
+            heard_port: None,
+            repeated: [None; 2],
+        };
         Inbox {
             machine,
             peers: homes.iter().map(peer).collect(),
@@ -123,8 +146,14 @@ impl Inbox {
     /// A notice of this server was acted on, with this outcome.
     pub fn acted(&mut self, server: usize, via: Transport, outcome: Outcome) {
         if let Some(peer) = self.peers.get_mut(server) {
-            (peer.via, peer.outcome) = (Some(via), outcome);
+            (peer.via, peer.outcome, peer.has_acted) = (Some(via), outcome, true);
         }
+    }
+
+    /// Whether any notice of this server was acted on yet.
+    #[must_use]
+    pub fn has_acted(&self, server: usize) -> bool {
+        self.peers.get(server).is_some_and(|peer| peer.has_acted)
     }
 
     /// What was done about the last notice of this server.
@@ -147,10 +176,35 @@ impl Inbox {
         let Ok(length) = self.machine.acknowledge(server, mark, outcome, utc, &mut self.message) else {
             return;
         };
-        let port = self.peers.get(server).map_or(0, |peer| match from.ip() == peer.address {
-            true if via == Transport::Udp => from.port(),
-            _ => peer.port,
-        });
+        let Some(peer) = self.peers.get_mut(server) else { return };
+        if via == Transport::Udp && from.ip() == peer.address {
+            peer.heard_port = Some(from.port());
+        }
+        let port = peer.receipt_port();
+        self.counters.receipts += 1;
+        self.send(server, Some(via), port, length, outbox);
+    }
+
+    /// Acknowledges it once more, if it is time to: a notice that is known came again by this way. Anybody may have sent
+    /// it, from any port; the receipt goes to the port of what was new.
+    pub fn acknowledge_again(
+        &mut self,
+        server: usize,
+        mark: Mark,
+        (now, utc): (Instant, Utc),
+        via: Transport,
+        outbox: &mut impl Outbox,
+    ) {
+        let Some(peer) = self.peers.get_mut(server) else { return };
+        let repeated = &mut peer.repeated[usize::from(via == Transport::Udp)];
+        if repeated.is_some_and(|last| now.since(last) < REPEATED_EVERY) {
+            return;
+        }
+        *repeated = Some(now);
+        let (port, outcome) = (peer.receipt_port(), peer.outcome);
+        let Ok(length) = self.machine.acknowledge(server, mark, outcome, utc, &mut self.message) else {
+            return;
+        };
         self.counters.receipts += 1;
         self.send(server, Some(via), port, length, outbox);
     }
@@ -215,5 +269,65 @@ impl Inbox {
                 self.counters.unsent += u64::from(!outbox.send(way, to, octets));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forewarn_proto::notice::verify::Disposition;
+    use forewarn_wire::notice::{self, Flags, Header, Kind, MacKind, NoticeKey};
+
+    use super::*;
+
+    const UTC: Utc = Utc::from_millis(1_800_000_000_000);
+
+    impl Outbox for Vec<(Transport, u16)> {
+        fn send(&mut self, via: Transport, to: SocketAddr, _: &[u8]) -> bool {
+            self.push((via, to.port()));
+            true
+        }
+    }
+
+    fn address(last: u8) -> IpAddr {
+        IpAddr::from([127, 0, 0, last])
+    }
+
+    #[test]
+    fn a_captured_notice_has_receipts_repeated_seldom_and_to_no_other_port() {
+        let key = NoticeKey::new(MacKind::HmacSha256, &[7; 32]).unwrap();
+        let keys = vec![KeyEntry { id: 1, key: key.clone(), send: true }];
+        let home = Home { address: address(11), port: 3798, keys };
+        let mut inbox = Inbox::new(address(21), 9, &[home], &Marks::new(), Instant::ZERO);
+        let (server, client) = (Identity::from(address(11)), Identity::from(address(21)));
+        let header = Header {
+            key_id: 1,
+            epoch: 5,
+            sequence: 1,
+            utc_ms: UTC.as_millis(),
+            flags: Flags::ACK_WANTED,
+            ..Header::new(Kind::Failover, server, client)
+        };
+        let mut octets = [0; MAX_OCTETS];
+        let length = notice::write(&mut octets, &header, None, &key.pair(server, client)).unwrap();
+        let hear = |inbox: &mut Inbox, now| {
+            let accepted =
+                inbox.machine_mut().handle_notice(now, UTC, Transport::Udp, &octets[..length]).unwrap();
+            (accepted.mark(), accepted.disposition)
+        };
+        let mut sent = Vec::new();
+        let (mark, _) = hear(&mut inbox, Instant::ZERO);
+        assert!(!inbox.has_acted(0));
+        inbox.acted(0, Transport::Udp, Outcome::Moved);
+        let from = SocketAddr::new(address(11), 4000);
+        inbox.acknowledge(0, mark, Outcome::Moved, UTC, (Transport::Udp, from), &mut sent);
+        for millis in 0..200 {
+            let now = Instant::from_millis(millis);
+            assert_eq!(hear(&mut inbox, now), (mark, Disposition::Duplicate));
+            inbox.acknowledge_again(0, mark, (now, UTC), Transport::Udp, &mut sent);
+        }
+        assert_eq!(sent, [(Transport::Udp, 4000); 5], "at once, and each 50 ms");
+        let now = Instant::from_millis(200);
+        inbox.acknowledge_again(0, mark, (now, UTC), Transport::Icmp, &mut sent);
+        assert_eq!(sent.len(), 6, "each way for itself: the other may be blocked");
     }
 }

@@ -14,6 +14,13 @@ pub const CHALLENGE_EVERY: Duration = Duration::from_secs(1);
 /// notices isn't asked for ever, and one that comes up later speaks first.
 pub const CHALLENGE_TRIES: u32 = 6;
 
+/// Where the server's clock is known to be right, notices that aren't fresh have it asked less and less often, down to
+/// once in this time: anybody can send them, and they would be all it takes to keep both sides busy.
+pub const CHALLENGE_SELDOM: Duration = Duration::from_secs(60);
+
+/// How long a nonce that was echoed is still good for telling a retransmission.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// What a notice's nonce is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Echo {
@@ -30,20 +37,42 @@ pub(super) struct Challenge {
     via: Option<Transport>,
     sent: Option<Instant>,
     tries: u32,
+    /// How long after the last one the next one may be for want of freshness, less [`CHALLENGE_EVERY`].
+    reserve: Duration,
     outstanding: Option<[u8; 16]>,
-    accepted: Option<[u8; 16]>,
+    /// And when it was.
+    accepted: Option<([u8; 16], Instant)>,
 }
 
 impl Challenge {
     /// One is wanted, by the way that `via` says at first, as soon as [`CHALLENGE_EVERY`] allows. One that would be
     /// repeated later than that is brought forward: somebody speaks again.
     pub(super) fn want(&mut self, now: Instant, via: Option<Transport>) {
-        let earliest = self.sent.map_or(now, |sent| now.max(sent + CHALLENGE_EVERY));
-        if self.due.is_none_or(|due| due > earliest) {
+        self.want_after(CHALLENGE_EVERY, now, via);
+    }
+
+    /// As [`want`](Challenge::want), for want of freshness in a server whose clock is known to be right: each time the next
+    /// one may be later, until a while has gone by without.
+    pub(super) fn want_seldom(&mut self, now: Instant, via: Option<Transport>) {
+        if self.sent.is_none_or(|sent| now.since(sent) > 2 * CHALLENGE_SELDOM) {
+            self.reserve = Duration::ZERO;
+        }
+        let every = CHALLENGE_EVERY + self.reserve;
+        if self.want_after(every, now, via) {
+            self.reserve = (2 * every).min(CHALLENGE_SELDOM) - CHALLENGE_EVERY;
+        }
+    }
+
+    /// Whether one is wanted that wasn't before.
+    fn want_after(&mut self, every: Duration, now: Instant, via: Option<Transport>) -> bool {
+        let earliest = self.sent.map_or(now, |sent| now.max(sent + every));
+        let is_sooner = self.due.is_none_or(|due| due > earliest);
+        if is_sooner {
             self.tries = 0;
             self.via = via;
             self.due = Some(earliest);
         }
+        is_sooner
     }
 
     pub(super) fn due(&self) -> Option<Instant> {
@@ -64,10 +93,10 @@ impl Challenge {
         (nonce, via)
     }
 
-    pub(super) fn judge(&self, nonce: &[u8; 16]) -> Option<Echo> {
+    pub(super) fn judge(&self, now: Instant, nonce: &[u8; 16]) -> Option<Echo> {
         if self.outstanding.as_ref() == Some(nonce) {
             Some(Echo::Fresh)
-        } else if self.accepted.as_ref() == Some(nonce) {
+        } else if self.accepted.is_some_and(|(accepted, at)| accepted == *nonce && now < at + AGAIN) {
             Some(Echo::Again)
         } else {
             None
@@ -76,10 +105,10 @@ impl Challenge {
 
     /// A notice was accepted: what is in force is known. The nonce is done with, or an older notice that echoes it
     /// could still take the mark back.
-    pub(super) fn settle(&mut self, by_echo: bool) {
+    pub(super) fn settle(&mut self, now: Instant, by_echo: bool) {
         let outstanding = self.outstanding.take();
         if by_echo {
-            self.accepted = outstanding;
+            self.accepted = outstanding.map(|nonce| (nonce, now));
         }
         self.due = None;
     }

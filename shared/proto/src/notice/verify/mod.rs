@@ -26,7 +26,7 @@ use crate::time::{Instant, Utc};
 use challenge::Challenge;
 
 pub use super::error::{Counts, Refusal};
-pub use challenge::{CHALLENGE_EVERY, CHALLENGE_TRIES};
+pub use challenge::{CHALLENGE_EVERY, CHALLENGE_SELDOM, CHALLENGE_TRIES};
 
 /// A notice's time may differ from ours by this much.
 pub const WINDOW: Duration = Duration::from_secs(30);
@@ -182,10 +182,14 @@ impl Inbox {
         }
         let mark = Mark { epoch: header.epoch, sequence: header.sequence };
         let time = Utc::from_millis(header.utc_ms);
-        let echo = unverified.peek().nonce().and_then(|nonce| peer.challenge.judge(&nonce));
+        let echo = unverified.peek().nonce().and_then(|nonce| peer.challenge.judge(now, &nonce));
         let is_echo_again = echo == Some(challenge::Echo::Again) && peer.mark == Some(mark);
         if time.distance(utc) > self.window && echo != Some(challenge::Echo::Fresh) && !is_echo_again {
-            peer.challenge.want(now, Some(via));
+            let was_right = |skew_ms: i64| u128::from(skew_ms.unsigned_abs()) <= self.window.as_millis() / 2;
+            match peer.skew_ms.is_some_and(was_right) {
+                true => peer.challenge.want_seldom(now, Some(via)),
+                false => peer.challenge.want(now, Some(via)),
+            }
             return Err(Refusal::Stale { skew_ms: skew_ms(time, utc) });
         }
         let notice = unverified.verify(key).map_err(Refusal::BadMac)?;
@@ -193,7 +197,7 @@ impl Inbox {
         let is_new = echo == Some(challenge::Echo::Fresh) || peer.mark.is_none_or(|last| mark > last);
         if is_new {
             peer.mark = Some(mark);
-            peer.challenge.settle(echo == Some(challenge::Echo::Fresh));
+            peer.challenge.settle(now, echo == Some(challenge::Echo::Fresh));
             Ok(Accepted { server, disposition: Disposition::Accepted, notice })
         } else if peer.mark == Some(mark) {
             Ok(Accepted { server, disposition: Disposition::Duplicate, notice })

@@ -332,6 +332,44 @@ fn a_flood_of_stale_notices_gets_one_challenge_a_second() {
 }
 
 #[test]
+fn where_the_clock_was_right_stale_notices_have_it_asked_less_and_less_often() {
+    let mut rig = Rig::new();
+    let fresh = sign(&east(), &rig.header(&east(), 100, 6), None);
+    assert_eq!(rig.hear(&fresh), ACCEPTED);
+    let mut forged = sign(&east(), &Header { utc_ms: 0, ..rig.header(&east(), 100, 7) }, None);
+    *forged.last_mut().expect("a MAC") ^= 1;
+    let (mut asked, start, mut sequence) = (Vec::new(), rig.now, 7);
+    for _ in 0..200 {
+        assert!(matches!(rig.hear(&forged), Err(Refusal::Stale { .. })));
+        if let Some((_, _, nonce)) = rig.challenge() {
+            asked.push(rig.now.since(start).as_secs());
+            let answer = sign(&east(), &rig.header(&east(), 100, sequence), Some(Tlv::Nonce(nonce)));
+            assert_eq!(rig.hear(&answer), ACCEPTED, "the server's clock is right again");
+            sequence += 1;
+        }
+        rig.pass(Duration::from_secs(1));
+    }
+    assert_eq!(asked, [0, 2, 6, 14, 30, 62, 122, 182]);
+    rig.pass(Duration::from_secs(121));
+    assert!(rig.hear(&forged).is_err());
+    assert!(rig.challenge().is_some(), "after a while without, at once");
+}
+
+#[test]
+fn an_echo_is_a_retransmission_for_ten_seconds() {
+    let mut rig = Rig::new();
+    rig.inbox.challenge(0, rig.now);
+    let (_, _, nonce) = rig.challenge().expect("due");
+    let stale = Header { utc_ms: rig.utc.as_millis() - 3_600_000, ..rig.header(&east(), 100, 6) };
+    let answer = sign(&east(), &stale, Some(Tlv::Nonce(nonce)));
+    assert_eq!(rig.hear(&answer), ACCEPTED);
+    rig.pass(Duration::from_millis(9_999));
+    assert_eq!(rig.hear(&answer), DUPLICATE);
+    rig.pass(Duration::from_millis(1));
+    assert!(matches!(rig.hear(&answer), Err(Refusal::Stale { .. })));
+}
+
+#[test]
 fn our_own_messages_have_rising_marks_across_servers() {
     let mut rig = Rig::new();
     let mut last = Mark::default();

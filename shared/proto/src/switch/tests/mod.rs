@@ -43,12 +43,19 @@ struct Story {
     now: Instant,
     rng: StdRng,
     switch: Switch,
+    /// Whether the last notice only said once more what was in force.
+    knew: bool,
 }
 
 fn story(servers: usize, alternates: Alternates) -> Story {
     let now = Instant::from_millis(5_000);
     let config = Config { alternates, ..Config::default() };
-    Story { now, rng: StdRng::seed_from_u64(3), switch: Switch::new(config, &pool(servers), now) }
+    Story {
+        now,
+        rng: StdRng::seed_from_u64(3),
+        switch: Switch::new(config, &pool(servers), now),
+        knew: false,
+    }
 }
 
 impl Story {
@@ -61,6 +68,7 @@ impl Story {
         let mut buffer = [0; notice::MAX_OCTETS];
         let len = notice::write(&mut buffer, &header, tlvs.iter().copied(), &key).unwrap();
         let notice = Notice::parse(&buffer[..len]).unwrap().verify(&key).unwrap();
+        self.knew = self.switch.is_in_force(&notice);
         self.switch.handle_notice(self.now, &mut self.rng, &notice)
     }
 
@@ -320,6 +328,69 @@ fn after_a_while_we_ask_and_a_refusal_puts_it_off() {
     assert!(story.events().contains(&Event::AskReconnect { server: id(0) }));
     story.invite(0, 0);
     assert_eq!(story.current(), 0);
+}
+
+const ECHO: Tlv<'static> = Tlv::Nonce([9; 16]);
+
+#[test]
+fn an_answer_to_a_challenge_puts_off_no_question_and_takes_back_no_refusal() {
+    for refusal in [None, Some(400)] {
+        let mut story = story(2, Alternates::default());
+        story.failover(0);
+        if let Some(seconds) = refusal {
+            story.refuse(0, seconds);
+        }
+        let mut asked = None;
+        for second in 0..500 {
+            story.run(s(1));
+            if story.events().contains(&Event::AskReconnect { server: id(0) }) {
+                asked = asked.or(Some(second));
+            }
+            story.notice(0, |header| header.load_percent = 70, &[ECHO]);
+        }
+        let asked = asked.expect("whatever was told meanwhile");
+        assert_eq!(asked >= 350, refusal.is_some(), "{asked} s");
+        let Standing::Away { notice, .. } = story.switch.standing(id(0)) else { panic!("away") };
+        assert_eq!((notice.received, notice.load_percent), (story.now, 70), "but it holds for longer");
+    }
+}
+
+#[test]
+fn an_answer_that_says_what_is_in_force_is_no_news_and_any_other_is() {
+    let mut story = story(3, Alternates::default());
+    story.notice(0, |header| header.reduction_percent = 0, &[ECHO]);
+    assert!(story.knew, "nothing is in force");
+    story.notice(0, |_| {}, &[v4(1, 0), ECHO]);
+    assert!(!story.knew);
+    story.notice(0, |_| {}, &[v4(1, 0), ECHO]);
+    assert!(story.knew);
+    story.notice(0, |_| {}, &[v4(1, 0)]);
+    assert!(!story.knew, "said by itself");
+    story.notice(0, |_| {}, &[v4(2, 0), ECHO]);
+    assert!(!story.knew, "another alternate");
+    story.notice(0, |header| header.flags = Flags::HARD, &[v4(2, 0), ECHO]);
+    assert!(!story.knew);
+    story.invite(0, 5_000);
+    story.notice(0, |header| header.flags = Flags::HARD, &[v4(2, 0), ECHO]);
+    assert!(!story.knew, "it takes the invitation back");
+    story.run(s(10));
+    assert_eq!(story.current(), 2);
+}
+
+#[test]
+fn what_is_known_is_handed_over_by_identity() {
+    let mut old = story(3, Alternates::default());
+    old.notice(0, |_| {}, &[v4(2, 0)]);
+    old.silent(1);
+    assert_eq!(old.current(), 2);
+    // The same servers the other way round.
+    let turned = Pool::new((0..3).rev().map(|index| pool(3).server(id(index)).clone()).collect()).unwrap();
+    let mut new = Switch::new(Config::default(), &turned, old.now);
+    new.inherit(old.now, &old.switch.bequeath());
+    assert_eq!(new.current(), (id(0), old.now, Cause::Notice { reason: Reason::UNSPECIFIED, hard: false }));
+    assert_eq!(new.life(id(1)), Life::Dead);
+    assert_eq!(new.standing(id(2)), old.switch.standing(id(0)));
+    assert_eq!(new.poll_event(), None, "nothing has moved");
 }
 
 #[test]

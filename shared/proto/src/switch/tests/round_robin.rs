@@ -5,7 +5,12 @@ use super::*;
 fn in_turn(servers: usize) -> Story {
     let now = Instant::from_millis(5_000);
     let config = Config { strategy: Strategy::RoundRobin, ..Config::default() };
-    Story { now, rng: StdRng::seed_from_u64(3), switch: Switch::new(config, &pool(servers), now) }
+    Story {
+        now,
+        rng: StdRng::seed_from_u64(3),
+        switch: Switch::new(config, &pool(servers), now),
+        knew: false,
+    }
 }
 
 fn turns(story: &mut Story, count: usize) -> Vec<usize> {

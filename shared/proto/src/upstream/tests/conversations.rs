@@ -4,7 +4,7 @@ use forewarn_wire::{Code, state};
 
 use super::world::*;
 use crate::switch::Life;
-use crate::upstream::Config;
+use crate::upstream::{Config, Phase, Upstream};
 
 /// Starts a conversation with the first server and gives its State.
 fn challenged(world: &mut World) -> [u8; 8] {
@@ -136,4 +136,28 @@ fn a_conversation_with_the_alternate_stays_there_when_the_first_server_is_back()
     world.run(ms(10));
     assert_eq!(world.current(), 0);
     assert_eq!(world.first_seen_by(next), Some(1));
+}
+
+#[test]
+fn another_configuration_keeps_conversations_the_dead_and_the_away() {
+    let mut world = World::new(3, Config::default());
+    let state = challenged(&mut world);
+    world.servers[1].script.dead = true;
+    world.failover(0);
+    world.stream(ms(50), s(8));
+    let (current, since, cause) = world.upstream.current();
+    assert_eq!((current, world.upstream.status(world.now, id(1)).phase), (id(2), Phase::Dead));
+    let legacy = world.upstream.bequeath();
+    let fresh = Upstream::new(Config::default(), pool(3), world.now, &mut world.rng);
+    world.upstream = fresh;
+    assert_eq!(world.upstream.current().0, id(0), "which knows nothing");
+    world.upstream.inherit(world.now, &legacy);
+    assert_eq!(world.upstream.current(), (current, since, cause));
+    assert_eq!(world.upstream.status(world.now, id(1)).phase, Phase::Dead);
+    let (inside, outside) = (world.ask_in(&state), world.ask());
+    world.run(ms(10));
+    assert_eq!((world.first_seen_by(inside), world.first_seen_by(outside)), (Some(0), Some(2)));
+    world.servers[1].script.dead = false;
+    world.run(s(40));
+    assert_eq!(world.upstream.status(world.now, id(1)).phase, Phase::Up, "it is probed on");
 }
