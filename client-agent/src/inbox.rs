@@ -374,5 +374,6 @@ fn batch(result: &std::io::Result<usize>) -> Batch {
     }
 }
 
-/// Room for a burst of notices; what doesn't fit is sent again.
-const BUFFER_OCTETS: usize = 256 * 1024;
+/// Room for a burst of notices, and for the forged ones that come during a pause: a genuine one among them must find
+/// some. The kernel gives what it has been told to give at most (`net.core.rmem_max`).
+const BUFFER_OCTETS: usize = 4 * 1024 * 1024;

@@ -205,7 +205,7 @@ impl Agent {
                 self.patience.rest();
                 return Poll::Pending;
             }
-            if let Some(pause) = self.patience.end_round() {
+            if let Some(pause) = self.patience.end_round(|| self.core.inbox.dropped()) {
                 // Everything there is to do is done, and what comes meanwhile comes together.
                 std::thread::sleep(pause);
             }

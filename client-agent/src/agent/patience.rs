@@ -20,6 +20,9 @@ pub(super) struct Patience {
     /// Whether more notices than were read may be waiting.
     behind: bool,
     paused: Duration,
+    /// What the kernel had dropped by the last pause, and how much shorter pauses are for it.
+    dropped: u64,
+    shortened: Duration,
 }
 
 impl Patience {
@@ -44,12 +47,19 @@ impl Patience {
     }
 
     /// The pause before the next round, if there is to be one: nothing is left that was to be read.
-    pub(super) fn end_round(&mut self) -> Option<Duration> {
+    /// They are shorter while the kernel drops notices for want of room: `dropped` says how many it has.
+    pub(super) fn end_round(&mut self, dropped: impl FnOnce() -> u64) -> Option<Duration> {
         self.paused = Duration::ZERO;
         if std::mem::take(&mut self.behind) || self.refused == 0 {
             return None;
         }
-        self.paused = (PAUSE_EACH * std::mem::take(&mut self.refused)).min(PAUSE_MAX);
+        let before = std::mem::replace(&mut self.dropped, dropped());
+        self.shortened = match self.dropped > before {
+            true => self.shortened + (PAUSE_MAX - self.shortened) / 2,
+            false => self.shortened.saturating_sub(PAUSE_EACH),
+        };
+        let most = PAUSE_MAX - self.shortened;
+        self.paused = (PAUSE_EACH * std::mem::take(&mut self.refused)).min(most);
         Some(self.paused)
     }
 }
@@ -61,7 +71,7 @@ mod tests {
     fn round(patience: &mut Patience, notices: usize, refused: usize) -> Option<Duration> {
         patience.read(notices);
         (0..refused).for_each(|_| patience.refused());
-        patience.end_round()
+        patience.end_round(|| 0)
     }
 
     #[test]
@@ -78,6 +88,20 @@ mod tests {
         assert_eq!(round(&mut patience, 63, 63), Some(PAUSE_EACH * 63));
         assert_eq!(round(&mut patience, 1, 0), None);
         assert_eq!(patience.paused(), Duration::ZERO);
+    }
+
+    #[test]
+    fn while_notices_are_lost_pauses_are_short() {
+        let mut patience = Patience::default();
+        let mut pause = |dropped: u64| {
+            (0..60).for_each(|_| patience.refused());
+            patience.end_round(|| dropped).expect("60 were refused")
+        };
+        assert_eq!(pause(0), PAUSE_MAX);
+        assert_eq!([pause(9), pause(18), pause(27)], [PAUSE_MAX / 2, PAUSE_MAX / 4, PAUSE_MAX / 8]);
+        assert!(pause(27) > PAUSE_MAX / 8);
+        (0..60).for_each(|_| drop(pause(27)));
+        assert_eq!(pause(27), PAUSE_MAX);
     }
 
     #[test]

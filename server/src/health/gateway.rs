@@ -37,6 +37,8 @@ struct Gateway {
     had: bool,
     /// Since when it is asked for its hardware address in vain.
     unanswered_since: Option<Instant>,
+    /// It was said that the kernel doesn't tell of it.
+    complained: bool,
 }
 
 /// A default route by a gateway.
@@ -59,6 +61,15 @@ impl Gateways {
         Gateways { v4: of(true), v6: of(false) }
     }
 
+    /// Of the families that still have a gateway to lose, what is known of it.
+    pub(super) fn inherit(&mut self, before: Gateways) {
+        for (own, before) in [(&mut self.v4, before.v4), (&mut self.v6, before.v6)] {
+            if let (Some(own), Some(before)) = (own, before) {
+                *own = before;
+            }
+        }
+    }
+
     /// Whether one of them is lost: its route is gone, or it doesn't answer.
     pub(super) fn any_is_lost(&mut self, now: Instant) -> bool {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
@@ -75,7 +86,19 @@ impl Gateway {
         self.had = true;
         // Who has several of the same metric uses the one that answers.
         let mut used = routes.iter().filter(|route| route.metric == best);
-        let answers = used.any(|route| route.answers() != Some(false));
+        let complained = &mut self.complained;
+        let answers = used.any(|route| match route.answers() {
+            Ok(answers) => answers != Some(false),
+            Err(error) => {
+                if !std::mem::replace(complained, true) {
+                    let Route { link, address, .. } = route;
+                    tracing::warn!(
+                        "the kernel doesn't tell whether the gateway {address} on {link} answers: {error}; it counts as there as long as its route is; said once"
+                    );
+                }
+                true
+            }
+        });
         self.unanswered_since = if answers { None } else { self.unanswered_since.or(Some(now)) };
         self.unanswered_since.is_some_and(|since| now.since(since) >= PATIENCE)
     }
@@ -83,14 +106,34 @@ impl Gateway {
 
 impl Route {
     /// Whether the gateway's hardware address is known; false: it was asked for in vain. `None`: nobody has asked.
-    fn answers(&self) -> Option<bool> {
-        let index = fs::read_to_string(format!("/sys/class/net/{}/ifindex", self.link)).ok()?;
-        neighbour(index.trim().parse().ok()?, self.address).ok().flatten()
+    fn answers(&self) -> io::Result<Option<bool>> {
+        let index = fs::read_to_string(format!("/sys/class/net/{}/ifindex", self.link));
+        // A link that has gone takes its routes along.
+        match index.ok().and_then(|index| index.trim().parse().ok()) {
+            Some(index) => neighbour(index, self.address),
+            None => Ok(None),
+        }
     }
 }
 
-/// Whether a neighbour on that interface answers, as the kernel sees it.
+/// Whether a neighbour on that interface answers, as the kernel sees it. It is asked for this one; one that can only tell
+/// of all (before Linux 5.0), for all.
 fn neighbour(link: u32, address: IpAddr) -> io::Result<Option<bool>> {
+    match ask(link, address, Asked::One) {
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOENT.raw_os_error()) => Ok(None),
+        Err(_) => ask(link, address, Asked::All),
+        found => found,
+    }
+}
+
+/// Which neighbours the kernel is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    One,
+    All,
+}
+
+fn ask(link: u32, address: IpAddr, asked: Asked) -> io::Result<Option<bool>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     // The kernel has answered when the request is sent.
     socket.set_non_blocking(true)?;
@@ -98,8 +141,16 @@ fn neighbour(link: u32, address: IpAddr) -> io::Result<Option<bool>> {
     socket.connect(&SocketAddr::new(0, 0))?;
     let mut wanted = NeighbourMessage::default();
     wanted.header.family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    if asked == Asked::One {
+        wanted.header.ifindex = link;
+        let destination = match address {
+            IpAddr::V4(v4) => NeighbourAddress::Inet(v4),
+            IpAddr::V6(v6) => NeighbourAddress::Inet6(v6),
+        };
+        wanted.attributes.push(NeighbourAttribute::Destination(destination));
+    }
     let mut request = NetlinkMessage::from(RouteNetlinkMessage::GetNeighbour(wanted));
-    request.header.flags = NLM_F_DUMP | NLM_F_REQUEST;
+    request.header.flags = if asked == Asked::One { NLM_F_REQUEST } else { NLM_F_DUMP | NLM_F_REQUEST };
     request.finalize();
     let mut octets = vec![0; request.buffer_len()];
     request.serialize(&mut octets);
@@ -117,8 +168,12 @@ fn neighbour(link: u32, address: IpAddr) -> io::Result<Option<bool>> {
                     if entry.header.ifindex == link && is_of(&entry, address) =>
                 {
                     found = Some(is_known(entry.header.state));
+                    if asked == Asked::One {
+                        return Ok(found);
+                    }
                 }
-                NetlinkPayload::Done(_) | NetlinkPayload::Error(_) => return Ok(found),
+                NetlinkPayload::Done(_) => return Ok(found),
+                NetlinkPayload::Error(error) => return Err(error.to_io()),
                 _ => {}
             }
             // Messages are padded to four octets.
@@ -234,6 +289,25 @@ mod tests {
         // Loopback has none, or some that need no asking.
         assert_ne!(neighbour(1, IpAddr::from([127, 0, 0, 1])).expect("answered"), Some(false));
         assert_ne!(neighbour(1, IpAddr::from(Ipv6Addr::LOCALHOST)).expect("answered"), Some(false));
+    }
+
+    #[test]
+    fn one_neighbour_is_told_of_as_among_all() {
+        // Of loopback, an address that nobody has.
+        let nobody = IpAddr::from([127, 255, 255, 254]);
+        assert_eq!(neighbour(1, nobody).expect("answered"), ask(1, nobody, Asked::All).expect("answered"));
+    }
+
+    #[test]
+    fn a_reload_does_not_forget_that_there_was_a_gateway() {
+        let addresses = BTreeSet::from([IpAddr::from([192, 0, 2, 11])]);
+        let mut before = Gateways::for_addresses(&addresses);
+        let v4 = before.v4.as_mut().expect("it has an address");
+        assert!(!v4.is_lost(Instant::ZERO, &[route(0, "no-such-link", "192.0.2.1")]));
+        let mut after = Gateways::for_addresses(&addresses);
+        after.inherit(before);
+        assert!(after.v4.as_mut().expect("still").is_lost(Instant::ZERO, &[]), "its route is gone");
+        assert!(after.v6.is_none());
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Health {
             self.expression_failures = 0;
         }
         self.expression.clone_from(&config.health.load);
-        self.network = Network::new(config);
+        self.network.reload(config);
     }
 
     /// Measures everything, with the services as `services` says they stand, and answers what load that is. `late` is

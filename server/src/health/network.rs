@@ -55,6 +55,22 @@ impl Network {
         }
     }
 
+    /// Other addresses from the next reading on. What is known of those that stay is kept: a route that goes while the
+    /// configuration is read is lost all the same.
+    pub(super) fn reload(&mut self, config: &Config) {
+        let before = std::mem::replace(self, Network::new(config));
+        self.inherit(before);
+    }
+
+    fn inherit(&mut self, before: Network) {
+        let kept = before.links.into_iter().filter(|(address, _)| self.addresses.contains(address));
+        self.links.extend(kept);
+        self.gateways.inherit(before.gateways);
+        if self.listens == before.listens {
+            self.drops = before.drops;
+        }
+    }
+
     pub(super) fn read(&mut self, now: Instant) -> Option<gauge::Network> {
         if self.looked_up.is_none_or(|then| now.since(then) >= LOOK_UP_EVERY) {
             self.look_up();
@@ -147,6 +163,21 @@ mod tests {
         assert_eq!(down(&mut network), 2, "nor has anything else their addresses");
         network.found("lo", of("198.51.100.11"));
         assert_eq!(down(&mut network), 1, "one address is elsewhere now");
+    }
+
+    #[test]
+    fn a_reload_forgets_no_link_of_an_address_that_stays() {
+        let listens = |listens: &[&str]| -> Vec<SocketAddr> {
+            listens.iter().map(|listen| listen.parse().expect("an address")).collect()
+        };
+        let identity = IpAddr::from([127, 0, 0, 11]);
+        let mut before = Network::of(listens(&["192.0.2.11:1812", "198.51.100.11:1812"]), identity);
+        let of = |text: &str| std::iter::once(text.parse::<IpAddr>().expect("an address"));
+        before.found("no-such-one", of("192.0.2.11"));
+        before.found("no-such-two", of("198.51.100.11"));
+        let mut after = Network::of(listens(&["192.0.2.11:1812", "203.0.113.11:1812"]), identity);
+        after.inherit(before);
+        assert_eq!(after.read(Instant::ZERO).expect("measured").links_down, 1, "gone is gone");
     }
 
     #[test]
