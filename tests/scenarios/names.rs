@@ -60,13 +60,14 @@ fn printed(output: &Output) -> String {
 
 /// Adds each of the names with a password of its own: its number.
 fn add_all(folder: &Folder, texts: &[String]) {
-    for (number, name) in texts.iter().enumerate() {
-        folder.write("password", &format!("right-{number}\n"));
-        let options = ["user", "add", "-c", "server.toml", "--hash", "none", "--password-file", "password"];
+    together(texts, |number, name| {
+        let password = format!("password-{number}");
+        folder.write(&password, &format!("right-{number}\n"));
+        let options = ["user", "add", "-c", "server.toml", "--hash", "none", "--password-file", &password];
         let output = forewarn(folder.path(), &[&options[..], &["--", name]].concat());
         printed(&output);
         assert!(output.status.success(), "{name:?}: {output:?}");
-    }
+    });
 }
 
 /// Everything an operator looks at while their sessions are live.
@@ -87,13 +88,14 @@ fn look(server: &Server, texts: &[String], all: &[Vec<u8>]) {
     assert!(users.contains("al\\xff\\xfeice"), "{users:#?}");
     // A heading, and how many they are.
     assert_eq!(ask(&["sessions", "-c", "server.toml"]).lines().count(), all.len() + 2);
-    for name in texts.iter().step_by(3) {
+    let some = |step| texts.iter().enumerate().step_by(step).collect::<Vec<_>>();
+    together(&some(3), |_, (_, name)| {
         let found = json(&ask(&["sessions", "-c", "server.toml", "--json", &format!("--user={name}")]));
-        assert_eq!(named(&found, "user"), BTreeSet::from([name.clone()]));
-    }
-    for (number, name) in texts.iter().enumerate().step_by(5) {
-        server.folder().write("given", &format!("right-{number}\n"));
-        let explain = ["explain", "-c", "server.toml", "--client", "loopback", "--password-file", "given"];
+        assert_eq!(named(&found, "user"), BTreeSet::from([(*name).clone()]));
+    });
+    together(&some(5), |_, (number, name)| {
+        let given = format!("password-{number}");
+        let explain = ["explain", "-c", "server.toml", "--client", "loopback", "--password-file", &given];
         let output = server.forewarn(&[&explain[..], &[&format!("--user={name}")]].concat());
         assert!(printed(&output).contains("Access-Accept"), "{name:?}: {output:?}");
         // Its NAS is the server itself, which is none.
@@ -101,7 +103,7 @@ fn look(server: &Server, texts: &[String], all: &[Vec<u8>]) {
         let told = ask(&["disconnect", &option, "--timeout", "100ms"]);
         assert_eq!(told.lines().filter(|line| line.contains("session s-")).count(), 1, "{name:?}: {told}");
         ask(&["disconnect", &option, "--timeout", "100ms", "--json"]);
-    }
+    });
     for format in [&["status"][..], &["status", "--json"]] {
         ask(format);
     }

@@ -66,8 +66,11 @@ fn the_same_stream_leaves_the_same_rows() {
     let sql = our_database.section() + "users = false\n[log]\ndecisions = \"none\"\n";
     let _server = Server::start(&config::server(&hosts, "ours", address, &[], &sql));
     let stories = told();
-    let their_answers = report(theirs.acct(), nas, &stories);
-    let our_answers = report((address, 1813).into(), nas, &stories);
+    let (their_answers, our_answers) = std::thread::scope(|scope| {
+        let theirs = scope.spawn(|| report(theirs.acct(), nas, &stories));
+        let ours = report((address, 1813).into(), nas, &stories);
+        (theirs.join().expect("FreeRADIUS is told everything"), ours)
+    });
     let mut reasons = Reasons::for_accounting();
     let mut unexplained = Vec::new();
     for ((story, _), (theirs, ours)) in stories.iter().zip(their_answers.iter().zip(&our_answers)) {
