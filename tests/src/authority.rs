@@ -67,13 +67,13 @@ impl Authority {
         self.signed("openssl", &[], name, usage)
     }
 
-    /// One of a client with more names, as openssl writes them: `email:alice@example.org,DNS:desk.example.org`.
+    /// One with more names, as openssl writes them: `email:alice@example.org,DNS:desk.example.org`.
     ///
     /// # Panics
     /// As [`Authority::make`].
-    pub fn named(&self, name: &str, alternatives: &str) -> Leaf {
+    pub fn named(&self, name: &str, usage: Usage, alternatives: &str) -> Leaf {
         let alternatives = format!("subjectAltName={alternatives}");
-        self.signed_with("openssl", &[], name, Usage::Client, &["-addext", &alternatives])
+        self.signed_with("openssl", &[], name, usage, &["-addext", &alternatives])
     }
 
     /// One that was good until yesterday.

@@ -108,7 +108,7 @@ fn a_certificates_names_lead_to_an_account() {
         (machine, "desk.example.org", email, "host/desk.example.org", None),
     ];
     let cases = cases.map(|(host, name, more, identity, account)| {
-        (host, site.authority.named(name, more), format!("identity=\"{identity}\"\n"), account)
+        (host, site.authority.named(name, Usage::Client, more), format!("identity=\"{identity}\"\n"), account)
     });
     together(&cases, |number, (host, leaf, identity, account)| {
         let peer = site.peer(("TLS", ""), leaf, identity);
@@ -140,8 +140,8 @@ fn a_name_that_has_no_account_is_no_way_round_one_that_has() {
     let names = "user = [\"cn\", \"san-email\", \"san-dns\"]";
     let eap = site.eap("", &format!("account = \"optional\"\n{names}")) + BARRED + POLICIES;
     let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
-    let dora = site.authority.named("dora", "email:dora@example.org,DNS:dora.example.org");
-    let desk = site.authority.named("desk.example.org", "DNS:desk.example.org");
+    let dora = site.authority.named("dora", Usage::Client, "email:dora@example.org,DNS:dora.example.org");
+    let desk = site.authority.named("desk.example.org", Usage::Client, "DNS:desk.example.org");
     let ask = |leaf: &Leaf, identity: &str| {
         let peer = site.peer(("TLS", ""), leaf, &format!("identity=\"{identity}\"\n"));
         eapol_test(SocketAddr::new(host, 1812), SECRET, &peer, true)
