@@ -1,9 +1,8 @@
 //! A peer that says whatever the fuzzer likes, within a conversation that answers it.
 
-mod plain;
-
 use std::sync::Arc;
 
+use forewarn_eap::testing::Plain;
 use forewarn_eap::{
     Claim, Conversation, IdentityType, Kind, Limits, Proof, Pwd, PwdGroup, Settings, Step, Verdict, Within,
 };
@@ -12,8 +11,6 @@ use forewarn_wire::mschap::ErrorCode;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use zeroize::Zeroizing;
-
-use plain::Plain;
 
 /// Octets of a request: header, flags, length, a fragment, and what a tunnel adds.
 const REQUEST_MAX: usize = 600;
@@ -31,7 +28,7 @@ pub fn converse(methods: &[Kind], octets: &[u8]) {
         identities: vec![IdentityType::Machine, IdentityType::User],
         tries: 3,
         server_name: "east".into(),
-        tls: Some(Arc::new(Plain { is_13: first & 1 == 1 })),
+        tls: Some(Arc::new(Plain { is_13: first & 1 == 1, ..Plain::default() })),
         peap_binds: false,
         resumes: true,
         fragment: FRAGMENT,

@@ -19,6 +19,8 @@ mod method;
 mod mschapv2;
 mod pwd;
 mod settings;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod tls;
 mod tunnel;
 

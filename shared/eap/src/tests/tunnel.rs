@@ -4,92 +4,11 @@ use forewarn_wire::eap::method;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Broken, Certificate, Channel, Hash, Proof, Reason, Session, Tls, Verdict};
-
-/// TLS that is none: the peer's first octets are the handshake, and all that follows is said within, as it stands.
-#[derive(Debug)]
-struct Plain {
-    is_13: bool,
-    resumed: Vec<Session>,
-    kept: Arc<Mutex<Vec<Session>>>,
-}
-
-struct Talk {
-    is_13: bool,
-    resumed: Vec<Session>,
-    kept: Arc<Mutex<Vec<Session>>>,
-    established: bool,
-    said: Vec<u8>,
-    out: Vec<u8>,
-}
-
-impl Tls for Plain {
-    fn accept(&self, _: Kind, _: bool) -> Option<Box<dyn Channel>> {
-        let (is_13, resumed, kept) = (self.is_13, self.resumed.clone(), Arc::clone(&self.kept));
-        Some(Box::new(Talk { is_13, resumed, kept, established: false, said: Vec::new(), out: Vec::new() }))
-    }
-}
-
-impl Channel for Talk {
-    fn feed(&mut self, octets: &[u8]) -> Result<(), Broken> {
-        if octets.first() == Some(&0xff) {
-            self.out.extend(b"alert");
-            return Err(Broken { why: "as meant".into() });
-        }
-        match self.established {
-            true => self.said.extend(octets),
-            false => {
-                self.established = !octets.is_empty();
-                self.out.extend([7; 300]);
-            }
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.out);
-    }
-
-    fn is_established(&self) -> bool {
-        self.established
-    }
-
-    fn is_13(&self) -> bool {
-        self.is_13
-    }
-
-    fn read(&mut self, out: &mut Vec<u8>) {
-        out.append(&mut self.said);
-    }
-
-    fn write(&mut self, octets: &[u8]) {
-        self.out.extend(octets);
-    }
-
-    fn resumed(&self) -> Vec<Session> {
-        self.resumed.clone()
-    }
-
-    fn keep(&mut self, proven: Vec<Session>) {
-        self.kept.lock().expect("nobody panics with it").extend(proven);
-    }
-
-    fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
-        out.fill(label.len() as u8);
-        true
-    }
-
-    fn hash(&self) -> Hash {
-        Hash::Sha256
-    }
-
-    fn certificate(&self) -> Option<Certificate> {
-        Some(Certificate { users: vec!["alice".into()], ..Certificate::default() })
-    }
-}
+use crate::testing::Plain;
+use crate::{Proof, Reason, Session, Verdict};
 
 fn talk(kind: Kind, is_13: bool) -> Conversation {
-    talk_by(kind, Plain { is_13, resumed: Vec::new(), kept: Arc::default() })
+    talk_by(kind, Plain { is_13, ..Plain::default() })
 }
 
 fn talk_by(kind: Kind, plain: Plain) -> Conversation {
@@ -112,7 +31,7 @@ fn say(talk: &mut Conversation, number: u8, data: &[u8]) -> Step {
 
 /// A machine, then its user, by passwords; the machine's turn.
 fn teap() -> Conversation {
-    let plain = Plain { is_13: true, resumed: Vec::new(), kept: Arc::default() };
+    let plain = Plain { is_13: true, ..Plain::default() };
     let settings = Settings {
         tls: Some(Arc::new(plain)),
         inner: vec![Within::Pap],
@@ -120,7 +39,7 @@ fn teap() -> Conversation {
         ..Settings::clone(&settings(&[Kind::Teap]))
     };
     let mut talk = begin(Kind::Teap, settings);
-    assert!(matches!(say(&mut talk, method::TEAP, &[1, 2]), Step::Request));
+    assert!(matches!(say(&mut talk, method::TEAP, &[1, 100]), Step::Request));
     assert_eq!(talk.request()[6 + 300..][..6], [0x80, 2, 0, 2, 0, 2], "a machine is asked for");
     talk
 }
@@ -155,7 +74,7 @@ fn a_machine_proves_a_machine_whatever_it_calls_itself() {
 #[test]
 fn what_leaves_is_in_fragments_and_each_is_acknowledged() {
     let mut talk = talk(Kind::Ttls, false);
-    assert!(matches!(say(&mut talk, method::TTLS, &[0x40, 1]), Step::Request), "more is to come");
+    assert!(matches!(say(&mut talk, method::TTLS, &[0x40, 100]), Step::Request), "more is to come");
     assert_eq!(talk.request()[5..], [0], "acknowledged");
     let mut sent: Vec<u8> = Vec::new();
     let mut data = vec![0, 2];
@@ -179,7 +98,7 @@ fn a_fragment_is_neither_empty_nor_out_of_turn_nor_of_a_message_without_end() {
     let vast = [0xc0, 0x7f, 0xff, 0xff, 0xff, 1];
     assert!(matches!(say(&mut first, method::PEAP, &vast), Step::Failure(Reason::TooLong)));
     let mut first = talk(Kind::Peap, false);
-    assert!(matches!(say(&mut first, method::PEAP, &[0, 1]), Step::Request));
+    assert!(matches!(say(&mut first, method::PEAP, &[0, 100]), Step::Request));
     let step = say(&mut first, method::PEAP, &[0, 1]);
     assert!(matches!(step, Step::Failure(Reason::Malformed)), "the server had more to say: {step:?}");
 }
@@ -209,7 +128,7 @@ fn who_resumes_is_looked_at_anew_and_stays_who_they_were() {
         let begin = || {
             let plain = Plain { is_13, resumed: vec![alice()], kept: Arc::clone(&kept) };
             let mut talk = talk_by(kind, plain);
-            say(&mut talk, kind.number(), &[0, 2]);
+            say(&mut talk, kind.number(), &[0, 100]);
             let mut step = Step::Request;
             // Acknowledged, fragment by fragment.
             while matches!(step, Step::Request) {
@@ -257,7 +176,7 @@ fn proven_within(
     binds: bool,
     kept: &Arc<Mutex<Vec<Session>>>,
 ) -> (Conversation, Step) {
-    let plain = Plain { is_13: false, resumed: Vec::new(), kept: Arc::clone(kept) };
+    let plain = Plain { kept: Arc::clone(kept), ..Plain::default() };
     let settings = Settings {
         tls: Some(Arc::new(plain)),
         inner: vec![Within::Eap(within)],
@@ -278,7 +197,7 @@ fn proven_within(
             .concat()
         }
     };
-    let mut step = say(&mut talk, kind.number(), &[0, 2]);
+    let mut step = say(&mut talk, kind.number(), &[0, 100]);
     while talk.request().get(5).is_some_and(|flags| flags & 0x40 != 0) {
         step = say(&mut talk, kind.number(), &[0]);
     }

@@ -1,15 +1,25 @@
-//! TLS that is none, so that the fuzzer is within the tunnel at once.
+//! TLS that is none, for tests and the fuzzer: a peer is within the tunnel at once.
 
-use forewarn_eap::{Broken, Certificate, Channel, Hash, Kind, Session, Tls};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The peer's first octets are the handshake, and all that follows is said within, as it stands.
-#[derive(Debug)]
-pub(crate) struct Plain {
-    pub(crate) is_13: bool,
+use crate::settings::Kind;
+use crate::tls::{Broken, Certificate, Channel, Hash, Session, Tls};
+
+/// The peer's first octets are the handshake, and all that follows is said within, as it stands. What is answered to the
+/// handshake is thrice as many octets as the first says: nothing, or more than a fragment, as the peer likes. What begins
+/// with 255 breaks the connection.
+#[derive(Debug, Clone, Default)]
+pub struct Plain {
+    /// Whether it is TLS 1.3.
+    pub is_13: bool,
+    /// What each connection resumes.
+    pub resumed: Vec<Session>,
+    /// What connections were told to keep.
+    pub kept: Arc<Mutex<Vec<Session>>>,
 }
 
 struct Talk {
-    is_13: bool,
+    plain: Plain,
     established: bool,
     said: Vec<u8>,
     out: Vec<u8>,
@@ -17,21 +27,21 @@ struct Talk {
 
 impl Tls for Plain {
     fn accept(&self, _: Kind, _: bool) -> Option<Box<dyn Channel>> {
-        Some(Box::new(Talk { is_13: self.is_13, established: false, said: Vec::new(), out: Vec::new() }))
+        let (said, out) = (Vec::new(), Vec::new());
+        Some(Box::new(Talk { plain: self.clone(), established: false, said, out }))
     }
 }
 
 impl Channel for Talk {
     fn feed(&mut self, octets: &[u8]) -> Result<(), Broken> {
-        match (self.established, octets.first()) {
-            (true, _) => self.said.extend(octets),
-            (false, Some(0xff)) => {
+        match (octets.first(), self.established) {
+            (Some(0xff), _) => {
                 self.out.extend(b"alert");
                 return Err(Broken { why: "as meant".into() });
             }
-            (false, first) => {
+            (_, true) => self.said.extend(octets),
+            (first, false) => {
                 self.established = first.is_some();
-                // More than a fragment, or nothing, as the peer likes.
                 self.out.extend(std::iter::repeat_n(7, usize::from(first.copied().unwrap_or(0)) * 3));
             }
         }
@@ -47,7 +57,7 @@ impl Channel for Talk {
     }
 
     fn is_13(&self) -> bool {
-        self.is_13
+        self.plain.is_13
     }
 
     fn read(&mut self, out: &mut Vec<u8>) {
@@ -59,10 +69,12 @@ impl Channel for Talk {
     }
 
     fn resumed(&self) -> Vec<Session> {
-        Vec::new()
+        self.plain.resumed.clone()
     }
 
-    fn keep(&mut self, _: Vec<Session>) {}
+    fn keep(&mut self, proven: Vec<Session>) {
+        self.plain.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(proven);
+    }
 
     fn export(&self, label: &[u8], _: Option<&[u8]>, out: &mut [u8]) -> bool {
         out.fill(label.len() as u8);
