@@ -29,7 +29,7 @@ pub fn converse(methods: &[Kind], octets: &[u8]) {
         tries: 3,
         server_name: "east".into(),
         tls: Some(Arc::new(Plain { is_13: first & 1 == 1, ..Plain::default() })),
-        peap_binds: false,
+        binds: false,
         resumes: true,
         fragment: FRAGMENT,
         pwd: Pwd { group: PwdGroup::ALL[usize::from(first / 2 % 3)], server_id: "east".into() },

@@ -22,6 +22,8 @@ const SEQUENCES: u64 = 1000;
 const AT_ONCE: usize = 256;
 /// How long a peer waits for an answer before it goes on without.
 const SILENCE: Duration = Duration::from_millis(300);
+/// How long another client is served before they come, to compare.
+const ALONE: Duration = Duration::from_secs(1);
 /// States of others that a peer may take.
 const KNOWN: usize = 64;
 /// How much more memory may be resident at the end than after the first quarter, KiB. It levels off at about 13 MiB more: what
@@ -221,16 +223,24 @@ fn whatever_supplicants_say_nobody_is_let_in_and_others_are_served() {
     let (server, _authority) = site(&hosts, host, &folder, "conversations = 1000\ntries = 3\nfragment = 400");
     let foreign = Authority::make(&folder.path().join("foreign"), Key::Ecdsa);
     let means = Means::new(&foreign.leaf("alice", Usage::Client));
-    let (before, started, stop) = (resident(&server), Instant::now(), AtomicBool::new(false));
-    let (settled, latencies) = std::thread::scope(|scope| {
-        let probing = scope.spawn(|| probe(host, &stop));
-        let settled = attack(&server, (host, 1812).into(), &means, seed, sequences);
-        stop.store(true, Ordering::Relaxed);
-        (settled, probing.join().expect("the other client is served"))
+    let meanwhile = |work: &dyn Fn() -> u64| {
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let probing = scope.spawn(|| probe(host, &stop));
+            let done = work();
+            stop.store(true, Ordering::Relaxed);
+            (done, probing.join().expect("the other client is served"))
+        })
+    };
+    let (_, alone) = meanwhile(&|| {
+        std::thread::sleep(ALONE);
+        0
     });
+    let (before, started) = (resident(&server), Instant::now());
+    let (settled, latencies) = meanwhile(&|| attack(&server, (host, 1812).into(), &means, seed, sequences));
     let (after, status) = (resident(&server), server.status());
     println!(
-        "{} sequences of each of {} methods in {:?}; another client's {} requests: p50 {:?}, p99 {:?}; \
+        "{} sequences of each of {} methods in {:?}; another client's {} requests: p50 {:?}, p99 {:?} (alone {:?}, {:?}); \
          memory {before} KiB before, {settled} KiB after a quarter, {after} KiB at the end\n{}",
         sequences,
         METHODS.len(),
@@ -238,6 +248,8 @@ fn whatever_supplicants_say_nobody_is_let_in_and_others_are_served() {
         latencies.count(),
         latencies.percentile(50.0),
         latencies.percentile(99.0),
+        alone.percentile(50.0),
+        alone.percentile(99.0),
         status["requests"],
     );
     let requests = status["requests"].as_object().expect("outcomes");
@@ -245,7 +257,7 @@ fn whatever_supplicants_say_nobody_is_let_in_and_others_are_served() {
         let harmless = !outcome.starts_with("access-accept") || outcome == "access-accept.password";
         assert!(harmless && outcome != "silence.worker-failed", "{outcome}: {times}");
     }
-    assert_eq!(requests["access-accept.password"], latencies.count());
+    assert_eq!(requests["access-accept.password"], alone.count() + latencies.count());
     assert!(!server.log().contains("panicked"), "{}", server.log());
     assert!(after < settled + GROWTH_KIB, "{settled} KiB grew to {after} KiB");
 }

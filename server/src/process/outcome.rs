@@ -213,9 +213,9 @@ causes! {
     /// The EAP peer gives up: it doesn't believe the server, or its user doesn't.
     EapPeerRefuses, "eap-peer-refuses", Reject,
         "the device's log says why: most likely its time, or whom it trusts";
-    /// PEAP: the EAP peer doesn't bind its password to the tunnel, and `[eap] peap_binding` wants it.
+    /// PEAP or EAP-TTLS: what the EAP peer proves isn't bound to the tunnel, and `[eap] tunnel_binding` wants it.
     EapUnbound, "eap-unbound", Reject,
-        "have the device send crypto-binding; or, where its kind can't and all check the server's certificate, [eap] peap_binding = \"optional\"";
+        "have the device send crypto-binding (PEAP) or use MSCHAPv2 without EAP (TTLS); or, where it can't and all check the server's certificate, [eap] tunnel_binding = \"optional\"";
     /// The account has no password that counts for this request.
     NoPassword, "no-password", Reject,
         "give the account a password for this kind of request";

@@ -167,8 +167,9 @@ pub struct Settings {
     /// Passwords a peer may try in one conversation, where its method lets it (EAP-MSCHAPv2). With one, a peer is told
     /// that there is no other try, and nobody waits for a user who isn't there.
     pub tries: u8,
-    /// Whether a peer of PEAP has to bind what was proven to the tunnel, where there is something to bind.
-    pub peap_binds: bool,
+    /// Whether what is proven within PEAP and EAP-TTLS has to be bound to the tunnel, unless the peer shows its password itself:
+    /// what isn't may be another's.
+    pub binds: bool,
     /// How this server calls itself, to peers that show it.
     pub server_name: String,
     /// What makes TLS connections, where a method needs them.

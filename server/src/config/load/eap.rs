@@ -56,7 +56,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
     let identities = identities.or(vec![IdentityType::User]);
     let identities = usable(&table, "teap_identities", identities, IdentityType::name);
     let bindings = [("optional", false), ("required", true)];
-    let peap_binds = table.choice("peap_binding", &bindings, &[]).or(false);
+    let binds = table.choice("tunnel_binding", &bindings, &[]).or(false);
     let tries = table.integer("tries").within(1, 5).or(1);
     let fragment = table.integer("fragment").within(64, 3800).or(1024);
     let timeout = table.duration("timeout").within(SECOND, 600 * SECOND).or(60 * SECOND);
@@ -90,7 +90,7 @@ pub(super) fn eap(root: &Table<'_>, server: Option<&Server>) -> Option<Eap> {
         methods: methods?,
         inner: inner?,
         identities: identities?,
-        peap_binds,
+        binds,
         tries,
         server_name,
         tls,

@@ -165,9 +165,9 @@ impl Desk {
         };
         // However it was spelled: a directory knows one user by many names.
         let user = account.name.as_bytes();
-        // TEAP asks for the one and then for the other, by what a peer has typed.
+        // TEAP asks for the one and then for the other, by what a peer has typed: no machine is its own user.
         let is_teap = claim.as_ref().is_some_and(|claim| claim.method.starts_with(Kind::Teap.record()));
-        if is_teap && is_machine(name) != is_machine(user) {
+        if is_teap && !is_machine(name) && is_machine(user) {
             return self.reject(client, case, Cause::EapOtherIdentity, out);
         }
         // Others may have failed while this one waited.
@@ -396,8 +396,11 @@ impl Desk {
     }
 }
 
+/// Whether this is a machine's name, or the DN of one that has it (RFC 4514: the first value of the DN).
 fn is_machine(name: &[u8]) -> bool {
-    IdentityType::of(name) == IdentityType::Machine
+    let end = name.iter().position(|octet| *octet == b',').unwrap_or(name.len());
+    let value = name[..end].split(|octet| *octet == b'=').nth(1).unwrap_or_default();
+    [name, value].iter().any(|name| IdentityType::of(name) == IdentityType::Machine)
 }
 
 /// Why an account is of no use to this request, before its credentials are looked at.
@@ -425,5 +428,22 @@ fn refused(
         Some(AuthType::Eap) if is_eap => None,
         asked if asked == credentials.map(Credentials::auth_type) => None,
         Some(_) => Some(Cause::AuthTypeOther),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_machine;
+
+    #[test]
+    fn a_machine_is_one_by_its_dn_too() {
+        for machine in
+            ["LAPTOP$", "host/laptop.example.org", "uid=LAPTOP$,ou=computers,dc=example", "uid=LAPTOP$"]
+        {
+            assert!(is_machine(machine.as_bytes()), "{machine}");
+        }
+        for user in ["alice", "uid=alice,ou=LAPTOP$", "LAPTOP$ ", ""] {
+            assert!(!is_machine(user.as_bytes()), "{user}");
+        }
     }
 }

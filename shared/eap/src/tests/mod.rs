@@ -18,7 +18,7 @@ pub(crate) fn settings(methods: &[Kind]) -> Arc<Settings> {
         identities: vec![IdentityType::User],
         tries: 2,
         tls: None,
-        peap_binds: false,
+        binds: false,
         resumes: true,
         fragment: 1024,
         pwd: Pwd { group: PwdGroup::P256, server_id: "east".into() },

@@ -180,7 +180,7 @@ fn proven_within(
     let settings = Settings {
         tls: Some(Arc::new(plain)),
         inner: vec![Within::Eap(within)],
-        peap_binds: binds,
+        binds,
         ..Settings::clone(&settings(&[kind]))
     };
     let mut talk = begin(kind, settings);
@@ -215,6 +215,7 @@ fn proven_within(
     let (request, number) = (said(&talk), within.number());
     let answer = match within {
         Kind::Gtc => b"wonderland".to_vec(),
+        Kind::Md5 => [&[16], &[7; 16][..]].concat(),
         _ => {
             let challenge: &[u8; 16] = request[6..22].try_into().expect("a challenge");
             methods::answer(challenge, request[2], b"wonderland").0
@@ -254,14 +255,20 @@ fn what_isnt_bound_to_its_tunnel_is_resumed_by_nobody() {
 }
 
 #[test]
-fn where_peap_has_to_be_bound_who_isnt_stays_out() {
-    for (within, is_in) in [(Kind::MsChap2, false), (Kind::Gtc, true)] {
-        let (mut talk, _) = proven_within(Kind::Peap, within, true, &Arc::default());
-        let step = say(&mut talk, method::PEAP, &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]);
-        match is_in {
-            // It has nothing to bind.
-            true => assert!(matches!(step, Step::Success(Some(_))), "{within:?}: {step:?}"),
-            false => assert!(matches!(step, Step::Failure(Reason::Unbound)), "{within:?}: {step:?}"),
+fn where_it_has_to_be_bound_what_isnt_lets_nobody_in() {
+    for kind in [Kind::Peap, Kind::Ttls] {
+        for (within, is_in) in [(Kind::MsChap2, false), (Kind::Md5, false), (Kind::Gtc, true)] {
+            let (mut talk, mut step) = proven_within(kind, within, true, &Arc::default());
+            if kind == Kind::Peap {
+                step = say(&mut talk, method::PEAP, &[0, 2, 1, 0, 11, 33, 0x80, 3, 0, 2, 0, 1]);
+            }
+            match is_in {
+                // Whoever shows the password itself could have come alone.
+                true => assert!(matches!(step, Step::Success(Some(_))), "{kind:?} {within:?}: {step:?}"),
+                false => {
+                    assert!(matches!(step, Step::Failure(Reason::Unbound)), "{kind:?} {within:?}: {step:?}")
+                }
+            }
         }
     }
 }

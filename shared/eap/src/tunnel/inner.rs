@@ -101,7 +101,7 @@ fn within(outer: Kind, settings: &Settings) -> Arc<Settings> {
     Arc::new(Settings {
         methods: methods.collect(),
         inner: Vec::new(),
-        peap_binds: false,
+        binds: false,
         resumes: false,
         fragment,
         ..settings.clone()

@@ -114,6 +114,8 @@ struct Tunnel {
     outgoing: Vec<u8>,
     sent: usize,
     fragment: usize,
+    /// See [`Settings::binds`].
+    binds: bool,
     then: Then,
 }
 
@@ -153,6 +155,7 @@ pub(crate) fn begin(kind: Kind, settings: &Arc<Settings>) -> Next {
         outgoing: Vec::new(),
         sent: 0,
         fragment: settings.fragment,
+        binds: settings.binds,
         then: Then::Listen,
     };
     Next::Ask(Box::new(tunnel), start)
@@ -330,6 +333,7 @@ impl Tunnel {
                 return Next::Verify(Box::new(Judging(*self)), claim);
             }
             Inside::Succeed(keys) => return self.succeed(keys),
+            Inside::SucceedUnbound(_) if self.binds => return Next::Fail(Reason::Unbound),
             Inside::SucceedUnbound(keys) => {
                 self.proven = None;
                 return self.succeed(keys);

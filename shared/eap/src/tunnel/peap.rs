@@ -161,7 +161,6 @@ impl Peap {
                 Inside::Succeed(binding.keys(&keys))
             }
             (Some(_), Some(_)) => Inside::Fail(Reason::PeerRefuses),
-            (Some(_), None) if self.settings.peap_binds => Inside::Fail(Reason::Unbound),
             // A peer that knows no binding says nothing of it.
             (_, None) | (None, Some(_)) if self.is_shown => Inside::Succeed(keys),
             (_, None) | (None, Some(_)) => Inside::SucceedUnbound(keys),
