@@ -10,7 +10,7 @@ mod verify;
 
 use std::sync::Arc;
 
-use forewarn_eap::{Claim, IdentityType, Kind, Proof as Proven};
+use forewarn_eap::{Claim, Kind, Proof as Proven};
 use forewarn_shell::clock;
 use forewarn_wire::hide::user_password;
 use forewarn_wire::{mschap, number};
@@ -32,6 +32,7 @@ use answer::Granted;
 pub(super) use answer::has_attribute;
 use credentials::{Credentials, fitting_hash};
 use factor::Proof;
+use named::is_machine;
 use verify::Next;
 
 /// What was found out about an Access-Request so far. Each step takes its answer from here, or asks for it and leaves
@@ -396,13 +397,6 @@ impl Desk {
     }
 }
 
-/// Whether this is a machine's name, or the DN of one that has it (RFC 4514: the first value of the DN).
-fn is_machine(name: &[u8]) -> bool {
-    let end = name.iter().position(|octet| *octet == b',').unwrap_or(name.len());
-    let value = name[..end].split(|octet| *octet == b'=').nth(1).unwrap_or_default();
-    [name, value].iter().any(|name| IdentityType::of(name) == IdentityType::Machine)
-}
-
 /// Why an account is of no use to this request, before its credentials are looked at.
 fn refused(
     authorization: &Authorization<'_>,
@@ -428,22 +422,5 @@ fn refused(
         Some(AuthType::Eap) if is_eap => None,
         asked if asked == credentials.map(Credentials::auth_type) => None,
         Some(_) => Some(Cause::AuthTypeOther),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_machine;
-
-    #[test]
-    fn a_machine_is_one_by_its_dn_too() {
-        for machine in
-            ["LAPTOP$", "host/laptop.example.org", "uid=LAPTOP$,ou=computers,dc=example", "uid=LAPTOP$"]
-        {
-            assert!(is_machine(machine.as_bytes()), "{machine}");
-        }
-        for user in ["alice", "uid=alice,ou=LAPTOP$", "LAPTOP$ ", ""] {
-            assert!(!is_machine(user.as_bytes()), "{user}");
-        }
     }
 }

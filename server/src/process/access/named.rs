@@ -1,9 +1,9 @@
-//! The request as rows and policies see it where EAP proves who it is: with the name that is proven.
+//! Names: whose they are, and the request as rows and policies see it where EAP proves who it is: with the name that is proven.
 //!
 //! The User-Name of such a request is what the peer says where anybody hears it (RFC 3579 section 2.1), and proves nothing:
 //! a realm in it would be whichever the peer likes.
 
-use forewarn_eap::Claim;
+use forewarn_eap::{Claim, IdentityType};
 use forewarn_wire::{MAX_PACKET, Packet, number};
 
 /// Octets of a packet's header (RFC 2865 section 3), and of an attribute's.
@@ -43,6 +43,13 @@ pub(super) fn octets(request: &Packet<'_>, claim: Option<&Claim>) -> Option<Vec<
 /// As a packet.
 pub(super) fn packet(octets: &[u8]) -> Packet<'_> {
     *Packet::parse(octets).expect("attributes of a packet are one").peek()
+}
+
+/// Whether this is a machine's name, or the DN of one that has it (RFC 4514: the first value of the DN).
+pub(super) fn is_machine(name: &[u8]) -> bool {
+    let end = name.iter().position(|octet| *octet == b',').unwrap_or(name.len());
+    let value = name[..end].split(|octet| *octet == b'=').nth(1).unwrap_or_default();
+    [name, value].iter().any(|name| IdentityType::of(name) == IdentityType::Machine)
 }
 
 #[cfg(test)]
@@ -93,5 +100,17 @@ mod tests {
         let long = request(&[&[(1, &b"x"[..])], &pieces[..], &[(4, &[10, 0, 0, 1])]].concat());
         let seen = octets(&packet(&long), Some(&claim(&[b'a'; 253]))).unwrap();
         assert_eq!(seen, request(&[(1, &[b'a'; 253]), (4, &[10, 0, 0, 1])]));
+    }
+
+    #[test]
+    fn a_machine_is_one_by_its_dn_too() {
+        for machine in
+            ["LAPTOP$", "host/laptop.example.org", "uid=LAPTOP$,ou=computers,dc=example", "uid=LAPTOP$"]
+        {
+            assert!(is_machine(machine.as_bytes()), "{machine}");
+        }
+        for user in ["alice", "uid=alice,ou=LAPTOP$", "LAPTOP$ ", ""] {
+            assert!(!is_machine(user.as_bytes()), "{user}");
+        }
     }
 }
