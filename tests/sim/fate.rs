@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forewarn_proto::notice::epoch_at_start;
 use forewarn_proto::notice::issue::{Standing as Told, Told as Knows};
 use forewarn_proto::pool::Kind;
 use forewarn_proto::switch::{Alternates, Standing};
@@ -184,7 +185,8 @@ impl World {
                 self.add(pause, Due::Resume(Host::Server(index)));
             }
             18 => server.skew_ms = skew_ms,
-            19 => server.epoch = None,
+            // Epochs are seconds: who loses the last one and starts again within the same begins it twice.
+            19 if server.epoch < Some(epoch_at_start(None, server.utc(now))) => server.epoch = None,
             20 => self.reload(index),
             _ => {}
         }
