@@ -82,8 +82,8 @@ impl Departure {
         last.store(now.as_nanos(), Relaxed);
     }
 
-    /// 1 if such a conversation goes on that began before this, as far as times tell: who says nothing for
-    /// [`PAUSE`] has gone.
+    /// 1 if such a conversation goes on that began before this, as far as times tell: who says nothing for three seconds
+    /// has gone.
     pub fn going_on(&self, now: Instant, before: Instant) -> u64 {
         let [began, went_on] =
             [&self.began_ns, &self.went_on_ns].map(|last| Instant::from_nanos(last.load(Relaxed)));

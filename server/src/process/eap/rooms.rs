@@ -264,7 +264,7 @@ impl Rooms {
         oldest.flatten().map(|since| since + timeout)
     }
 
-    /// How many of those that began before this go on: who says nothing for [`PAUSE`] has gone.
+    /// How many of those that began before this go on: who says nothing for three seconds has gone.
     pub fn going_on(&self, now: Instant, before: Instant) -> u64 {
         let goes_on = |entry: &Entry| now.since(entry.stepped) < PAUSE;
         let rooms = self.rooms.iter().filter(|room| room.open.load(Relaxed) > 0);
