@@ -5,8 +5,12 @@
 //! magic (4)  what its server knows it by (34)  length of the server's name  the name  what is sealed, or nothing
 //! ```
 
+use crate::eap::method;
+
 /// How a State of an EAP conversation begins.
 pub const MAGIC: [u8; 4] = *b"FWEP";
+/// The code of EAP-Response (RFC 3748 section 4.1).
+const RESPONSE: u8 = 2;
 /// Octets before the server's name and the length of it.
 pub const BEFORE_NAME: usize = 38;
 /// Octets of a server's name, at most; a longer one is left out.
@@ -32,6 +36,17 @@ pub fn parts(state: &[u8]) -> Option<Parts<'_>> {
     let (length, rest) = rest.split_first()?;
     let (server, sealed) = rest.split_at_checked(usize::from(*length))?;
     (server.len() <= NAME_MAX).then_some(Parts { place, server, sealed })
+}
+
+/// Whether a request's State is of its conversation. forewarnd's isn't where EAP begins anew (an empty EAP-Message, or a peer
+/// that says who it is): it takes no notice of it then, so that any server will do. Others ask for the identity themselves,
+/// and want their State back.
+pub fn counts(state: &[u8], eap_message: Option<&[u8]>) -> bool {
+    let begins = match eap_message {
+        None => false,
+        Some(message) => message.is_empty() || matches!(message, [RESPONSE, _, _, _, method::IDENTITY, ..]),
+    };
+    !(begins && state.starts_with(&MAGIC))
 }
 
 /// The name of the server that gave this State out. `None`: it doesn't say.
@@ -62,6 +77,15 @@ pub fn elsewhere(state: &[u8]) -> Elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_begins_anew_has_no_state_of_ours() {
+        let ours = [&MAGIC[..], &[0; BEFORE_NAME - 4], &[4], b"east"].concat();
+        let (identity, answer) = ([2, 7, 0, 6, 1, b'a'], [2, 7, 0, 6, 6, b'a']);
+        assert!(!counts(&ours, Some(&identity)) && !counts(&ours, Some(&[])));
+        assert!(counts(&ours, Some(&answer)) && counts(&ours, Some(&identity[..4])) && counts(&ours, None));
+        assert!(counts(b"another's", Some(&identity)) && counts(b"another's", Some(&[])));
+    }
 
     #[test]
     fn only_a_state_of_forewarnd_names_a_server() {

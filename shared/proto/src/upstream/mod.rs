@@ -392,8 +392,9 @@ impl Upstream {
     /// Where a request goes: a conversation to its server, as long as that keeps its conversations, or nobody else makes
     /// anything of it; all else where the switch says.
     fn route(&mut self, now: Instant, request: &Verified<Packet<'_>>, hash: u64) -> ServerId {
+        let state = state_of(request);
         // Who has just started, or stands beside whoever saw it, goes by the name in it.
-        let conversation = request.find(number::STATE).and_then(|state| {
+        let conversation = state.and_then(|state| {
             let server = self
                 .conversations
                 .server(now, state)
@@ -422,6 +423,12 @@ impl Upstream {
         }
         self.events.push_back(event);
     }
+}
+
+/// The State of the conversation that a request goes on with.
+fn state_of<'a>(request: &Packet<'a>) -> Option<&'a [u8]> {
+    let state = request.find(number::STATE)?;
+    forewarn_wire::state::counts(state, request.find(number::EAP_MESSAGE)).then_some(state)
 }
 
 fn rule(required: bool) -> MessageAuthenticatorRule {

@@ -131,7 +131,7 @@ impl Exchanges {
         slot.kind = new.kind;
         slot.asker = Some(Arc::clone(new.asker));
         slot.request.store(request);
-        slot.conversation = request.find(number::STATE).map(elsewhere);
+        slot.conversation = super::state_of(request).map(elsewhere);
         slot.tells_delay = request.find(number::ACCT_DELAY_TIME).is_some();
         slot.hash = new.hash;
         slot.started = new.started;

@@ -1,8 +1,9 @@
 //! Requests that carry State.
 
-use forewarn_wire::{Code, state};
+use forewarn_wire::{Code, number, state};
 
 use super::world::*;
+use crate::pool::Kind;
 use crate::switch::Life;
 use crate::upstream::{Config, Phase, Upstream};
 
@@ -160,4 +161,19 @@ fn another_configuration_keeps_conversations_the_dead_and_the_away() {
     world.servers[1].script.dead = false;
     world.run(s(40));
     assert_eq!(world.upstream.status(world.now, id(1)).phase, Phase::Up, "it is probed on");
+}
+
+/// A NAS may remember the State of a conversation that its peer has given up.
+#[test]
+fn a_peer_that_begins_anew_goes_where_everybody_goes() {
+    let mut world = World::new(2, Config::default());
+    let state = [&state::MAGIC[..], &[0; state::BEFORE_NAME - 4], &[5], b"aaa-0"].concat();
+    let ask = |world: &mut World, message: &[u8]| {
+        world.ask_with(Kind::Auth, &[(number::EAP_MESSAGE, message), (number::STATE, &state)])
+    };
+    let (answer, identity) = ([2, 1, 0, 6, 25, 0], [2, 1, 0, 6, 1, b'a']);
+    world.failover(0);
+    let (inside, anew) = (ask(&mut world, &answer), ask(&mut world, &identity));
+    world.run(ms(10));
+    assert_eq!((world.first_seen_by(inside), world.first_seen_by(anew)), (Some(0), Some(1)));
 }
