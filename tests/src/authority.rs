@@ -36,6 +36,8 @@ pub struct Leaf {
 pub struct Authority {
     folder: PathBuf,
     key: Key,
+    /// Whether another one has signed it: then whoever it signs shows its certificate too.
+    is_below: bool,
 }
 
 impl Authority {
@@ -45,13 +47,36 @@ impl Authority {
     /// When openssl isn't installed.
     pub fn make(folder: &Path, key: Key) -> Authority {
         fs::create_dir_all(folder).expect("a folder can be made");
-        let authority = Authority { folder: folder.to_owned(), key };
+        let authority = Authority { folder: folder.to_owned(), key, is_below: false };
         let mut arguments = vec!["req", "-x509", "-days", "2", "-subj", "/CN=authority of a test"];
         arguments.extend(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]);
         arguments.extend(authority.new_key());
         arguments.extend(["-keyout", "authority.key", "-out", "authority.pem"]);
         authority.run("openssl", &arguments);
         authority
+    }
+
+    /// One that this one has signed, its files in a folder of its own within this one's.
+    ///
+    /// # Panics
+    /// As [`Authority::make`].
+    pub fn below(&self, name: &str) -> Authority {
+        let folder = self.folder.join(name);
+        fs::create_dir_all(&folder).expect("a folder can be made");
+        let authority = Authority { folder, key: self.key, is_below: true };
+        let subject = format!("/CN={name}");
+        let mut arguments = vec!["req", "-x509", "-days", "2", "-subj", &subject];
+        arguments.extend(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]);
+        arguments.extend(["-CA", "../authority.pem", "-CAkey", "../authority.key"]);
+        arguments.extend(authority.new_key());
+        arguments.extend(["-keyout", "authority.key", "-out", "authority.pem"]);
+        authority.run("openssl", &arguments);
+        authority
+    }
+
+    /// Its own certificate and key.
+    pub fn own(&self) -> Leaf {
+        Leaf { certificate: self.certificate(), key: self.folder.join("authority.key") }
     }
 
     /// Its own certificate.
@@ -104,7 +129,13 @@ impl Authority {
         arguments.extend(self.new_key());
         arguments.extend(["-keyout", &key, "-out", &certificate]);
         self.run(program, &arguments);
-        Leaf { certificate: self.folder.join(certificate), key: self.folder.join(key) }
+        let leaf = Leaf { certificate: self.folder.join(certificate), key: self.folder.join(key) };
+        if self.is_below {
+            let chain =
+                [&leaf.certificate, &self.certificate()].map(|path| fs::read(path).expect("it was written"));
+            fs::write(&leaf.certificate, chain.concat()).expect("it can be written");
+        }
+        leaf
     }
 
     /// The list of what it has revoked: these.

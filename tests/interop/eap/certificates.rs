@@ -1,13 +1,14 @@
 //! Certificates in policies, those that are enough without an account, and when they run out.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
 use forewarn_tests::authority::{Key, Leaf, Usage};
 use forewarn_tests::config::{self, SECRET};
 use forewarn_tests::eapol::eapol_test;
 use forewarn_tests::{Hosts, Server, together};
 
-use super::tunnels::Site;
+use super::tunnels::{self, Site};
 
 const POLICIES: &str = r#"
 [[policy]]
@@ -156,5 +157,38 @@ fn a_name_that_has_no_account_is_no_way_round_one_that_has() {
     for identity in ["desk.example.org", "host/desk.example.org"] {
         let ended = ask(&desk, identity);
         assert!(ended.success && ended.text.contains("'kept apart'"), "{identity}: {}", ended.text);
+    }
+}
+
+#[test]
+fn an_authority_that_its_issuer_has_revoked_lets_nobody_in() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    let site = Site::new(Key::Ecdsa);
+    let (branch, other) = (site.authority.below("branch"), site.authority.below("other"));
+    let (alice, revoked) = (branch.leaf("alice", Usage::Client), branch.leaf("alice", Usage::Client));
+    let list = branch.revoke(&[&revoked]);
+    let config = |lists: &[&Path]| {
+        let shown: Vec<_> = lists.iter().map(|list| format!("{:?}", list.display().to_string())).collect();
+        config::server(&hosts, "east", host, &[], &site.eap("", &format!("crl = [{}]", shown.join(", "))))
+    };
+    let server = Server::start(&config(&[&list]));
+    let ask = |leaf: &Leaf, is_13: bool| {
+        let lines = format!("identity=\"alice\"\n{}", tunnels::version(is_13));
+        eapol_test(SocketAddr::new(host, 1812), SECRET, &site.peer(("TLS", ""), leaf, &lines), true)
+    };
+    for is_13 in [false, true] {
+        let without = ask(&alice, is_13);
+        assert!(without.success, "there is no list of who signed the branch: {}", without.text);
+        assert!(ask(&revoked, is_13).was_refused());
+    }
+    for (what, gone, is_in) in [("another's", &other, true), ("its own", &branch, false)] {
+        let of_root = site.authority.revoke(&[&gone.own()]);
+        server.rewrite(&config(&[&list, &of_root]));
+        assert!(server.forewarn(&["reload"]).status.success(), "{}", server.log());
+        for is_13 in [false, true] {
+            let said = ask(&alice, is_13);
+            assert_eq!((said.success, said.was_refused()), (is_in, !is_in), "{what}: {}", said.text);
+        }
     }
 }

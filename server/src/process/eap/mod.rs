@@ -7,6 +7,7 @@ pub mod expiry;
 pub mod names;
 #[cfg(feature = "openssl")]
 pub mod openssl;
+mod revocation;
 pub mod rooms;
 pub mod seals;
 pub mod sessions;

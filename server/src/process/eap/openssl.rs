@@ -16,7 +16,7 @@ use openssl::ssl::{
 };
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{CrlStatus, X509, X509Crl, X509Ref, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{CrlStatus, X509, X509Crl, X509NameRef, X509StoreContextRef, X509VerifyResult};
 
 use super::names::{self, Naming};
 use super::sessions::{Handshake, SESSIONS};
@@ -96,16 +96,18 @@ fn context(identity: &Identity, least: u8, most: u8) -> Result<SslContextBuilder
     Ok(context)
 }
 
-/// The lists of revoked certificates, each signed by an authority.
+/// The lists of revoked certificates. Those of an authority of `client_ca` are signed by it; by whom others are, is seen
+/// when a chain has their issuer.
 fn lists(identity: &Identity, authorities: &[X509]) -> Result<Vec<X509Crl>, IdentityError> {
     let mut lists = Vec::new();
     for der in &identity.revoked {
         let list = X509Crl::from_der(der)?;
-        let mut is_signed = false;
-        for authority in authorities {
+        let (mut is_ours, mut is_signed) = (false, false);
+        for authority in authorities.iter().filter(|authority| is_of(authority.subject_name(), &list)) {
+            is_ours = true;
             is_signed |= list.verify(authority.public_key()?.as_ref())?;
         }
-        if !is_signed {
+        if is_ours && !is_signed {
             let issuer = list.issuer_name();
             return Err(IdentityError::OpenSsl(format!(
                 "nobody of `client_ca` signed the list of {issuer:?}"
@@ -122,17 +124,24 @@ impl From<ErrorStack> for IdentityError {
     }
 }
 
-/// Whether the peer's own certificate isn't revoked. Where there are lists, there has to be one of its authority.
+fn is_of(issuer: &X509NameRef, list: &X509Crl) -> bool {
+    issuer.try_cmp(list.issuer_name()).is_ok_and(std::cmp::Ordering::is_eq)
+}
+
+/// Whether no certificate of a chain is revoked. Where there are lists, there has to be one of the authority of the peer's
+/// own; those between need none.
 fn is_in_force(chain: &mut X509StoreContextRef, lists: &[X509Crl]) -> bool {
-    if lists.is_empty() || chain.error_depth() > 0 {
+    if lists.is_empty() {
         return true;
     }
-    let of = |leaf: &X509Ref, list: &X509Crl| {
-        leaf.issuer_name().try_cmp(list.issuer_name()).is_ok_and(std::cmp::Ordering::is_eq)
-    };
-    let is_good = chain.current_cert().map(X509Ref::to_owned).is_some_and(|leaf| {
-        let mut own = lists.iter().filter(|list| of(&leaf, list)).peekable();
-        own.peek().is_some() && own.all(|list| matches!(list.get_by_cert(&leaf), CrlStatus::NotRevoked))
+    let depth = chain.error_depth() as usize;
+    let issuer = chain.chain().and_then(|chain| chain.get(depth + 1)).and_then(|it| it.public_key().ok());
+    let is_good = chain.current_cert().is_some_and(|certificate| {
+        let signed = |list: &&X509Crl| issuer.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
+        let mut own =
+            lists.iter().filter(|list| is_of(certificate.issuer_name(), list)).filter(signed).peekable();
+        let is_known = own.peek().is_some() || depth > 0;
+        is_known && own.all(|list| matches!(list.get_by_cert(certificate), CrlStatus::NotRevoked))
     });
     if !is_good {
         chain.set_error(X509VerifyResult::APPLICATION_VERIFICATION);

@@ -10,7 +10,7 @@ use forewarn_shell::random;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, ProducesTickets, StoresServerSessions, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, StoresServerSessions};
 use rustls::version::{TLS12, TLS13};
 use rustls::{
     CipherSuite, HandshakeKind, ProtocolVersion, RootCertStore, ServerConfig, ServerConnection,
@@ -19,6 +19,7 @@ use rustls::{
 use zeroize::Zeroizing;
 
 use super::names::Naming;
+use super::revocation;
 use super::sessions::{Entry, Handshake, SESSIONS, Stored};
 use super::tickets::{NAME, Ticket, Tickets};
 use super::verified::Verified;
@@ -48,7 +49,7 @@ pub enum IdentityError {
     #[error("certificate and key can't be used: {0}")]
     Own(rustls::Error),
     /// An authority's certificate.
-    #[error("no certificate in it can be trusted")]
+    #[error("no certificate in it can be trusted, or those that can are revoked")]
     Authorities,
     /// A list of revoked certificates, or what it is of.
     #[error("peers can't be judged by it: {0}")]
@@ -98,16 +99,11 @@ impl Connections {
             return Ok(Self { plain: Arc::new(plain), mutual: None, tickets, has_13, guesses });
         }
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(authorities);
+        roots.add_parsable_certificates(revocation::in_force(authorities, &revoked));
         if roots.is_empty() {
             return Err(IdentityError::Authorities);
         }
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
-        let verifier = match revoked.is_empty() {
-            true => verifier,
-            false => verifier.with_crls(revoked).only_check_end_entity_revocation(),
-        };
-        let verifier = verifier.build().map_err(IdentityError::Verifier)?;
+        let verifier = revocation::verifier(roots, revoked, &provider)?;
         let verifier = Arc::new(Verified::new(verifier, naming));
         let mut mutual = builder()?
             .with_client_cert_verifier(Arc::<Verified>::clone(&verifier))
