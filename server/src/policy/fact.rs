@@ -39,6 +39,10 @@ pub enum Fact {
     NasIpAddress,
     /// `user.kind`, text: whether a user or a machine asks.
     UserKind,
+    /// `machine.name`, text: of the machine that was proven, alone or beside its user.
+    MachineName,
+    /// `machine.groups`, a list of texts.
+    MachineGroups,
     /// `request.certificate.subject`, text.
     CertificateSubject,
     /// `request.certificate.issuer`, text.
@@ -116,7 +120,7 @@ pub(super) enum Kind {
 
 impl Fact {
     /// All of them, by name.
-    pub const ALL: [(&str, Fact); 28] = [
+    pub const ALL: [(&str, Fact); 30] = [
         ("client.name", Fact::ClientName),
         ("client.group", Fact::ClientGroup),
         ("client.address", Fact::ClientAddress),
@@ -125,6 +129,8 @@ impl Fact {
         ("user.groups", Fact::UserGroups),
         ("user.source", Fact::UserSource),
         ("user.kind", Fact::UserKind),
+        ("machine.name", Fact::MachineName),
+        ("machine.groups", Fact::MachineGroups),
         ("request.method", Fact::Method),
         ("request.certificate.subject", Fact::CertificateSubject),
         ("request.certificate.issuer", Fact::CertificateIssuer),
@@ -172,7 +178,7 @@ impl Fact {
 
     pub(super) fn kind(self) -> Kind {
         match self {
-            Fact::UserGroups | Fact::CertificateNames => Kind::Texts,
+            Fact::UserGroups | Fact::MachineGroups | Fact::CertificateNames => Kind::Texts,
             Fact::CertificateEnd | Fact::Sessions | Fact::Now | Fact::Hour(_) | Fact::Minute(_) => {
                 Kind::Number
             }
@@ -231,6 +237,10 @@ pub struct Facts<'a> {
     pub user_source: Source,
     /// Whether a machine asks.
     pub is_machine: bool,
+    /// The name of the machine that was proven; empty: none was.
+    pub machine_name: &'a str,
+    /// Its groups.
+    pub machine_groups: &'a Groups,
     /// The certificate that proves it.
     pub certificate: Option<&'a Certificate>,
     /// The request.
@@ -256,6 +266,8 @@ impl<'a> Facts<'a> {
             Fact::UserGroups => Value::List(List::Groups(self.user_groups)),
             Fact::UserSource => text(self.user_source.name()),
             Fact::UserKind => text(if self.is_machine { "machine" } else { "user" }),
+            Fact::MachineName => text(self.machine_name),
+            Fact::MachineGroups => Value::List(List::Groups(self.machine_groups)),
             Fact::CertificateSubject => text(self.certificate.map_or("", |it| &it.subject)),
             Fact::CertificateIssuer => text(self.certificate.map_or("", |it| &it.issuer)),
             Fact::CertificateSerial => text(self.certificate.map_or("", |it| &it.serial)),

@@ -65,7 +65,7 @@ impl Condition {
 
     /// The first thing it looks at that isn't known before the user is.
     pub fn looks_too_early(&self) -> Option<&'static str> {
-        const LATE: [Fact; 12] = [
+        const LATE: [Fact; 14] = [
             Fact::UserName,
             Fact::UserRealm,
             Fact::UserGroups,
@@ -76,6 +76,8 @@ impl Condition {
             Fact::CertificateSerial,
             Fact::CertificateNames,
             Fact::CertificateEnd,
+            Fact::MachineName,
+            Fact::MachineGroups,
             Fact::Sessions,
             Fact::Method,
         ];

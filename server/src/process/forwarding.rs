@@ -34,6 +34,8 @@ impl Desk {
             let nobodys = Groups::default();
             let facts = Facts {
                 is_machine: false,
+                machine_name: "",
+                machine_groups: &nobodys,
                 certificate: None,
                 client_name: &client.name,
                 client_group: &client.group,

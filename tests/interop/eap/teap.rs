@@ -229,3 +229,107 @@ fn what_isnt_allowed_within_is_refused() {
         assert_eq!(refused.as_u64().unwrap_or(0), u64::from(!is_in), "{inner}: {counted}");
     });
 }
+
+/// A machine and its user, by their passwords.
+fn desk(wood: &str, wonderland: &str) -> Vec<(u16, Credential)> {
+    let user = Credential::Password("alice".into(), wonderland.into());
+    vec![(1, user), (2, Credential::Eap(Supplicant::mschapv2("host/desk", wood)))]
+}
+
+#[test]
+fn a_session_that_is_resumed_stands_for_machine_and_user() {
+    let site = Site::new(Key::Ecdsa, "teap_identities = [\"machine\", \"user\"]");
+    for version in [Version::Tls12, Version::Tls13] {
+        let mut hosts = Hosts::claim();
+        let host = hosts.host();
+        let config = config::server(&hosts, "east", host, &[], &site.eap);
+        let server = Server::start(&config);
+        let change = |from: &str, to: &str| {
+            server.rewrite(&config.replace(from, to));
+            assert!(server.forewarn(&["reload"]).status.success(), "{}", server.log());
+        };
+        let trust = Trust::new(version, None).resuming();
+        let ask_with = |credentials, trust: &Trust| {
+            let teap = Teap::new(credentials);
+            let heard = teap.heard();
+            let supplicant = Supplicant::teap("anonymous", teap, trust);
+            let ended = authenticate(SocketAddr::new(host, 1812), SECRET, supplicant);
+            let heard = heard.lock().expect("nobody has panicked").clone();
+            (ended.is_in(), ended.was_resumed, heard.identities)
+        };
+        let ask = |wood, wonderland| ask_with(desk(wood, wonderland), &trust);
+        let (whole, resumed) = ((true, false, vec![2, 1]), (true, true, vec![]));
+        assert_eq!(ask("wood", "wonderland"), whole, "{version}");
+        for _ in 0..2 {
+            assert_eq!(ask("wood", "wonderland"), resumed, "{version}");
+        }
+        change("\"wonderland\"", "\"looking-glass\"");
+        assert_eq!(
+            ask("wood", "wonderland"),
+            (false, true, vec![]),
+            "{version}: the user has another password"
+        );
+        assert_eq!(ask("wood", "looking-glass"), whole, "{version}");
+        change("\"wood\"", "\"steel\"");
+        assert_eq!(ask("wood", "wonderland"), (false, true, vec![]), "{version}: the machine has");
+        assert_eq!(ask("steel", "wonderland"), whole, "{version}");
+        // The handshake alone is spared where somebody else is to be proven now.
+        change("[\"machine\", \"user\"]", "[\"user\"]");
+        assert_eq!(ask("steel", "wonderland"), (true, true, vec![1]), "{version}");
+        assert_eq!(ask("steel", "wonderland"), resumed, "{version}");
+        // A certificate that was shown within isn't in the ticket.
+        let trust = Trust::new(version, None).resuming();
+        let alice = Trust::new(version, Some(&site.alice));
+        for _ in 0..2 {
+            let credentials = vec![(1, Credential::Eap(Supplicant::tls("alice", &alice)))];
+            assert_eq!(ask_with(credentials, &trust), (true, false, vec![1]), "{version}");
+        }
+        let counted = server.status();
+        assert_eq!(counted["requests"]["access-reject.eap-password-changed"], 2, "{version}: {counted}");
+    }
+}
+
+const POLICIES: &str = r#"
+[[policy]]
+name = "alice at a desk"
+when = 'user.name == "alice" && user.kind == "user" && machine.name == "host/desk" && "desks" in machine.groups'
+reply = { Reply-Message = "at a desk" }
+
+[[policy]]
+name = "a desk without anybody"
+when = 'user.name == machine.name && user.groups.exists(group, group in machine.groups)'
+reply = { Reply-Message = "a desk" }
+
+[[policy]]
+name = "alice anywhere"
+when = 'user.name == "alice" && machine.name == "" && size(machine.groups) == 0'
+reply = { Reply-Message = "anywhere" }
+"#;
+
+#[test]
+fn policies_see_the_machine_beside_its_user_in_whichever_order_they_come() {
+    let mut hosts = Hosts::claim();
+    let host = hosts.host();
+    for (identities, message, asked) in [
+        ("[\"machine\", \"user\"]", "at a desk", vec![2, 1]),
+        ("[\"user\", \"machine\"]", "at a desk", vec![1, 2]),
+        ("[\"machine\"]", "a desk", vec![2]),
+        ("[\"user\"]", "anywhere", vec![1]),
+    ] {
+        let site = Site::new(Key::Ecdsa, &format!("teap_identities = {identities}"));
+        let eap = format!("{}groups = [\"desks\"]\n{POLICIES}", site.eap);
+        let server = Server::start(&config::server(&hosts, "east", host, &[], &eap));
+        let trust = Trust::new(Version::Tls13, None).resuming();
+        for asked in [asked, vec![]] {
+            let teap = Teap::new(desk("wood", "wonderland"));
+            let heard = teap.heard();
+            let supplicant = Supplicant::teap("anonymous", teap, &trust);
+            let ended = authenticate(SocketAddr::new(host, 1812), SECRET, supplicant);
+            assert!(ended.is_in(), "{identities}: {ended:?}\n{}", server.log());
+            let has = |text: &str| ended.reply.windows(text.len()).any(|octets| octets == text.as_bytes());
+            let name = if identities.contains("user") { "alice" } else { "host/desk" };
+            assert!(has(message) && has(name), "{identities}: {ended:?}");
+            assert_eq!(heard.lock().expect("nobody has panicked").identities, asked, "{identities}");
+        }
+    }
+}

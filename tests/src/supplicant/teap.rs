@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use forewarn_wire::eap::method;
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use rustls::{CipherSuite, ClientConnection, ProtocolVersion};
+use rustls::{CipherSuite, ClientConnection, HandshakeKind, ProtocolVersion};
 use sha2::{Sha256, Sha384};
 
 use super::{Fault, Inside, Supplicant};
@@ -89,6 +89,8 @@ pub struct Teap {
     trick: Trick,
     preamble: Vec<u8>,
     chains: Option<[Vec<u8>; 2]>,
+    /// Whether it was asked for any proof.
+    is_asked: bool,
     is_keyed: bool,
     msk: Option<Vec<u8>>,
     before: Vec<u8>,
@@ -109,6 +111,7 @@ impl Teap {
             trick: Trick::None,
             preamble: Vec::new(),
             chains: None,
+            is_asked: false,
             is_keyed: false,
             msk: None,
             before: Vec::new(),
@@ -150,6 +153,14 @@ impl Teap {
             put(&mut out, RESULT, &FAILURE);
             return Ok(out);
         }
+        self.is_asked |= find(EAP_PAYLOAD).is_some() || find(PASSWORD_REQUEST).is_some();
+        if !self.is_asked {
+            // RFC 9930 section 3.5: only a session that is resumed stands for who it is, and nothing within has a result.
+            let is_resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+            if !is_resumed || find(INTERMEDIATE_RESULT).is_some() || find(CRYPTO_BINDING).is_none() {
+                return Err(Fault::new("a server that wants no proof"));
+            }
+        }
         if let Some((_, _, whole)) = find(CRYPTO_BINDING) {
             let answer = self.bind(whole, connection)?;
             if self.trick != Trick::NoBinding {
@@ -189,8 +200,8 @@ impl Teap {
     /// Looks at the server's MACs, and makes its own; goes on with the chains.
     fn bind(&mut self, whole: &[u8], connection: &ClientConnection) -> Result<Vec<u8>, Fault> {
         let (msk, emsk) = match &self.credentials[self.at].1 {
-            Credential::Eap(supplicant) => (supplicant.msk(), supplicant.emsk()),
-            Credential::Password(..) => (None, None),
+            Credential::Eap(supplicant) if self.is_asked => (supplicant.msk(), supplicant.emsk()),
+            _ => (None, None),
         };
         self.is_keyed |= msk.is_some();
         let seed = seed(connection)?;

@@ -50,6 +50,8 @@ fn with_facts<T>(ask: &Ask<'_>, groups: &[&str], group: &str, look: impl FnOnce(
     };
     look(&Facts {
         is_machine: false,
+        machine_name: "host/desk",
+        machine_groups: &groups,
         certificate: Some(&certificate),
         client_name: "ap-17",
         client_group: group,

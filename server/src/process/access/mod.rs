@@ -22,7 +22,7 @@ use super::mailbox::Promise;
 use super::outcome::Cause;
 use super::story::{Policed, Weighed};
 use super::tables::Tables;
-use crate::policy::{Facts, Verdict};
+use crate::policy::{Facts, Groups, Verdict};
 use crate::store::admission::Admission;
 use crate::users::{
     Account, Asker, AuthType, Authorization, Lookup, Refusal, Room, authorize, authorize_seen,
@@ -203,7 +203,7 @@ impl Desk {
         }
         let credentials = match (credentials, authorization.auth_type) {
             (credentials, Some(AuthType::Accept)) if !matches!(credentials, Some(Credentials::Secret)) => {
-                if let Some(turn) = self.eap_is_right(tables, case, None, (false, None), out) {
+                if let Some(turn) = self.eap_is_right(tables, case, account, None, (false, None), out) {
                     return turn;
                 }
                 return self.admit(tables, case, account, &authorization, None, progress, out);
@@ -273,7 +273,8 @@ impl Desk {
         // A directory's bind looks at more than the password, and a code counts once: both are wanted each time.
         let lasts = self.eap.is_some() && !progress.was_bound() && !progress.factor;
         let lasts = lasts.then(|| SESSIONS.fingerprint(&authorization.passwords));
-        if let Some(turn) = self.eap_is_right(tables, case, hash_of_hash, (progress.factor, lasts), out) {
+        let found = (progress.factor, lasts);
+        if let Some(turn) = self.eap_is_right(tables, case, account, hash_of_hash, found, out) {
             return turn;
         }
         self.admit(tables, case, account, &authorization, Some(&proof), progress, out)
@@ -342,9 +343,20 @@ impl Desk {
             };
             let named = named::octets(case.request, claim.as_deref());
             let named = named.as_deref().map(named::packet);
+            // However it was spelled: a directory minds neither blanks nor case.
+            let is_machine = [said, account.name.as_bytes()].iter().any(|name| is_machine(name));
+            let machine = self.eap.as_ref().and_then(|loan| loan.machine().cloned());
+            // Takes no memory.
+            let nobodys = Groups::default();
+            let (machine_name, machine_groups) = match &machine {
+                Some(machine) => (&*machine.name, &machine.groups),
+                None if is_machine => (&*account.name, &account.groups),
+                None => ("", &nobodys),
+            };
             let facts = Facts {
-                // However it was spelled: a directory minds neither blanks nor case.
-                is_machine: [said, account.name.as_bytes()].iter().any(|name| is_machine(name)),
+                is_machine,
+                machine_name,
+                machine_groups,
                 certificate,
                 client_name: &client.name,
                 client_group: &client.group,

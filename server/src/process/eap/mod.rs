@@ -20,7 +20,7 @@ mod write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use forewarn_eap::{Claim, Conversation, Fingerprint, Keys, Proof, Reason, Step, Verdict};
+use forewarn_eap::{Claim, Conversation, Fingerprint, IdentityType, Keys, Proof, Reason, Step, Verdict};
 use forewarn_wire::eap::{Eap, EapCode, method};
 use forewarn_wire::mschap::{ErrorCode, HASH};
 use forewarn_wire::number;
@@ -34,7 +34,8 @@ use super::mailbox::{Finding, Promise};
 use super::outcome::{Answer, Cause};
 use super::tables::Tables;
 use crate::config::eap::Eap as Offered;
-use crate::users::Room;
+use crate::policy::Groups;
+use crate::users::{Account, Room};
 pub(super) use write::write_success;
 
 use rooms::{Bounds, Loan, Opened};
@@ -49,6 +50,10 @@ pub struct Underway {
     is_right: bool,
     /// Whether a second factor was proven with it.
     factor: bool,
+    /// The user that was proven last, and whether a second factor was.
+    user: Option<(Arc<Claim>, bool)>,
+    /// The machine that was.
+    machine: Option<Arc<Machine>>,
     /// Why the peer was told that it isn't let in.
     refused: Option<Cause>,
     /// Why the peer isn't let in, which it isn't told, and whether there is a record of that.
@@ -59,6 +64,13 @@ pub struct Underway {
     ended: Option<Option<Keys>>,
 }
 
+/// A machine that was proven, as its source has it.
+#[derive(Debug)]
+pub(super) struct Machine {
+    pub(super) name: Arc<str>,
+    pub(super) groups: Groups,
+}
+
 impl Underway {
     fn new(conversation: Conversation) -> Self {
         Self {
@@ -66,6 +78,8 @@ impl Underway {
             claim: None,
             is_right: false,
             factor: false,
+            user: None,
+            machine: None,
             refused: None,
             withheld: None,
             is_recorded: false,
@@ -76,6 +90,32 @@ impl Underway {
     /// What the peer has claimed last.
     pub(super) fn claim(&self) -> Option<&Arc<Claim>> {
         self.claim.as_ref()
+    }
+
+    /// The machine that was proven, alone or beside its user.
+    pub(super) fn machine(&self) -> Option<&Arc<Machine>> {
+        self.machine.as_ref()
+    }
+
+    /// Notes that the claim is so, of this account.
+    fn prove(&mut self, account: &Account, factor: bool) {
+        (self.is_right, self.factor) = (true, factor);
+        let Some(claim) = &self.claim else { return };
+        match IdentityType::of(&claim.user) {
+            IdentityType::User => self.user = Some((Arc::clone(claim), factor)),
+            IdentityType::Machine => {
+                let (name, groups) = (Arc::clone(&account.name), account.groups.clone());
+                self.machine = Some(Arc::new(Machine { name, groups }));
+            }
+        }
+    }
+
+    /// The end: with a machine and a user, it is about the user, whoever came last.
+    fn end_with(&mut self, keys: Option<Keys>) {
+        self.ended = Some(keys);
+        if let Some((claim, factor)) = self.user.take() {
+            (self.claim, self.factor) = (Some(claim), factor);
+        }
     }
 
     /// The method's good end, once it is there.
@@ -262,7 +302,7 @@ impl Desk {
             // Nobody has verified anything.
             Step::Success(_) if !loan.is_right => self.reject(client, case, Cause::WorkerFailed, out),
             Step::Success(keys) => {
-                loan.ended = Some(keys);
+                loan.end_with(keys);
                 let progress = Progress { factor: loan.factor, ..Progress::proven() };
                 self.proceed_in(tables, case, progress, room, out)
             }
@@ -283,17 +323,18 @@ impl Desk {
         &mut self,
         tables: &Tables,
         case: Case<'_>,
+        account: &Account,
         hash_of_hash: Option<Zeroizing<[u8; HASH]>>,
         (factor, lasts): (bool, Option<Fingerprint>),
         out: &mut [u8],
     ) -> Option<Turn> {
         let client = tables.client(case.client);
         let loan = self.eap.as_mut().filter(|loan| loan.ended.is_none())?;
-        (loan.is_right, loan.factor) = (true, factor);
+        loan.prove(account, factor);
         let verdict = Verdict::Right { hash_of_hash, lasts };
         match loan.conversation.handle_verdict(&verdict, &mut self.random) {
             Step::Success(keys) => {
-                loan.ended = Some(keys);
+                loan.end_with(keys);
                 None
             }
             Step::Request => Some(self.challenge_eap(tables, case, Cause::EapContinues, out)),
