@@ -232,8 +232,8 @@ fn what_isnt_allowed_within_is_refused() {
 
 /// A machine and its user, by their passwords.
 fn desk(wood: &str, wonderland: &str) -> Vec<(u16, Credential)> {
-    let user = Credential::Password("alice".into(), wonderland.into());
-    vec![(1, user), (2, Credential::Eap(Supplicant::mschapv2("host/desk", wood)))]
+    let by = |name, password| Credential::Eap(Supplicant::mschapv2(name, password));
+    vec![(1, by("alice", wonderland)), (2, by("host/desk", wood))]
 }
 
 #[test]
