@@ -266,7 +266,7 @@ fn where_it_has_to_be_bound_what_isnt_lets_nobody_in() {
                 // Whoever shows the password itself could have come alone.
                 true => assert!(matches!(step, Step::Success(Some(_))), "{kind:?} {within:?}: {step:?}"),
                 false => {
-                    assert!(matches!(step, Step::Failure(Reason::Unbound)), "{kind:?} {within:?}: {step:?}")
+                    assert!(matches!(step, Step::Failure(Reason::Unbound)), "{kind:?} {within:?}: {step:?}");
                 }
             }
         }
