@@ -40,6 +40,7 @@ struct Pair {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Away {
     reduction: u8,
+    hard: bool,
     until: Instant,
     /// Conversations may stay until then.
     conversations: Option<Instant>,
@@ -110,11 +111,21 @@ impl Model {
                 let running = pair.away.and_then(|away| away.conversations);
                 let drained = running.unwrap_or(now + self.config.drain_conversations);
                 let is_hard = header.flags.contains(Flags::HARD);
+                // What was asked for and says what is so already puts no question off.
+                let same = |away: &Away| (away.reduction, away.hard) == (header.reduction_percent, is_hard);
+                let asking = match pair.away.filter(same) {
+                    Some(Away { back: back @ Back::Asking { .. }, .. }) if notice.nonce().is_some() => {
+                        Some(back)
+                    }
+                    _ => None,
+                };
+                let later = Back::Asking { from: now + self.config.after * 9 / 10, asked: 0 };
                 pair.away = Some(Away {
+                    hard: is_hard,
                     reduction: header.reduction_percent,
                     until: now + millis(1000 * u64::from(header.validity_s)),
                     conversations: if is_hard { Some(now) } else { whole.then_some(drained) },
-                    back: Back::Asking { from: now + self.config.after * 9 / 10, asked: 0 },
+                    back: asking.unwrap_or(later),
                 });
             }
             notice::Kind::Failover | notice::Kind::Reconnect => {
