@@ -16,7 +16,7 @@ use openssl::ssl::{
 };
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::verify::X509VerifyFlags;
-use openssl::x509::{CrlStatus, X509, X509Crl, X509NameRef, X509StoreContextRef, X509VerifyResult};
+use openssl::x509::{CrlStatus, X509, X509Crl, X509NameRef, X509Ref, X509StoreContextRef, X509VerifyResult};
 
 use super::names::{self, Naming};
 use super::sessions::{Handshake, SESSIONS};
@@ -136,12 +136,12 @@ fn is_in_force(chain: &mut X509StoreContextRef, lists: &[X509Crl]) -> bool {
     }
     let depth = chain.error_depth() as usize;
     let issuer = chain.chain().and_then(|chain| chain.get(depth + 1)).and_then(|it| it.public_key().ok());
-    let is_good = chain.current_cert().is_some_and(|certificate| {
+    let is_good = chain.current_cert().map(X509Ref::to_owned).is_some_and(|certificate| {
         let signed = |list: &&X509Crl| issuer.as_ref().is_some_and(|key| list.verify(key).unwrap_or(false));
         let mut own =
             lists.iter().filter(|list| is_of(certificate.issuer_name(), list)).filter(signed).peekable();
         let is_known = own.peek().is_some() || depth > 0;
-        is_known && own.all(|list| matches!(list.get_by_cert(certificate), CrlStatus::NotRevoked))
+        is_known && own.all(|list| matches!(list.get_by_cert(&certificate), CrlStatus::NotRevoked))
     });
     if !is_good {
         chain.set_error(X509VerifyResult::APPLICATION_VERIFICATION);
