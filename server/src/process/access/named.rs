@@ -47,9 +47,9 @@ pub(super) fn packet(octets: &[u8]) -> Packet<'_> {
 
 /// Whether this is a machine's name, or the DN of one that has it (RFC 4514: the first value of the DN).
 pub(super) fn is_machine(name: &[u8]) -> bool {
-    let end = name.iter().position(|octet| *octet == b',').unwrap_or(name.len());
-    let value = name[..end].split(|octet| *octet == b'=').nth(1).unwrap_or_default();
-    [name, value].iter().any(|name| IdentityType::of(name) == IdentityType::Machine)
+    let first = name.split(|octet| *octet == b',').next().unwrap_or_default();
+    let value = first.split(|octet| *octet == b'=').nth(1);
+    IdentityType::of(value.unwrap_or(name)) == IdentityType::Machine
 }
 
 #[cfg(test)]

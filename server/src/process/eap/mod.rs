@@ -32,18 +32,21 @@ use super::access::Progress;
 use super::core::{Case, Desk, Turn, WaitsFor};
 use super::mailbox::{Finding, Promise};
 use super::outcome::{Answer, Cause};
-use super::tables::Tables;
+use super::tables::{Client, Tables};
 use crate::config::eap::Eap as Offered;
 use crate::policy::Groups;
 use crate::users::{Account, Room};
 pub(super) use write::write_success;
 
 use rooms::{Bounds, Loan, Opened};
+use seals::Refusal;
 
 /// A conversation, and what is known of it besides what it knows itself.
 #[derive(Debug)]
 pub struct Underway {
     conversation: Conversation,
+    /// Whose it is: nobody else goes on with it, and has the keys.
+    client: Arc<str>,
     /// What the peer has claimed last.
     claim: Option<Arc<Claim>>,
     /// Whether that was found to be so.
@@ -72,9 +75,10 @@ pub(super) struct Machine {
 }
 
 impl Underway {
-    fn new(conversation: Conversation) -> Self {
+    fn new(conversation: Conversation, client: &Arc<str>) -> Self {
         Self {
             conversation,
+            client: Arc::clone(client),
             claim: None,
             is_right: false,
             factor: false,
@@ -155,6 +159,10 @@ impl Desk {
                 match opened {
                     Opened::Stray | Opened::Foreign(_) => return self.reject_stray(client, case, out),
                     Opened::Busy => return Turn::Silence(Cause::InProgress),
+                    Opened::Loan(loan) if loan.client != client.name => {
+                        self.shared.conversations().count_stray(Some(Refusal::OtherClient));
+                        return self.reject_stray(client, case, out);
+                    }
                     Opened::Loan(loan) if loan.conversation.is_costly(message) => {
                         return self.eap_elsewhere(tables, case, loan, message);
                     }
@@ -164,7 +172,7 @@ impl Desk {
                     }
                 }
             }
-            _ => match self.first(case, offered, message) {
+            _ => match self.first(client, case, offered, message) {
                 Some(first) => first,
                 None => return self.reject_stray(client, case, out),
             },
@@ -246,7 +254,13 @@ impl Desk {
     }
 
     /// A new conversation. `None`: what the peer says belongs into one that isn't here.
-    fn first(&mut self, case: Case<'_>, offered: &Offered, message: &[u8]) -> Option<(Loan, Step)> {
+    fn first(
+        &mut self,
+        client: &Client,
+        case: Case<'_>,
+        offered: &Offered,
+        message: &[u8],
+    ) -> Option<(Loan, Step)> {
         let settings = Arc::clone(&offered.settings);
         let (conversation, step) = if message.is_empty() {
             // EAP-Start (RFC 3579 section 2.1).
@@ -255,7 +269,7 @@ impl Desk {
             Conversation::begin(settings, message, &mut self.random)?
         };
         let bounds = Bounds { conversations: offered.conversations, timeout: offered.timeout };
-        let underway = Underway::new(conversation);
+        let underway = Underway::new(conversation, &client.name);
         let rooms = self.shared.conversations();
         Some((rooms.begin(self.number, case.arrived, bounds, &mut self.random, underway), step))
     }

@@ -109,7 +109,7 @@ impl Desk {
             let conversation = Conversation::restore(Arc::clone(&offered.settings), unsealed.saved);
             let conversation = conversation.ok_or(Refusal::NotAllowed)?;
             let asked = (number, conversation.identifier());
-            let underway = Underway::new(conversation);
+            let underway = Underway::new(conversation, client);
             let bounds = Bounds { conversations: offered.conversations, timeout: offered.timeout };
             let left = Duration::from_millis(unsealed.left);
             rooms.take_over(self.number, case.arrived, bounds, &mut self.random, (asked, left), underway)

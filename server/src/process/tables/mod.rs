@@ -1,6 +1,6 @@
 //! What a core looks up for each request, made once from a configuration: clients, users, policies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -132,6 +132,7 @@ impl Tables {
         let known = before.map(ledgers).unwrap_or_default();
         let taken: BTreeMap<IpNet, Arc<str>> =
             self.clients.iter().map(|client| (client.network.trunc(), Arc::clone(&client.name))).collect();
+        let names: BTreeSet<Arc<str>> = taken.values().cloned().collect();
         for client in clients {
             match taken.get(&client.network) {
                 Some(name) => tracing::warn!(
@@ -139,6 +140,11 @@ impl Tables {
                     client.network,
                     client.name
                 ),
+                // A name is one client's.
+                None if names.contains(&client.name) => {
+                    let name = format!("{} ({})", client.name, client.network).into();
+                    self.add(&config::Client { name, ..client.clone() }, &known, &learnt);
+                }
                 None => self.add(client, &known, &learnt),
             }
         }
