@@ -111,21 +111,22 @@ impl Model {
                 let running = pair.away.and_then(|away| away.conversations);
                 let drained = running.unwrap_or(now + self.config.drain_conversations);
                 let is_hard = header.flags.contains(Flags::HARD);
-                // What was asked for and says what is so already puts no question off.
+                let later = now + self.config.after * 9 / 10;
+                // What was asked for and says what is so already puts no question off; with other reasons, or other alternates,
+                // it is news, and a question comes as if there had been none before.
                 let same = |away: &Away| (away.reduction, away.hard) == (header.reduction_percent, is_hard);
-                let asking = match pair.away.filter(same) {
-                    Some(Away { back: back @ Back::Asking { .. }, .. }) if notice.nonce().is_some() => {
-                        Some(back)
+                let back = match pair.away.filter(same) {
+                    Some(Away { back: Back::Asking { from, asked }, .. }) if notice.nonce().is_some() => {
+                        Back::Asking { from: from.min(later), asked }
                     }
-                    _ => None,
+                    _ => Back::Asking { from: later, asked: 0 },
                 };
-                let later = Back::Asking { from: now + self.config.after * 9 / 10, asked: 0 };
                 pair.away = Some(Away {
                     hard: is_hard,
                     reduction: header.reduction_percent,
                     until: now + millis(1000 * u64::from(header.validity_s)),
                     conversations: if is_hard { Some(now) } else { whole.then_some(drained) },
-                    back: asking.unwrap_or(later),
+                    back,
                 });
             }
             notice::Kind::Failover | notice::Kind::Reconnect => {
