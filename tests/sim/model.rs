@@ -3,7 +3,7 @@
 //! agent's machines decide.
 
 use forewarn_proto::notice::Mark;
-use forewarn_proto::notice::verify::WINDOW;
+use forewarn_proto::notice::verify::{AGAIN, WINDOW};
 use forewarn_proto::pool::ServerId;
 use forewarn_proto::switch::{self, Alternates, Cause, Standing};
 use forewarn_proto::time::{Instant, Utc};
@@ -31,8 +31,8 @@ struct Pair {
     mark: Option<Mark>,
     /// It was sent in a CHALLENGE, and nothing was accepted since.
     nonce: Option<[u8; 16]>,
-    /// The last one that was echoed.
-    echoed: Option<[u8; 16]>,
+    /// The last one that was echoed, and when.
+    echoed: Option<([u8; 16], Instant)>,
     away: Option<Away>,
 }
 
@@ -69,13 +69,20 @@ impl Model {
     }
 
     /// What a notice has to be taken for.
-    pub(crate) fn expect(&self, agent: usize, ledger: &Ledger, utc: Utc, octets: &[u8]) -> Verdict {
+    pub(crate) fn expect(
+        &self,
+        (now, utc): (Instant, Utc),
+        agent: usize,
+        ledger: &Ledger,
+        octets: &[u8],
+    ) -> Verdict {
         let Some((server, notice)) = self.genuine(agent, ledger, octets) else { return Verdict::Refused };
         let pair = &self.pairs[server];
         let mark = mark_of(&notice);
         let nonce = notice.nonce();
         let is_echo = nonce.is_some() && nonce == pair.nonce;
-        let is_echo_again = nonce.is_some() && nonce == pair.echoed && Some(mark) == pair.mark;
+        let is_known = |(echoed, at): ([u8; 16], Instant)| nonce == Some(echoed) && now < at + AGAIN;
+        let is_echo_again = pair.echoed.is_some_and(is_known) && Some(mark) == pair.mark;
         let is_fresh = Utc::from_millis(notice.header().utc_ms).distance(utc) <= WINDOW;
         match () {
             () if !is_fresh && !is_echo && !is_echo_again => Verdict::Refused,
@@ -100,7 +107,7 @@ impl Model {
         pair.mark = Some(mark_of(&notice));
         let nonce = pair.nonce.take();
         if nonce.is_some() && notice.nonce() == nonce {
-            pair.echoed = nonce;
+            pair.echoed = nonce.map(|nonce| (nonce, now));
         }
         let header = *notice.header();
         let slot = now + millis(notice.slot_ms().unwrap_or(0).into());

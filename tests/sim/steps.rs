@@ -42,7 +42,7 @@ impl World {
                     self.note("reply", Host::Agent(index), u64::from(port) << 32 | parcel.server as u64);
                 }
                 What::Notice { via } => {
-                    let expected = model.expect(index, &self.ledger, agent.utc(now), &parcel.octets);
+                    let expected = model.expect((now, agent.utc(now)), index, &self.ledger, &parcel.octets);
                     let verdict = agent.handle_notice(now, rng, via, &parcel.octets);
                     assert_eq!(verdict, expected, "a notice of server {} to agent {index}", parcel.server);
                     if verdict == Verdict::Accepted {

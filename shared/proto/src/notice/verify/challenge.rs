@@ -19,7 +19,7 @@ pub const CHALLENGE_TRIES: u32 = 6;
 pub const CHALLENGE_SELDOM: Duration = Duration::from_secs(60);
 
 /// How long a nonce that was echoed is still good for telling a retransmission.
-const AGAIN: Duration = Duration::from_secs(10);
+pub const AGAIN: Duration = Duration::from_secs(10);
 
 /// What a notice's nonce is to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ use crate::time::{Instant, Utc};
 use challenge::Challenge;
 
 pub use super::error::{Counts, Refusal};
-pub use challenge::{CHALLENGE_EVERY, CHALLENGE_SELDOM, CHALLENGE_TRIES};
+pub use challenge::{AGAIN, CHALLENGE_EVERY, CHALLENGE_SELDOM, CHALLENGE_TRIES};
 
 /// A notice's time may differ from ours by this much.
 pub const WINDOW: Duration = Duration::from_secs(30);
