@@ -241,11 +241,16 @@ fn a_notice_whose_receipt_was_lost_is_acknowledged_again() {
     let mut site = Site::new(2);
     let notice = site.desks[0].failover(&[]);
     for _ in 0..3 {
-        site.desks[0].send(&notice);
-        assert_eq!(site.desks[0].receipt(SOON), Some(Outcome::Moved));
+        // Not at once, so that nobody has receipts written by the thousand.
+        let outcome = within(SOON, "a receipt", || {
+            site.desks[0].send(&notice);
+            site.desks[0].receipt(Duration::from_millis(20))
+        });
+        assert_eq!(outcome, Outcome::Moved);
     }
     let status = site.status();
-    assert_eq!((status.notices["accepted.failover"], status.notices["duplicate"]), (1, 2));
+    assert_eq!(status.notices["accepted.failover"], 1);
+    assert!(status.notices["duplicate"] >= 2, "{:?}", status.notices);
     assert_eq!(status.switches["notice"], 1);
 }
 
