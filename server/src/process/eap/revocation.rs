@@ -5,12 +5,11 @@
 
 use std::sync::Arc;
 
-use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{Error, RootCertStore};
 use x509_cert::Certificate;
 use x509_cert::crl::CertificateList;
 use x509_cert::der::Decode as _;
@@ -21,22 +20,22 @@ use super::tls::IdentityError;
 ///
 /// # Errors
 /// A list can't be used.
-pub(super) fn verifier(
+pub(super) fn judges(
     roots: RootCertStore,
     revoked: Vec<CertificateRevocationListDer<'static>>,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, IdentityError> {
+) -> Result<Judges, IdentityError> {
     let roots = Arc::new(roots);
     let builder = || WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(provider));
     if revoked.is_empty() {
-        return builder().build().map_err(IdentityError::Verifier);
+        return Ok(Judges { own: builder().build().map_err(IdentityError::Verifier)?, chain: None });
     }
     let own = builder().with_crls(revoked.clone()).only_check_end_entity_revocation();
     let chain = builder().with_crls(revoked).allow_unknown_revocation_status();
-    Ok(Arc::new(Both {
+    Ok(Judges {
         own: own.build().map_err(IdentityError::Verifier)?,
-        chain: chain.build().map_err(IdentityError::Verifier)?,
-    }))
+        chain: Some(chain.build().map_err(IdentityError::Verifier)?),
+    })
 }
 
 /// Those that no list has, of the authorities that are trusted as such: their issuers aren't asked about them again.
@@ -59,52 +58,26 @@ pub(super) fn in_force(
 
 /// Two rules, both of which have to hold.
 #[derive(Debug)]
-struct Both {
-    /// For the peer's own certificate: it has to be known not to be revoked.
-    own: Arc<dyn ClientCertVerifier>,
-    /// For those between it and who is trusted: none of them may be known to be revoked.
-    chain: Arc<dyn ClientCertVerifier>,
+pub(super) struct Judges {
+    /// For the peer's own certificate: where there are lists, it has to be known not to be revoked.
+    pub(super) own: Arc<dyn ClientCertVerifier>,
+    /// For those between it and who is trusted, where there are lists: none of them may be known to be revoked.
+    chain: Option<Arc<dyn ClientCertVerifier>>,
 }
 
-impl ClientCertVerifier for Both {
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.own.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
+impl Judges {
+    /// Verifies a chain by both.
+    pub(super) fn verify(
         &self,
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.own.verify_client_cert(leaf, others, now)?;
-        match others {
-            // Nobody stands between.
-            [] => Ok(verified),
-            _ => self.chain.verify_client_cert(leaf, others, now),
+        match &self.chain {
+            Some(chain) if !others.is_empty() => chain.verify_client_cert(leaf, others, now),
+            _ => Ok(verified),
         }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.own.verify_tls12_signature(message, leaf, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.own.verify_tls13_signature(message, leaf, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.own.supported_verify_schemes()
     }
 }
 
@@ -180,8 +153,8 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(in_force(trusted, lists));
         let others: Vec<_> = chain[1..].iter().map(|der| (*der).clone()).collect();
-        let verifier = verifier(roots, lists.to_vec(), &provider).unwrap();
-        verifier.verify_client_cert(chain[0], &others, UnixTime::now()).is_ok()
+        let judges = judges(roots, lists.to_vec(), &provider).unwrap();
+        judges.verify(chain[0], &others, UnixTime::now()).is_ok()
     }
 
     #[test]

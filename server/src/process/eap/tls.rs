@@ -103,8 +103,8 @@ impl Connections {
         if roots.is_empty() {
             return Err(IdentityError::Authorities);
         }
-        let verifier = revocation::verifier(roots, revoked, &provider)?;
-        let verifier = Arc::new(Verified::new(verifier, naming));
+        let judges = revocation::judges(roots, revoked, &provider)?;
+        let verifier = Arc::new(Verified::new(judges, naming));
         let mut mutual = builder()?
             .with_client_cert_verifier(Arc::<Verified>::clone(&verifier))
             .with_single_cert(chain, key)

@@ -16,6 +16,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 
 use super::names::{self, Naming};
+use super::revocation::Judges;
 
 /// Chains that are remembered, a kilobyte or two each; beyond, those that come seldom are verified again.
 const MOST: usize = 10_000;
@@ -23,7 +24,7 @@ const MOST: usize = 10_000;
 /// Verifies peers' certificates, each chain once.
 #[derive(Debug)]
 pub(super) struct Verified {
-    verifier: Arc<dyn ClientCertVerifier>,
+    judges: Judges,
     naming: Naming,
     chains: Cache<[u8; 32], Arc<Chain>>,
 }
@@ -40,8 +41,8 @@ struct Chain {
 
 impl Verified {
     /// With nothing verified yet.
-    pub(super) fn new(verifier: Arc<dyn ClientCertVerifier>, naming: Naming) -> Self {
-        Self { verifier, naming, chains: Cache::new(MOST) }
+    pub(super) fn new(judges: Judges, naming: Naming) -> Self {
+        Self { judges, naming, chains: Cache::new(MOST) }
     }
 
     /// Whether to verify this chain costs nothing.
@@ -92,15 +93,15 @@ fn name(leaf: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> [u8; 32] {
 
 impl ClientCertVerifier for Verified {
     fn offer_client_auth(&self) -> bool {
-        self.verifier.offer_client_auth()
+        self.judges.own.offer_client_auth()
     }
 
     fn client_auth_mandatory(&self) -> bool {
-        self.verifier.client_auth_mandatory()
+        self.judges.own.client_auth_mandatory()
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.verifier.root_hint_subjects()
+        self.judges.own.root_hint_subjects()
     }
 
     fn verify_client_cert(
@@ -112,7 +113,7 @@ impl ClientCertVerifier for Verified {
         if self.known(leaf, others, now).is_some() {
             return Ok(ClientCertVerified::assertion());
         }
-        let verified = self.verifier.verify_client_cert(leaf, others, now)?;
+        let verified = self.judges.verify(leaf, others, now)?;
         self.remember(leaf, others, now);
         Ok(verified)
     }
@@ -123,7 +124,7 @@ impl ClientCertVerifier for Verified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signed)
+        self.judges.own.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -132,11 +133,11 @@ impl ClientCertVerifier for Verified {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signed)
+        self.judges.own.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
+        self.judges.own.supported_verify_schemes()
     }
 }
 
@@ -150,9 +151,9 @@ mod tests {
     };
     use rustls::RootCertStore;
     use rustls::crypto::aws_lc_rs;
-    use rustls::server::WebPkiClientVerifier;
 
     use super::*;
+    use crate::process::eap::revocation::judges;
 
     /// 2030-01-01.
     const END: u64 = 1_893_456_000;
@@ -178,8 +179,7 @@ mod tests {
         let mut roots = RootCertStore::empty();
         roots.add(authority.der().clone()).unwrap();
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        Verified::new(verifier.build().unwrap(), Naming::default())
+        Verified::new(judges(roots, Vec::new(), &provider).unwrap(), Naming::default())
     }
 
     #[test]
